@@ -1,0 +1,95 @@
+"""Contained child processes. The production port talks to the launcher (`actors/tool_worker/launcher`)."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import msgspec
+
+TERMINATION_GRACE_SECONDS = 0.5
+"""Between SIGTERM and SIGKILL: long enough for a shell to clean up, short enough for an interrupt to feel instant."""
+
+
+class SpawnError(Exception):
+    """The process could not be started; the text names the program or directory and the reason."""
+
+
+class LauncherLostError(SpawnError):
+    """The launcher died under the call: whether the process ran, and what it did, is unknown."""
+
+
+class TerminalSize(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a pseudo-terminal, in characters."""
+
+    rows: int = 24
+    columns: int = 80
+
+
+class SpawnRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run. ``environment`` is the whole environment, nothing is inherited."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    environment: dict[str, str]
+    terminal: TerminalSize | None = None
+    """A pseudo-terminal of this size; None means plain pipes."""
+    stdin: Literal["closed", "pipe"] = "closed"
+    """For plain pipes. A terminal always has its input open."""
+    stderr: Literal["merged", "separate"] = "merged"
+
+
+class ExitStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a process ended."""
+
+    code: int
+    """The exit code; 128+n when signal n ended it."""
+    signal: int | None = None
+
+
+class Process(Protocol):
+    """One started process with everything it started in turn."""
+
+    @property
+    def pid(self) -> int:
+        """As seen by the daemon; of the containing init."""
+        ...
+
+    async def read_output(self, max_bytes: int = 65536) -> bytes:
+        """What it wrote (stdout, or stdout and stderr merged, or the terminal), b"" at the end."""
+        ...
+
+    async def read_stderr(self, max_bytes: int = 65536) -> bytes:
+        """Only when stderr is separate."""
+        ...
+
+    async def write_stdin(self, data: bytes) -> None:
+        """Raises trio.BrokenResourceError or trio.ClosedResourceError when nobody reads it."""
+        ...
+
+    def close_stdin(self) -> None: ...
+
+    def resize(self, size: TerminalSize) -> None: ...
+
+    def signal(self, number: int) -> None:
+        """Signal the tool's own process group, not its wrapper."""
+        ...
+
+    async def wait(self) -> ExitStatus:
+        """Return when the process and all it left in its container are gone. May be awaited by many."""
+        ...
+
+    async def stop(self, grace_seconds: float = TERMINATION_GRACE_SECONDS) -> ExitStatus:
+        """SIGTERM to the group, then SIGKILL to the whole container; returns when nothing is left."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop it if it runs, and release its pipes. Shielded: it finishes even under cancellation."""
+        ...
+
+
+class Processes(Protocol):
+    """Whoever can start a process."""
+
+    async def spawn(self, request: SpawnRequest) -> Process:
+        """Start. Raises SpawnError."""
+        ...
