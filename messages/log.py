@@ -1,0 +1,235 @@
+"""What a rollout's lines say.
+
+A line is ``{"timestamp","ordinal","type","payload"[,"metadata"]}`` and ends with a newline; without it the record does
+not exist. Types and payloads follow the Codex rollout (reference/core CORE §7.1), so that a conversation recorded
+elsewhere can be opened here and the other way round: what clients saw comes from ``event_msg``/``item_completed``,
+what the model is sent again from ``response_item``. Our own record types are skipped by other readers; ours skip what
+they do not know.
+
+The structs here are the *meaning* of a record. `actors/rollout_writer/lines.py` turns them into lines and back.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from messages.approval import ApprovalDecision
+from messages.base import CallId, Delivery, ItemId, Message, ThreadId, TurnId
+from messages.client.item import ThreadItem
+from messages.failure import Failure
+from messages.items import HistoryItem
+from messages.model import TokenUsage
+from messages.session import Approval, ThreadSettings, ThreadSummary
+
+
+class SessionMeta(msgspec.Struct, frozen=True, kw_only=True, tag="session_meta"):
+    """First record of every rollout."""
+
+    thread_id: ThreadId
+    created_at: float
+    cwd: str
+    source: str
+    originator: str
+    cli_version: str
+    settings: ThreadSettings
+    git_branch: str | None = None
+    git_commit: str | None = None
+    git_origin: str | None = None
+
+
+class TurnContext(msgspec.Struct, frozen=True, kw_only=True, tag="turn_context"):
+    """The settings a turn ran under."""
+
+    turn_id: TurnId
+    settings: ThreadSettings
+
+
+class TurnOpened(msgspec.Struct, frozen=True, kw_only=True, tag="turn_opened"):
+    """event_msg/task_started. ``submission_id`` makes a repeated turn/start find its turn again."""
+
+    turn_id: TurnId
+    submission_id: str
+    started_at: float
+
+
+class SteerAccepted(msgspec.Struct, frozen=True, kw_only=True, tag="steer_accepted"):
+    """A second submission entered the turn."""
+
+    turn_id: TurnId
+    submission_id: str
+
+
+class ResponseItem(msgspec.Struct, frozen=True, kw_only=True, tag="response_item"):
+    """One item of the history a model is sent. Written in the same write as the item a client is shown."""
+
+    turn_id: TurnId
+    item: HistoryItem
+
+
+class ItemShown(msgspec.Struct, frozen=True, kw_only=True, tag="item_shown"):
+    """event_msg/item_completed: an item as clients saw it completed.
+
+    ``partial``: it was cut short (interrupt, crash, a failed attempt); it is shown again but is no history.
+    """
+
+    turn_id: TurnId
+    item: ThreadItem
+    at_ms: int
+    partial: bool = False
+
+
+class ToolStarted(msgspec.Struct, frozen=True, kw_only=True, tag="tool_started"):
+    """From here on the call may have taken effect. Without a later output it is *unknown* after a crash."""
+
+    turn_id: TurnId
+    call_id: CallId
+    item_id: ItemId
+    name: str
+    idempotency_key: str
+    item: ThreadItem | None = None
+    """As shown in progress, so that recovery can complete it."""
+
+
+class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True, tag="approval_asked"):
+    approval: Approval
+    item: ThreadItem | None = None
+
+
+class ApprovalAnswered(msgspec.Struct, frozen=True, kw_only=True, tag="approval_answered"):
+    """Exactly one per ApprovalAsked; ``decision`` None: it lapsed."""
+
+    approval_id: str
+    decision: ApprovalDecision | None
+    by: str | None = None
+
+
+class TerminalPassed(msgspec.Struct, frozen=True, kw_only=True, tag="terminal_passed"):
+    """A running command became the thread's; its item stays open until a later ItemShown."""
+
+    turn_id: TurnId
+    call_id: CallId
+    terminal: int
+    item: ThreadItem
+
+
+class UsageRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="usage_recorded"):
+    """event_msg/token_count."""
+
+    turn_id: TurnId
+    last: TokenUsage
+    total: TokenUsage
+
+
+class TurnClosed(msgspec.Struct, frozen=True, kw_only=True, tag="turn_closed"):
+    """event_msg/task_complete or turn_aborted."""
+
+    turn_id: TurnId
+    status: Literal["completed", "interrupted", "failed"]
+    completed_at: float
+    failure: Failure | None = None
+    last_message: str | None = None
+
+
+class ThreadNamed(msgspec.Struct, frozen=True, kw_only=True, tag="thread_named"):
+    name: str
+
+
+class TextCheckpoint(msgspec.Struct, frozen=True, kw_only=True, tag="text_checkpoint"):
+    """Text that was being shown when the process died; for display only, never history."""
+
+    turn_id: TurnId
+    item_id: ItemId
+    item: ThreadItem
+
+
+class MessageQuarantined(msgspec.Struct, frozen=True, kw_only=True, tag="message_quarantined"):
+    """A message that crashed this thread's session twice and will not be delivered again."""
+
+    kind: str
+    reason: str
+
+
+Record = (
+    SessionMeta
+    | TurnContext
+    | TurnOpened
+    | SteerAccepted
+    | ResponseItem
+    | ItemShown
+    | ToolStarted
+    | ApprovalAsked
+    | ApprovalAnswered
+    | TerminalPassed
+    | UsageRecorded
+    | TurnClosed
+    | ThreadNamed
+    | TextCheckpoint
+    | MessageQuarantined
+)
+
+
+# --- what is said to the writer ---------------------------------------------------------------------------------
+
+
+class Append(Message, frozen=True, kw_only=True):
+    """Add records to a thread's rollout; the reply is `Appended` or `AppendFailed`.
+
+    ``first_ordinal`` counts up by one per record; ordinals already in the file are dropped, so sending an append
+    again is safe. With ``barrier`` the reply comes only when the records survive power loss.
+    """
+
+    delivery = Delivery.RETRY_SAFE
+    thread_id: ThreadId
+    path: str
+    first_ordinal: int
+    at: float
+    records: tuple[Record, ...]
+    barrier: bool = False
+
+
+class Appended(Message, frozen=True, kw_only=True):
+    thread_id: ThreadId
+    next_ordinal: int
+
+
+class AppendFailed(Message, frozen=True, kw_only=True):
+    """None of the records counts: what was half written has been cut off again, or will be before the next append."""
+
+    thread_id: ThreadId
+    first_ordinal: int
+    failure: Failure
+
+
+class ListThreads(Message, frozen=True, kw_only=True):
+    """A page of thread summaries, newest first; the reply is a `ThreadPage`."""
+
+    delivery = Delivery.RETRY_SAFE
+    limit: int = 25
+    cursor: str | None = None
+    sort_by: Literal["created_at", "updated_at"] = "updated_at"
+    ascending: bool = False
+    cwd: str | None = None
+    search: str | None = None
+    providers: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+class FindThread(Message, frozen=True, kw_only=True):
+    """The reply is the thread's `ThreadSummary`, or None if there is no rollout of that id."""
+
+    delivery = Delivery.RETRY_SAFE
+    thread_id: ThreadId
+
+
+class ThreadPage(Message, frozen=True, kw_only=True):
+    """One page of `ListThreads`."""
+
+    threads: tuple[ThreadSummary, ...]
+    next_cursor: str | None = None
+    previous_cursor: str | None = None
+
+
+LogRequest = Append | ListThreads | FindThread
+LogReply = Appended | AppendFailed | ThreadPage | ThreadSummary | None

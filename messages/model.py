@@ -1,0 +1,122 @@
+"""session <-> model_stream: one request to sample, and what is heard while it streams.
+
+Structure travels as these messages. Text does not: it is appended to the open item's text during a round and wakes
+nobody (see `actors/session/open_text.py`); `TextBegan` only says where it will be found.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from messages.base import CallId, Message, ThreadId, TurnId
+from messages.failure import Failure
+from messages.items import HistoryItem
+
+TextChannel = Literal["text", "refusal", "summary", "reasoning", "arguments", "output"]
+"""What a text is: visible text, a reasoning summary, raw reasoning, a call's arguments, or a command's output."""
+
+StopReason = Literal["end", "tool_use", "length", "filtered", "refused", "pause"]
+
+
+class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool as offered to a model."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any] | None = None
+    """JSON schema of the arguments; None for a freeform tool."""
+    grammar: str | None = None
+    """Lark grammar of a freeform tool's input, where the wire can carry one."""
+
+
+class SampleRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one sampling needs; a pure function of the history and the turn's settings."""
+
+    request_id: str
+    thread_id: ThreadId
+    turn_id: TurnId
+    provider: str
+    model: str
+    instructions: str
+    history: tuple[HistoryItem, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    parallel_tool_calls: bool = True
+    reasoning_effort: str | None = None
+    reasoning_summary: str | None = None
+    verbosity: str | None = None
+    output_schema: dict[str, Any] | None = None
+    max_output_tokens: int | None = None
+
+
+class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one response or of many; input includes what was cached, output includes reasoning."""
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write_input: int = 0
+    output: int = 0
+    reasoning_output: int = 0
+    total: int = 0
+
+
+class ItemBegan(Message, frozen=True, kw_only=True):
+    """The model opened an item. ``slot`` counts items within the response from 0 and never repeats in a request."""
+
+    request_id: str
+    slot: int
+    kind: Literal["message", "reasoning", "function_call", "custom_tool_call", "opaque"]
+    provider_item_id: str | None = None
+    call_id: CallId | None = None
+    name: str | None = None
+
+
+class TextBegan(Message, frozen=True, kw_only=True):
+    """A text of an item opened: find it in the request's text table under ``text_slot``."""
+
+    request_id: str
+    slot: int
+    text_slot: int
+    channel: TextChannel
+    index: int = 0
+    """Which summary part or content part."""
+
+
+class ItemFinished(Message, frozen=True, kw_only=True):
+    """An item is whole. It becomes history only when the response completes."""
+
+    request_id: str
+    slot: int
+    item: HistoryItem
+
+
+class SampleCompleted(Message, frozen=True, kw_only=True):
+    """The response's own terminal event arrived: everything finished before it is final."""
+
+    request_id: str
+    response_id: str | None
+    stop: StopReason
+    usage: TokenUsage
+    model: str | None = None
+    """The model that really answered, when the provider says so."""
+
+
+class SampleRetrying(Message, frozen=True, kw_only=True):
+    """An attempt failed and another follows; slots of the failed attempt are void."""
+
+    request_id: str
+    attempt: int
+    attempts: int
+    delay_seconds: float
+    failure: Failure
+
+
+class SampleFailed(Message, frozen=True, kw_only=True):
+    """The request is over without a usable answer."""
+
+    request_id: str
+    failure: Failure
+
+
+StreamEvent = ItemBegan | TextBegan | ItemFinished | SampleCompleted | SampleRetrying | SampleFailed

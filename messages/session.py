@@ -1,0 +1,399 @@
+"""What is said to a session, and what a session tells those who watch it.
+
+Commands are imperatives and events past participles. A command that a client may send twice carries the client's own
+id and is idempotent. Events are what the feed holds: every connection turns them into its wire's notifications.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from messages.approval import ApprovalDecision, ApprovalNeed
+from messages.base import CallId, Delivery, ItemId, Lane, Message, ThreadId, TurnId
+from messages.client.item import FileUpdateChange, PlanStep, ThreadItem, UserInput
+from messages.failure import Failure
+from messages.model import TokenUsage
+
+ApprovalPolicy = Literal["never", "on-request"]
+SandboxMode = Literal["danger-full-access"]
+TurnStatus = Literal["inProgress", "completed", "interrupted", "failed"]
+
+
+class ThreadSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn runs under. A turn may override them; the override stays for the turns after it."""
+
+    provider: str
+    model: str
+    cwd: str
+    approval_policy: ApprovalPolicy = "on-request"
+    sandbox_mode: SandboxMode = "danger-full-access"
+    writable_roots: tuple[str, ...] = ()
+    reasoning_effort: str | None = None
+    reasoning_summary: str | None = None
+    verbosity: str | None = None
+    base_instructions: str | None = None
+    """Replaces our own system prompt."""
+    developer_instructions: str | None = None
+    ephemeral: bool = False
+    """Nothing is written to disk."""
+
+
+class SettingsPatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings a client asked to change; None leaves one as it is."""
+
+    model: str | None = None
+    provider: str | None = None
+    cwd: str | None = None
+    approval_policy: ApprovalPolicy | None = None
+    sandbox_mode: SandboxMode | None = None
+    reasoning_effort: str | None = None
+    reasoning_summary: str | None = None
+
+
+class TurnBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """What one turn may use, inherited down the tree: a child can only have less."""
+
+    deadline_seconds: float | None = None
+    """None: a person is watching and may interrupt."""
+    tool_calls: int = 1000
+    """A model that loops is stopped before it costs a fortune."""
+    output_bytes: int = 64 * 1024 * 1024
+    """Of tool output handed to the model, after truncation."""
+
+
+# --- commands: gateway -> session -------------------------------------------------------------------------------
+
+
+class StartTurn(Message, frozen=True, kw_only=True):
+    """Begin a turn; while one runs, this steers it. Asked; the reply is `TurnAccepted` or `Refused`."""
+
+    delivery = Delivery.RETRY_SAFE
+    submission_id: str
+    """Chosen by the client; the same id again is the same turn."""
+    input: tuple[UserInput, ...]
+    settings: SettingsPatch | None = None
+    output_schema: dict[str, Any] | None = None
+    budget: TurnBudget | None = None
+    client_id: str | None = None
+    """`clientUserMessageId`, echoed in the user message item."""
+
+
+class SteerTurn(Message, frozen=True, kw_only=True):
+    """Add input to the running turn; refused unless ``expected_turn_id`` is the one that runs."""
+
+    delivery = Delivery.RETRY_SAFE
+    submission_id: str
+    input: tuple[UserInput, ...]
+    expected_turn_id: TurnId
+    client_id: str | None = None
+
+
+class InterruptTurn(Message, frozen=True, kw_only=True):
+    """Stop the running turn. Answered at once; `TurnCompleted` follows when nothing of it is left."""
+
+    lane = Lane.CONTROL
+    delivery = Delivery.RETRY_SAFE
+    turn_id: TurnId | None = None
+    """None interrupts whichever turn runs."""
+
+
+class CancelToolCall(Message, frozen=True, kw_only=True):
+    """Cancel one running call; the turn goes on."""
+
+    lane = Lane.CONTROL
+    call_id: CallId
+
+
+class ResolveApproval(Message, frozen=True, kw_only=True):
+    """A client's answer; the first one wins. The reply is True when it was this one."""
+
+    lane = Lane.CONTROL
+    approval_id: str
+    decision: ApprovalDecision
+    by: str
+    """Which connection answered."""
+
+
+class Subscribe(Message, frozen=True, kw_only=True):
+    """Watch this thread. The reply carries the snapshot and the feed; live events follow it, none is missed."""
+
+    include_turns: bool = True
+    after_seq: int | None = None
+    """Resume behind this sequence number of ``epoch`` instead of taking a snapshot's word for it."""
+    epoch: str | None = None
+
+
+class Unsubscribe(Message, frozen=True, kw_only=True):
+    """A connection stopped watching; the work goes on."""
+
+
+class ReadThread(Message, frozen=True, kw_only=True):
+    """The thread as it stands; the reply is a `ThreadView`."""
+
+    include_turns: bool = True
+
+
+class SetThreadName(Message, frozen=True, kw_only=True):
+    name: str
+
+
+class UpdateSettings(Message, frozen=True, kw_only=True):
+    settings: SettingsPatch
+
+
+class ListTerminals(Message, frozen=True, kw_only=True):
+    """The reply is a tuple of `TerminalView`."""
+
+
+class TerminateTerminal(Message, frozen=True, kw_only=True):
+    """End one background command; the reply is False if there is none of that id."""
+
+    lane = Lane.CONTROL
+    terminal: int
+
+
+class CleanTerminals(Message, frozen=True, kw_only=True):
+    """End all background commands of the thread."""
+
+    lane = Lane.CONTROL
+
+
+class CloseThread(Message, frozen=True, kw_only=True):
+    """Unload: interrupt what runs, end background commands, flush. The reply comes when nothing is left."""
+
+    lane = Lane.CONTROL
+
+
+SessionCommand = (
+    StartTurn
+    | SteerTurn
+    | InterruptTurn
+    | CancelToolCall
+    | ResolveApproval
+    | Subscribe
+    | Unsubscribe
+    | ReadThread
+    | SetThreadName
+    | UpdateSettings
+    | ListTerminals
+    | TerminateTerminal
+    | CleanTerminals
+    | CloseThread
+)
+
+
+# --- replies ----------------------------------------------------------------------------------------------------
+
+
+class TurnAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    turn_id: TurnId
+    steered: bool = False
+
+
+RefusalReason = Literal["no_active_turn", "wrong_turn", "not_steerable", "busy", "too_large", "storage", "closing"]
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a command was not taken; ``active_turn_id`` helps a client that guessed wrong."""
+
+    reason: RefusalReason
+    message: str
+    active_turn_id: TurnId | None = None
+
+
+# --- events: session -> feed ------------------------------------------------------------------------------------
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn as told to clients; ``items`` is filled only in snapshots."""
+
+    id: TurnId
+    status: TurnStatus
+    started_at: float
+    completed_at: float | None = None
+    failure: Failure | None = None
+    items: tuple[ThreadItem, ...] = ()
+
+
+class ThreadStatus(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Literal["notLoaded", "idle", "systemError", "active"]
+    flags: tuple[Literal["waitingOnApproval", "waitingOnUserInput"], ...] = ()
+
+
+class TurnStarted(Message, frozen=True, kw_only=True, tag="turn_started"):
+    turn: Turn
+
+
+class TurnCompleted(Message, frozen=True, kw_only=True, tag="turn_completed"):
+    """Nothing of the turn is left: no request, no call, no process that had not passed to the thread."""
+
+    turn: Turn
+    last_message: str | None = None
+
+
+class ItemStarted(Message, frozen=True, kw_only=True, tag="item_started"):
+    turn_id: TurnId
+    item: ThreadItem
+    at_ms: int
+
+
+class ItemCompleted(Message, frozen=True, kw_only=True, tag="item_completed"):
+    turn_id: TurnId
+    item: ThreadItem
+    at_ms: int
+
+
+class ReasoningPartAdded(Message, frozen=True, kw_only=True, tag="reasoning_part_added"):
+    turn_id: TurnId
+    item_id: ItemId
+    index: int
+
+
+class StatusChanged(Message, frozen=True, kw_only=True, tag="status_changed"):
+    status: ThreadStatus
+
+
+class UsageUpdated(Message, frozen=True, kw_only=True, tag="usage_updated"):
+    turn_id: TurnId
+    last: TokenUsage
+    total: TokenUsage
+    context_window: int | None = None
+
+
+class DiffUpdated(Message, frozen=True, kw_only=True, tag="diff_updated"):
+    turn_id: TurnId
+    diff: str
+
+
+class PlanUpdated(Message, frozen=True, kw_only=True, tag="plan_updated"):
+    turn_id: TurnId
+    explanation: str | None
+    plan: tuple[PlanStep, ...]
+
+
+class TurnFailing(Message, frozen=True, kw_only=True, tag="turn_failing"):
+    """Something went wrong with the model; with ``will_retry`` the turn goes on."""
+
+    turn_id: TurnId
+    failure: Failure
+    will_retry: bool
+    attempt: int | None = None
+    attempts: int | None = None
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """A question to people, in the log under ``id`` until it has exactly one resolution."""
+
+    id: str
+    turn_id: TurnId
+    item_id: ItemId
+    call_id: CallId
+    need: ApprovalNeed
+    asked_at: float
+    expires_at: float | None = None
+
+
+class ApprovalRequested(Message, frozen=True, kw_only=True, tag="approval_requested"):
+    approval: Approval
+
+
+class ApprovalResolved(Message, frozen=True, kw_only=True, tag="approval_resolved"):
+    """``decision`` is None when the question lapsed (interrupt, expiry)."""
+
+    approval_id: str
+    decision: ApprovalDecision | None
+    by: str | None = None
+
+
+class NameChanged(Message, frozen=True, kw_only=True, tag="name_changed"):
+    name: str
+
+
+class SettingsChanged(Message, frozen=True, kw_only=True, tag="settings_changed"):
+    settings: ThreadSettings
+
+
+class TerminalInput(Message, frozen=True, kw_only=True, tag="terminal_input"):
+    """The model wrote to a running command."""
+
+    turn_id: TurnId
+    item_id: ItemId
+    process_id: str
+    text: str
+
+
+class Warned(Message, frozen=True, kw_only=True, tag="warned"):
+    """Something a user should know that stops nothing."""
+
+    message: str
+
+
+SessionEvent = (
+    TurnStarted
+    | TurnCompleted
+    | ItemStarted
+    | ItemCompleted
+    | ReasoningPartAdded
+    | StatusChanged
+    | UsageUpdated
+    | DiffUpdated
+    | PlanUpdated
+    | TurnFailing
+    | ApprovalRequested
+    | ApprovalResolved
+    | NameChanged
+    | SettingsChanged
+    | TerminalInput
+    | Warned
+)
+
+
+# --- views ------------------------------------------------------------------------------------------------------
+
+
+class TerminalView(msgspec.Struct, frozen=True, kw_only=True):
+    """A background command of the thread."""
+
+    terminal: int
+    call_id: CallId
+    item_id: ItemId
+    command: str
+    cwd: str
+    started_at: float
+
+
+class ThreadSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of threads shows of one; derived from its rollout."""
+
+    id: ThreadId
+    path: str | None
+    cwd: str
+    preview: str
+    """The first user message, trimmed; empty before it."""
+    name: str | None
+    provider: str
+    model: str
+    source: str
+    created_at: float
+    updated_at: float
+    cli_version: str
+    git_branch: str | None = None
+    git_commit: str | None = None
+    git_origin: str | None = None
+    ephemeral: bool = False
+    total_tokens: int = 0
+    turns: int = 0
+
+
+class ThreadView(msgspec.Struct, frozen=True, kw_only=True):
+    """A thread as it stands at one instant, the running turn and its partial texts included."""
+
+    summary: ThreadSummary
+    settings: ThreadSettings
+    status: ThreadStatus
+    turns: tuple[Turn, ...]
+    usage: TokenUsage
+    approvals: tuple[Approval, ...] = ()
+    changes: tuple[FileUpdateChange, ...] = ()

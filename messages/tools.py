@@ -1,0 +1,90 @@
+"""session <-> tool_worker: the life of one call.
+
+The session starts a worker for each call of a finished response. The worker *prepares* (parses the arguments, says
+what a client should see, what approval it would need and whether it may run beside others), then waits: the session
+decides on approval and order and sends `RunTool`. The outcome ledger follows the same steps in the log:
+requested -> (approval) -> started -> done | failed | cancelled | denied, and `unknown` after a crash in between.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from messages.approval import ApprovalNeed
+from messages.base import CallId, ItemId, Lane, Message, ThreadId, TurnId
+from messages.client.item import FileUpdateChange, PlanStep, ThreadItem
+from messages.items import OutputPart
+
+ToolOutcome = Literal["done", "failed", "cancelled", "denied", "unknown"]
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call as the model made it."""
+
+    thread_id: ThreadId
+    turn_id: TurnId
+    call_id: CallId
+    item_id: ItemId
+    """The id of its item on the client's screen."""
+    name: str
+    arguments: str
+    """JSON text, or the freeform input."""
+    freeform: bool = False
+    idempotency_key: str
+    """Stable for this call for ever; a tool may hand it to whatever it calls."""
+
+
+class ToolPrepared(Message, frozen=True, kw_only=True):
+    """The arguments are good and this is what would happen."""
+
+    call_id: CallId
+    item: ThreadItem | None
+    """What the client is shown, in progress; None for a tool without an item of its own."""
+    parallel_safe: bool
+    side_effects: bool
+    """True: the log is made durable before it starts."""
+    approval: ApprovalNeed | None = None
+
+
+class RunTool(Message, frozen=True, kw_only=True):
+    """Go: approved where needed, and its turn in the order has come."""
+
+    call_id: CallId
+
+
+class ToolFinished(Message, frozen=True, kw_only=True):
+    """A call's end as the tool sees it; the session writes it to the log before anybody is told."""
+
+    call_id: CallId
+    outcome: ToolOutcome
+    output: str | tuple[OutputPart, ...]
+    """For the model, already truncated to its policy."""
+    item: ThreadItem | None = None
+    """The finished item, unless `terminal` is set and the item stays open."""
+    terminal: int | None = None
+    """The command goes on under this session id; it passes to the thread once this output is in the log."""
+    changes: tuple[FileUpdateChange, ...] = ()
+    """What a patch did, for the turn's diff."""
+    plan: tuple[PlanStep, ...] | None = None
+    plan_explanation: str | None = None
+
+
+class TerminalEnded(Message, frozen=True, kw_only=True):
+    """A command that had passed to the thread is over; here is its finished item."""
+
+    terminal: int
+    call_id: CallId
+    turn_id: TurnId
+    item: ThreadItem
+
+
+class CancelCall(Message, frozen=True, kw_only=True):
+    """Cancel one call and leave its siblings alone."""
+
+    lane = Lane.CONTROL
+    call_id: CallId
+
+
+ToolEvent = ToolPrepared | ToolFinished | TerminalEnded
