@@ -14,6 +14,14 @@ from typing import Protocol
 
 import trio
 
+ROUND_SOCKETS = 512
+"""At most so many sockets are read in one round, so that no round keeps the tasks waiting for long: at about 10 µs a
+socket this is 5 ms. The kernel hands out ready sockets in turn, so the rest is first in the next round."""
+
+ROUND_BYTES = 65536
+"""What an ``on_readable`` may take from its socket in one round: more than any model sends between two rounds, little
+enough (some 300 deltas, a millisecond of decoding) that a flood on one socket does not starve the others."""
+
 
 class ByteStream(Protocol):
     """One connected stream. It is also a `trio.abc.Stream`, for libraries that take one.
@@ -93,7 +101,12 @@ class Rounds(Protocol):
     """The loop that serves all watched streams."""
 
     def watch(self, stream: ByteStream, on_readable: Callable[[], None]) -> Watch:
-        """Call ``on_readable`` in each round in which the stream has data or ended. It must not raise and not block."""
+        """Call ``on_readable`` in each round in which the stream has data or ended.
+
+        It takes at most ROUND_BYTES with one ``try_receive`` (None is possible: nothing there after all), must not
+        block and must not raise; if it raises all the same, its watch is closed and the failure reported. ``stream``
+        is one that this port made, not a wrapper around it, and has one watch at a time (BusyResourceError).
+        """
         ...
 
     def flush_later(self, target: Flushable) -> None:

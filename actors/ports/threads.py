@@ -14,8 +14,6 @@ Ts = TypeVarTuple("Ts")
 class Threads(Protocol):
     """A bounded pool of worker threads."""
 
-    async def run(
-        self, work: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], limiter: trio.CapacityLimiter | None = None
-    ) -> T:
+    async def run(self, work: Callable[[Unpack[Ts]], T], *args: *Ts, limiter: trio.CapacityLimiter | None = None) -> T:
         """Run ``work(*args)`` in a thread and return its result. Not abandoned on cancellation: it is waited for."""
         ...
