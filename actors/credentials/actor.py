@@ -8,30 +8,34 @@ from typing import assert_never
 import trio
 
 from actors.credentials import core
-from actors.kernel import Context, Mailbox
+from actors.kernel import Context, Mailbox, Service
 from messages.credentials import CredentialsRequest, GetCredentialState, GetHeaders
 from messages.settings import ProviderSettings
 
 
+CREDENTIALS: Service[CredentialsRequest] = Service("credentials")
+
+
 async def run(
-    mailbox: Mailbox[CredentialsRequest],
     ctx: Context,
     providers: Mapping[str, ProviderSettings],
     environment: Mapping[str, str],
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer until the mailbox closes."""
+    """Answer until cancelled."""
+    mailbox: Mailbox[CredentialsRequest] = ctx.open_mailbox()
+    ctx.publish(CREDENTIALS, mailbox.address)
     ctx.state = "serving"
     task_status.started()
     while True:
-        for envelope in await mailbox.receive():
-            if envelope.reply is None:
+        for message, reply in await mailbox.receive():
+            if reply is None:
                 continue
-            match envelope.message:
+            match message:
                 case GetHeaders(provider=name):
-                    envelope.reply(core.headers(name, providers.get(name), environment))
+                    reply.answer(core.headers(name, providers.get(name), environment))
                 case GetCredentialState(provider=name):
-                    envelope.reply(core.state(name, providers.get(name), environment))
+                    reply.answer(core.state(name, providers.get(name), environment))
                 case never:
                     assert_never(never)

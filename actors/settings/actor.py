@@ -6,10 +6,12 @@ import posixpath
 
 import trio
 
-from actors.kernel import Context, Mailbox
+from actors.kernel import Context, Mailbox, Service
 from actors.ports import Ports
 from actors.settings.layers import CONFIG_FILE, Layer, environment_layers, file_layer, merge
 from messages.settings import GetSettings, SettingsSnapshot
+
+SETTINGS: Service[GetSettings] = Service("settings")
 
 HOME_MODE = 0o700
 """Rollouts and tokens live below it."""
@@ -44,16 +46,14 @@ async def load(sources: Sources, ports: Ports) -> SettingsSnapshot:
 
 
 async def run(
-    mailbox: Mailbox[GetSettings],
-    ctx: Context,
-    snapshot: SettingsSnapshot,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ctx: Context, snapshot: SettingsSnapshot, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Serve the snapshot until the mailbox closes."""
+    """Serve the snapshot until cancelled."""
+    mailbox: Mailbox[GetSettings] = ctx.open_mailbox()
+    ctx.publish(SETTINGS, mailbox.address)
     ctx.state = "serving"
     task_status.started()
     while True:
-        for envelope in await mailbox.receive():
-            if envelope.reply is not None:
-                envelope.reply(snapshot)
+        for _, reply in await mailbox.receive():
+            if reply is not None:
+                reply.answer(snapshot)

@@ -1,0 +1,154 @@
+"""A JSON-RPC client over a WebSocket, for the console's own verbs.
+
+One reader task sorts what arrives: responses to whoever waits, everything else into one ordered stream of
+notifications and server requests.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import trio
+import trio_websocket
+
+CONNECT_SECONDS = 10.0
+"""A daemon on this machine answers in milliseconds; beyond this nobody is listening properly."""
+
+INBOX = 10_000
+"""Frames read but not yet looked at. A terminal is slow; the daemon merges what it has not sent yet anyway."""
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""A resumed thread comes in one frame."""
+
+
+class WireError(Exception):
+    """The daemon answered a request with an error."""
+
+    def __init__(self, method: str, code: int, message: str, data: Any = None) -> None:
+        super().__init__(f"{method}: {message} ({code})")
+        self.method = method
+        self.code = code
+        self.reason = message
+        self.data = data
+
+
+class NotReachableError(Exception):
+    """No daemon answered at the address; the text says what to do."""
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification, or with ``id`` a request of the daemon that wants an answer."""
+
+    method: str
+    params: dict[str, Any] = {}
+    id: str | int | None = None
+
+
+class _Frame(msgspec.Struct, frozen=True, kw_only=True):
+    method: str | None = None
+    params: Any = None
+    id: str | int | None = None
+    result: Any = None
+    error: dict[str, Any] | None = None
+
+
+_frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
+
+
+class Client:
+    """A connected, initialized client."""
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+        self._next_id = 1
+        self._waiting: dict[int, trio.MemorySendChannel[_Frame]] = {}
+        self._inbox_send, self._inbox = trio.open_memory_channel[Incoming](INBOX)
+        self.server: dict[str, Any] = {}
+
+    async def request(self, method: str, params: dict[str, Any] | None = None) -> Any:
+        """The result. Raises WireError, or NotReachableError when the connection is gone."""
+        request_id = self._next_id
+        self._next_id += 1
+        send, receive = trio.open_memory_channel[_Frame](1)
+        self._waiting[request_id] = send
+        try:
+            await self._send({"id": request_id, "method": method, "params": {} if params is None else params})
+            frame = await receive.receive()
+        except trio.EndOfChannel:
+            raise NotReachableError(f"The daemon closed the connection before it answered {method}.") from None
+        finally:
+            self._waiting.pop(request_id, None)
+        if frame.error is not None:
+            raise WireError(method, frame.error.get("code", 0), frame.error.get("message", ""), frame.error.get("data"))
+        return frame.result
+
+    async def notify(self, method: str) -> None:
+        await self._send({"method": method})
+
+    async def answer(self, request_id: str | int, result: Any) -> None:
+        """Answer a request of the daemon."""
+        await self._send({"id": request_id, "result": result})
+
+    async def incoming(self) -> AsyncIterator[Incoming]:
+        """Notifications and server requests in order, until the connection ends."""
+        async for message in self._inbox:
+            yield message
+
+    async def _send(self, frame: dict[str, Any]) -> None:
+        try:
+            await self._socket.send_message(msgspec.json.encode(frame).decode())
+        except trio_websocket.ConnectionClosed as error:
+            raise NotReachableError(f"The daemon closed the connection: {error.reason}") from error
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                frame = _frames.decode(await self._socket.get_message())
+                if frame.method is not None:
+                    await self._inbox_send.send(Incoming(method=frame.method, params=frame.params or {}, id=frame.id))
+                elif isinstance(frame.id, int) and frame.id in self._waiting:
+                    self._waiting[frame.id].send_nowait(frame)
+        except trio_websocket.ConnectionClosed:
+            return
+        finally:
+            self._inbox_send.close()
+            for waiting in self._waiting.values():
+                waiting.close()
+
+
+@asynccontextmanager
+async def connect(url: str, *, token: str | None = None, name: str = "callboard-console") -> AsyncIterator[Client]:
+    """Connect and initialize. Raises NotReachableError."""
+    headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
+    context = ssl.create_default_context() if url.startswith("wss:") else None
+    async with trio.open_nursery() as nursery:
+        try:
+            with trio.fail_after(CONNECT_SECONDS):
+                socket = await trio_websocket.connect_websocket_url(
+                    nursery, url, ssl_context=context, extra_headers=headers, max_message_size=MAX_FRAME_BYTES
+                )
+        except (OSError, trio.TooSlowError, trio_websocket.HandshakeError) as error:
+            reason = f"{error}" or type(error).__name__
+            raise NotReachableError(
+                f"No daemon answers at {url} ({reason}). Start one with: callboard serve"
+            ) from error
+        client = Client(socket)
+        nursery.start_soon(client._read)
+        try:
+            client.server = await client.request(
+                "initialize",
+                {
+                    "clientInfo": {"name": name, "title": None, "version": "0.1.0"},
+                    "capabilities": {"experimentalApi": True},
+                },
+            )
+            await client.notify("initialized")
+            yield client
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await socket.aclose()
+            nursery.cancel_scope.cancel()

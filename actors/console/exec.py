@@ -1,0 +1,143 @@
+"""``callboard exec "PROMPT"``: one prompt, one turn, an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import trio
+from rich.console import Console
+
+from actors.console import home as homes
+from actors.console.borrowed import Borrowed, daemon
+from actors.console.client import Client, NotReachableError, WireError, connect
+from actors.console.events import Lines
+from actors.console.stage import Stage
+from actors.console.turn import SIGINT_EXIT, Ending, run_turn
+
+OK, FAILED, USAGE = 0, 1, 2
+
+
+class ExecOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line said."""
+
+    prompt: str
+    cwd: str
+    json: bool = False
+    model: str | None = None
+    approve_all: bool = False
+    thread: str | None = None
+    connect: str | None = None
+    serve_flags: tuple[str, ...] = ()
+
+
+async def run(options: ExecOptions) -> int:
+    """Run the turn on a running daemon, or on one of our own. The exit code: 0 completed, 1 not, 130 left."""
+    errors = Console(stderr=True)
+    ending: Ending | None = None
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            place = await _place(stack, options.connect, options.serve_flags)
+            client = await stack.enter_async_context(connect(place.address, token=place.token))
+            ending = await _turn(client, options)
+    except* (NotReachableError, WireError) as group:
+        for error in _flat(group):
+            errors.print(f"[bold red]callboard exec:[/] {error}", highlight=False)
+    if ending is None:
+        return FAILED
+    if ending.left:
+        errors.print("left; the daemon goes on with the turn")
+        return SIGINT_EXIT
+    return OK if ending.status == "completed" else FAILED
+
+
+async def _place(stack: contextlib.AsyncExitStack, address: str | None, flags: Sequence[str]) -> Borrowed:
+    folder = homes.home()
+    if address is not None:
+        return Borrowed(address, homes.token(folder))
+    found = homes.running(folder)
+    if found is not None and not flags:
+        return Borrowed(found.address, homes.token(folder))
+    return await stack.enter_async_context(daemon(folder, flags))
+
+
+async def _turn(client: Client, options: ExecOptions) -> Ending:
+    thread_id = await _thread(client, options)
+    if options.json:
+        return await _turn_as_lines(client, thread_id, options)
+    console = Console(stderr=True)
+    console.print(f"[dim]thread {thread_id}  in {options.cwd}[/]", highlight=False)
+    with Stage(console) as stage:
+        ending = await run_turn(client, thread_id, options.prompt, stage.show)
+    if ending.error is not None:
+        console.print(f"[bold red]{ending.status}:[/] {ending.error}", highlight=False)
+    elif ending.status == "interrupted":
+        console.print("[yellow]interrupted[/]")
+    if not sys.stdout.isatty() and ending.last_message:
+        print(ending.last_message)
+    return ending
+
+
+async def _turn_as_lines(client: Client, thread_id: str, options: ExecOptions) -> Ending:
+    lines = Lines()
+
+    def write(line: object) -> None:
+        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+        sys.stdout.flush()
+
+    write({"type": "thread.started", "thread_id": thread_id})
+
+    def show(message: object) -> None:
+        line = lines.line(message)  # type: ignore[arg-type]  # run_turn only shows Incoming
+        if line is not None:
+            write(line)
+
+    ending = await run_turn(client, thread_id, options.prompt, show)
+    if ending.status == "completed":
+        total = (ending.usage or {}).get("total", {})
+        write(
+            {
+                "type": "turn.completed",
+                "usage": {
+                    "input_tokens": total.get("inputTokens", 0),
+                    "cached_input_tokens": total.get("cachedInputTokens", 0),
+                    "output_tokens": total.get("outputTokens", 0),
+                    "reasoning_output_tokens": total.get("reasoningOutputTokens", 0),
+                },
+            }
+        )
+    else:
+        write({"type": "turn.failed", "error": {"message": ending.error or ending.status}})
+    return ending
+
+
+async def _thread(client: Client, options: ExecOptions) -> str:
+    settings = {
+        "cwd": options.cwd,
+        "approvalPolicy": "never" if options.approve_all else "on-request",
+        **({"model": options.model} if options.model else {}),
+    }
+    if options.thread is not None:
+        found = await client.request("thread/resume", {"threadId": options.thread, "excludeTurns": True, **settings})
+    else:
+        found = await client.request("thread/start", settings)
+    return str(found["thread"]["id"])
+
+
+def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_flat(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+def start(options: ExecOptions) -> int:
+    """Run in a trio loop of our own."""
+    if not Path(options.cwd).is_dir():
+        print(f"callboard exec: there is no folder {options.cwd}", file=sys.stderr)
+        return USAGE
+    return trio.run(run, options)

@@ -1,0 +1,217 @@
+"""What a turn looks like in a terminal: text as it streams, tool calls with spinners, diffs, exit codes.
+
+What is finished is printed once and scrolls away like any output; what is under way lives in a small live region at
+the bottom. Without a terminal (a pipe, a log) there is no live region and no colour: each thing is one plain block
+when it is finished.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.spinner import Spinner
+from rich.syntax import Syntax
+from rich.text import Text
+
+from actors.console.client import Incoming
+
+OUTPUT_LINES = 12
+"""Of a command's output shown when it is done: the end, where failures are."""
+
+LIVE_TEXT_LINES = 16
+"""Of a message under way, so that the live region never outgrows a small terminal."""
+
+REFRESH_PER_SECOND = 20
+
+Item = dict[str, Any]
+
+
+class Stage:
+    """Draws the notifications of one thread. Use as a context manager around the turn."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._open: dict[str, Item] = {}
+        self._text: dict[str, str] = {}
+        self._since: dict[str, float] = {}
+        self._spinners: dict[str, Spinner] = {}
+        self._live = (
+            Live(console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True, get_renderable=self._under_way)
+            if console.is_terminal
+            else None
+        )
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, message: Incoming) -> None:
+        """Take one notification in."""
+        params = message.params
+        match message.method:
+            case "item/started":
+                item = params["item"]
+                self._open[item["id"]] = item
+                self._since[item["id"]] = time.monotonic()
+            case (
+                "item/agentMessage/delta"
+                | "item/reasoning/summaryTextDelta"
+                | "item/reasoning/textDelta"
+                | "item/commandExecution/outputDelta"
+            ):
+                self._text[params["itemId"]] = self._text.get(params["itemId"], "") + params["delta"]
+            case "item/completed":
+                item = params["item"]
+                self._open.pop(item["id"], None)
+                self._text.pop(item["id"], None)
+                self._spinners.pop(item["id"], None)
+                drawn = finished(item, time.monotonic() - self._since.pop(item["id"], time.monotonic()))
+                if drawn is not None:
+                    self.say(drawn)
+            case "error" | "warning" | "configWarning":
+                self.say(_complaint(message))
+            case _:
+                pass
+
+    def say(self, drawn: RenderableType) -> None:
+        """Print above the live region."""
+        self._console.print(drawn)
+
+    def _under_way(self) -> RenderableType:
+        rows: list[RenderableType] = []
+        for item_id, item in list(self._open.items()):
+            text = self._text.get(item_id, "")
+            if item["type"] == "agentMessage":
+                rows.append(Text("\n".join(text.splitlines()[-LIVE_TEXT_LINES:])))
+            elif item["type"] == "reasoning":
+                rows.append(self._spinning(item_id, Text(f"thinking  {_last_line(text)}", style="dim italic")))
+            elif item["type"] != "userMessage":
+                label = headline(item)
+                tail = _last_line(text)
+                if tail:
+                    label.append(f"  {tail}", style="dim")
+                rows.append(self._spinning(item_id, label))
+        return Group(*rows)
+
+    def _spinning(self, item_id: str, label: Text) -> Spinner:
+        spinner = self._spinners.get(item_id)
+        if spinner is None:
+            spinner = self._spinners[item_id] = Spinner("dots", style="cyan")
+        label.no_wrap = True
+        label.truncate(max(self._console.width - 4, 10), overflow="ellipsis")
+        spinner.update(text=label)
+        return spinner
+
+
+def headline(item: Item) -> Text:
+    """What a tool call is about, in one line."""
+    match item["type"]:
+        case "commandExecution":
+            return Text.assemble(("$ ", "bold cyan"), _script(item["command"]))
+        case "fileChange":
+            names = ", ".join(_short(change["path"]) for change in item["changes"])
+            return Text.assemble(("patch ", "bold cyan"), names)
+        case "dynamicToolCall":
+            return Text.assemble((f"{item['tool']} ", "bold cyan"), _arguments(item.get("arguments")))
+        case "imageView":
+            return Text.assemble(("view ", "bold cyan"), _short(item["path"]))
+        case kind:
+            return Text(kind, style="bold cyan")
+
+
+def finished(item: Item, seconds: float) -> RenderableType | None:
+    """A finished item; None for what is not shown."""
+    match item["type"]:
+        case "userMessage":
+            words = " ".join(part.get("text", f"[{part['type']}]") for part in item["content"])
+            return Text.assemble(("> ", "bold green"), words)
+        case "agentMessage":
+            return Padding(Text(item["text"].strip()), (1, 0)) if item["text"].strip() else None
+        case "reasoning":
+            words = " ".join(item.get("summary") or ()).strip()
+            return Text(words, style="dim italic") if words else None
+        case "commandExecution":
+            return _finished_command(item)
+        case "fileChange":
+            return _finished_patch(item)
+        case _:
+            failed = item.get("status") == "failed" or item.get("success") is False
+            mark = ("✗ ", "bold red") if failed else ("✓ ", "bold green")
+            return Text.assemble(mark, headline(item), (f"  {_duration(seconds)}", "dim"))
+
+
+def _finished_command(item: Item) -> RenderableType:
+    code = item.get("exitCode")
+    declined = item["status"] == "declined"
+    good = code == 0
+    mark = ("✓ ", "bold green") if good else ("✗ ", "bold red")
+    ending = "declined" if declined else "exit ?" if code is None else f"exit {code}"
+    took = _duration((item.get("durationMs") or 0) / 1000)
+    head = Text.assemble(mark, headline(item), (f"  {ending}", "green" if good else "red"), (f"  {took}", "dim"))
+    lines = (item.get("aggregatedOutput") or "").rstrip().splitlines()
+    shown = lines[-OUTPUT_LINES:]
+    if len(lines) > len(shown):
+        shown.insert(0, f"… {len(lines) - OUTPUT_LINES} lines before")
+    body = Padding(Text("\n".join(shown), style="dim"), (0, 0, 0, 4))
+    return Group(head, body) if shown else head
+
+
+def _finished_patch(item: Item) -> RenderableType:
+    applied = item["status"] == "completed"
+    mark = ("✓ ", "bold green") if applied else ("✗ ", "bold red")
+    parts: list[RenderableType] = [
+        Text.assemble(mark, headline(item), ("" if applied else f"  {item['status']}", "red"))
+    ]
+    for change in item["changes"]:
+        diff = change["diff"].rstrip("\n")
+        if change["kind"]["type"] == "add":
+            diff = "\n".join(f"+{line}" for line in diff.splitlines())
+        parts.append(Padding(Syntax(diff, "diff", theme="ansi_dark", background_color="default"), (0, 0, 0, 4)))
+    return Group(*parts)
+
+
+def _complaint(message: Incoming) -> Text:
+    error = message.params.get("error") or {}
+    words = error.get("message") or message.params.get("message") or message.params.get("summary") or message.method
+    if message.method == "error" and message.params.get("willRetry"):
+        return Text(f"! {words}", style="yellow")
+    return Text(f"! {words}", style="bold red" if message.method == "error" else "yellow")
+
+
+def _script(command: str) -> str:
+    """``/bin/bash -lc 'x y'`` -> ``x y``: the wrapper says nothing to a reader."""
+    for wrapper in (" -lc ", " -c "):
+        shell, found, script = command.partition(wrapper)
+        if found and " " not in shell:
+            return script[1:-1] if script[:1] == script[-1:] == "'" else script
+    return command
+
+
+def _arguments(arguments: Any) -> str:
+    if isinstance(arguments, dict):
+        return " ".join(_short(str(value)) for value in arguments.values() if isinstance(value, (str, int)))
+    return "" if arguments is None else str(arguments)
+
+
+def _short(path: str) -> str:
+    """The last two parts of a long path."""
+    parts = path.rstrip("/").split("/")
+    return "/".join(parts[-2:]) if path.startswith("/") and len(parts) > 3 else path
+
+
+def _last_line(text: str) -> str:
+    lines = text.rstrip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
