@@ -12,7 +12,6 @@ from actors.kernel import Context, Mailbox, Service
 from messages.credentials import CredentialsRequest, GetCredentialState, GetHeaders
 from messages.settings import ProviderSettings
 
-
 CREDENTIALS: Service[CredentialsRequest] = Service("credentials")
 
 
