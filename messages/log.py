@@ -62,10 +62,26 @@ class SteerAccepted(msgspec.Struct, frozen=True, kw_only=True, tag="steer_accept
 
 
 class ResponseItem(msgspec.Struct, frozen=True, kw_only=True, tag="response_item"):
-    """One item of the history a model is sent. Written in the same write as the item a client is shown."""
+    """One item of the history a model is sent."""
 
     turn_id: TurnId
     item: HistoryItem
+    item_id: ItemId | None = None
+    """The thread item clients see this as. When set, the very next record of the same `Append` is that item's
+    `ItemShown` (or, for the output of a command that goes on, its `TerminalPassed`), and neither counts without the
+    other. None for what clients never see by itself: a call (its item comes with its output), an update_plan output,
+    context messages."""
+    response_id: str | None = None
+    """Which sampling made it: the same for all items of one response, None on what users and tools said."""
+
+
+class Compacted(msgspec.Struct, frozen=True, kw_only=True, tag="compacted"):
+    """From here on the history a model is sent begins with ``history``; what clients saw stays."""
+
+    turn_id: TurnId
+    message: str
+    """The summary in words."""
+    history: tuple[HistoryItem, ...]
 
 
 class ItemShown(msgspec.Struct, frozen=True, kw_only=True, tag="item_shown"):
@@ -93,6 +109,8 @@ class ToolStarted(msgspec.Struct, frozen=True, kw_only=True, tag="tool_started")
 
 
 class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True, tag="approval_asked"):
+    """A question waits for people. ``item`` is what it is about, as shown in progress."""
+
     approval: Approval
     item: ThreadItem | None = None
 
@@ -133,6 +151,8 @@ class TurnClosed(msgspec.Struct, frozen=True, kw_only=True, tag="turn_closed"):
 
 
 class ThreadNamed(msgspec.Struct, frozen=True, kw_only=True, tag="thread_named"):
+    """The thread has a (new) name."""
+
     name: str
 
 
@@ -157,6 +177,7 @@ Record = (
     | TurnOpened
     | SteerAccepted
     | ResponseItem
+    | Compacted
     | ItemShown
     | ToolStarted
     | ApprovalAsked
@@ -177,7 +198,8 @@ class Append(Message, frozen=True, kw_only=True):
     """Add records to a thread's rollout; the reply is `Appended` or `AppendFailed`.
 
     ``first_ordinal`` counts up by one per record; ordinals already in the file are dropped, so sending an append
-    again is safe. With ``barrier`` the reply comes only when the records survive power loss.
+    again is safe. One that would leave a gap (an earlier append failed, a later one was already on its way) is
+    refused. With ``barrier`` the reply comes only when the records, and all before them, survive power loss.
     """
 
     delivery = Delivery.RETRY_SAFE
@@ -190,6 +212,8 @@ class Append(Message, frozen=True, kw_only=True):
 
 
 class Appended(Message, frozen=True, kw_only=True):
+    """The records are in the file (and durable, after a barrier)."""
+
     thread_id: ThreadId
     next_ordinal: int
 
