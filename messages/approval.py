@@ -1,4 +1,8 @@
-"""What a tool call would need people's word for, and what they may answer."""
+"""What a tool call would need people's word for, and what they may answer.
+
+A need states facts and leaves the judgement to the approval table (`actors/tool_worker/approval.py`): it is written to
+the log with the question, and what a session has been granted is read back from there.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,47 @@ import msgspec
 ApprovalDecision = Literal["accept", "acceptForSession", "decline", "cancel"]
 """decline: the call is refused and the turn goes on. cancel: the turn ends as well."""
 
+CommandRisk = Literal["known_safe", "unknown", "forced_removal"]
+"""What reading the command can tell (`actors/tool_worker/command_safety.py`). Most commands are unknown."""
+
 
 class CommandNeed(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
     """A command to be run."""
 
     argv: tuple[str, ...]
     script: str | None
+    """The script inside ``argv``, when it is a shell's."""
     cwd: str
     justification: str | None = None
+    """Why the model wants to, in its words."""
     escalated: bool = False
+    """The model asks to run it outside the sandbox."""
+    risk: CommandRisk = "unknown"
 
 
 class PatchNeed(msgspec.Struct, frozen=True, kw_only=True, tag="patch"):
-    """Files to be changed; ``outside`` are those beyond the workspace."""
+    """Files to be changed. Paths are absolute."""
 
     paths: tuple[str, ...]
     outside: tuple[str, ...] = ()
+    """Those beyond the workspace, symlinks resolved: what would really be written."""
 
 
 ApprovalNeed = CommandNeed | PatchNeed
+
+
+class CommandGrant(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
+    """Accepted for the session: exactly this command in this folder, with these permissions."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    escalated: bool = False
+
+
+class PatchGrant(msgspec.Struct, frozen=True, kw_only=True, tag="patch"):
+    """Accepted for the session: changes to this file outside the workspace, its path resolved."""
+
+    path: str
+
+
+Grant = CommandGrant | PatchGrant
