@@ -15,7 +15,7 @@ class SpawnError(Exception):
 
 
 class LauncherLostError(SpawnError):
-    """The launcher died under the call: whether the process ran, and what it did, is unknown."""
+    """The launcher died under the call: whether the process ran, and what it did, is unknown. It is gone, though."""
 
 
 class TerminalSize(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +36,9 @@ class SpawnRequest(msgspec.Struct, frozen=True, kw_only=True):
     stdin: Literal["closed", "pipe"] = "closed"
     """For plain pipes. A terminal always has its input open."""
     stderr: Literal["merged", "separate"] = "merged"
+    needs_setuid: bool = False
+    """Whether sudo and other setuid programs must work even where that costs a better containment (a daemon that is
+    not root contains calls in a user namespace, in which they fail). As root they work anyway."""
 
 
 class ExitStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +47,8 @@ class ExitStatus(msgspec.Struct, frozen=True, kw_only=True):
     code: int
     """The exit code; 128+n when signal n ended it."""
     signal: int | None = None
+    left_behind: int = 0
+    """Processes that could not be killed because they run as another user; only where no PID namespace is allowed."""
 
 
 class Process(Protocol):
@@ -66,24 +71,34 @@ class Process(Protocol):
         """Raises trio.BrokenResourceError or trio.ClosedResourceError when nobody reads it."""
         ...
 
-    def close_stdin(self) -> None: ...
+    def close_stdin(self) -> None:
+        """The reader sees the end of its input. A terminal stays open: there it is the character ^D that says so."""
+        ...
 
-    def resize(self, size: TerminalSize) -> None: ...
+    def resize(self, size: TerminalSize) -> None:
+        """The terminal's new size; its foreground group gets SIGWINCH. Does nothing for pipes, or after the end."""
+        ...
 
     def signal(self, number: int) -> None:
-        """Signal the tool's own process group, not its wrapper."""
+        """Signal the tool's own process group, not its wrapper. Does nothing after the end."""
         ...
 
     async def wait(self) -> ExitStatus:
-        """Return when the process and all it left in its container are gone. May be awaited by many."""
+        """Return when the process and all it left in its container are gone. May be awaited by many.
+
+        Raises LauncherLostError when the launcher took it along: then the status is not known.
+        """
         ...
 
     async def stop(self, grace_seconds: float = TERMINATION_GRACE_SECONDS) -> ExitStatus:
-        """SIGTERM to the group, then SIGKILL to the whole container; returns when nothing is left."""
+        """SIGTERM to the group, then SIGKILL to the whole container; returns when nothing is left. May be repeated.
+
+        Raises LauncherLostError as `wait` does. Cancelled, it leaves the process as it is: then `aclose` ends it.
+        """
         ...
 
     async def aclose(self) -> None:
-        """Stop it if it runs, and release its pipes. Shielded: it finishes even under cancellation."""
+        """Stop it if it runs, and release its pipes. Shielded: it finishes even under cancellation. May be repeated."""
         ...
 
 
@@ -91,5 +106,8 @@ class Processes(Protocol):
     """Whoever can start a process."""
 
     async def spawn(self, request: SpawnRequest) -> Process:
-        """Start. Raises SpawnError."""
+        """Start it in a container of its own; returns when the program is executing. Raises SpawnError.
+
+        The caller owns the process and has to `aclose` it. Cancelled, it leaves nothing running.
+        """
         ...

@@ -1,0 +1,341 @@
+"""Contained child processes, through the launcher.
+
+The daemon makes pipes and pseudo-terminals, keeps its ends, and has the launcher hand the child's ends to the init of
+a new container. Of a running call it holds a pidfd of that init (readable = the container is empty, because the kernel
+reports an init only after all that was in its namespace), and the *line*, on which the init reports the exit code and
+takes signals for the tool's group. Nothing here waits for the launcher but the start itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import termios
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from actors.ports.processes import (
+    TERMINATION_GRACE_SECONDS,
+    ExitStatus,
+    LauncherLostError,
+    SpawnError,
+    SpawnRequest,
+    TerminalSize,
+)
+from actors.tool_worker.launcher import ContainmentReport, LauncherHandle
+from actors.tool_worker.launcher.link import Born, Link
+from actors.tool_worker.launcher.outside import wire
+from actors.tool_worker.launcher.wording import explain, shown, write_specification
+
+CONNECT_SECONDS = 5.0
+"""How long a spawn waits for a launcher that is being (re)started; nothing has begun then, so waiting is safe."""
+
+SWEEP_SECONDS = 3.0
+"""A wrapper that does not end its sweep in this time (it gives up on what it may not kill after 2 s) is killed."""
+
+VANISH_SECONDS = 2.0
+"""How long the end of the launcher waits for the ends of its containers: the kernel needs a millisecond for each."""
+
+KILLED = ExitStatus(code=128 + signal.SIGKILL, signal=int(signal.SIGKILL))
+"""Of an init that was killed, by us or by somebody else: it took the tool along and could not say more."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Ends:
+    """The descriptors of one call: ours; and the child's (line, specification, 0, 1, 2), to be closed once sent."""
+
+    line: socket.socket
+    output: int
+    errors: int | None
+    stdin: int | None
+    theirs: tuple[int, ...]
+
+
+def open_ends(request: SpawnRequest, specification: bytes) -> Ends:
+    """Pipes or a pseudo-terminal, the line, and the specification in a memfd. Raises OSError, and leaves none open."""
+    with contextlib.ExitStack() as undo:
+
+        def kept(*fds: int) -> tuple[int, ...]:
+            for fd in fds:
+                undo.callback(os.close, fd)
+            return fds
+
+        line, their_line = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        undo.callback(line.close)
+        undo.callback(their_line.close)
+        line.setblocking(False)
+        (memory,) = kept(os.memfd_create("callboard-call", os.MFD_CLOEXEC))
+        rest = memoryview(specification)
+        while rest:
+            rest = rest[os.write(memory, rest) :]
+        stdin: int | None = None
+        errors: int | None = None
+        if request.terminal is not None:
+            output, slave = kept(*os.openpty())
+            termios.tcsetwinsize(output, (request.terminal.rows, request.terminal.columns))
+            stdio = (slave, slave, slave)
+        else:
+            output, writing = kept(*os.pipe())
+            their_errors = writing
+            if request.stderr == "separate":
+                errors, their_errors = kept(*os.pipe())
+            if request.stdin == "pipe":
+                their_stdin, stdin = kept(*os.pipe())
+            else:
+                (their_stdin,) = kept(os.open(os.devnull, os.O_RDONLY))
+            stdio = (their_stdin, writing, their_errors)
+        undo.pop_all()
+    return Ends(line=line, output=output, errors=errors, stdin=stdin, theirs=(their_line.detach(), memory, *stdio))
+
+
+class ContainedProcess:
+    """The `Process` port: one call, from its start until its container is empty."""
+
+    def __init__(self, request: SpawnRequest, ends: Ends, on_end: Callable[[ContainedProcess], None]) -> None:
+        self._request = request
+        self._line = ends.line
+        self._output = trio.lowlevel.FdStream(ends.output)
+        self._errors = None if ends.errors is None else trio.lowlevel.FdStream(ends.errors)
+        self._stdin = None if ends.stdin is None else trio.lowlevel.FdStream(ends.stdin)
+        self._on_end = on_end
+        self._watching = trio.Lock()  # one at a time waits on the pidfd; whoever comes next finds the result
+        self._end: ExitStatus | str | None = None  # a text: the status is unknown, and why
+        self._stopping = False
+        self._link: Link | None = None
+        self._number = 0
+        self._born: Born | None = None
+
+    @property
+    def pid(self) -> int:
+        """See `actors.ports.processes.Process`."""
+        assert self._born is not None
+        return self._born.pid
+
+    # ── its birth ──
+
+    def adopt(self, link: Link, number: int, born: Born) -> None:
+        """There is an init now, and it is ours to end."""
+        self._link, self._number, self._born = link, number, born
+
+    async def started(self) -> None:
+        """Return when the program is executing. Raises SpawnError."""
+        match (await self._next_packet()).split():
+            case [b"started", _]:
+                return
+            case [b"failed", stage, number]:
+                raise SpawnError(explain(stage.decode(), int(number), self._request))
+            case _ if self._link is not None and self._link.lost:
+                raise LauncherLostError(self._lost_text())
+            case _:
+                raise SpawnError(f"the container of {shown(self._request.argv[0])} was killed before it could start")
+
+    async def _next_packet(self) -> bytes:
+        while True:
+            try:
+                return self._line.recv(wire.PACKET_BYTES)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._line)
+            except ConnectionResetError:
+                return b""
+
+    # ── its input and output ──
+
+    async def read_output(self, max_bytes: int = 65536) -> bytes:
+        """See `actors.ports.processes.Process`."""
+        try:
+            return bytes(await self._output.receive_some(max_bytes))
+        except trio.BrokenResourceError as error:
+            if self._request.terminal and isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO:
+                return b""  # how a terminal says that nobody holds its other end any more
+            raise
+
+    async def read_stderr(self, max_bytes: int = 65536) -> bytes:
+        """See `actors.ports.processes.Process`. Raises ValueError when stderr is merged."""
+        if self._errors is None:
+            raise ValueError("stderr is merged into the output of this process")
+        return bytes(await self._errors.receive_some(max_bytes))
+
+    async def write_stdin(self, data: bytes) -> None:
+        """See `actors.ports.processes.Process`."""
+        stream = self._output if self._request.terminal else self._stdin
+        if stream is None:
+            raise trio.ClosedResourceError("this process was started with its input closed")
+        await stream.send_all(data)
+
+    def close_stdin(self) -> None:
+        """See `actors.ports.processes.Process`."""
+        if self._stdin is not None:
+            self._stdin.close()
+
+    def resize(self, size: TerminalSize) -> None:
+        """See `actors.ports.processes.Process`."""
+        if self._request.terminal and (fd := self._output.fileno()) >= 0:
+            with contextlib.suppress(OSError):
+                termios.tcsetwinsize(fd, (size.rows, size.columns))
+
+    # ── its end ──
+
+    def signal(self, number: int) -> None:
+        """See `actors.ports.processes.Process`."""
+        self._say(b"signal %d" % number)
+
+    def _say(self, packet: bytes) -> None:
+        if self._end is None:
+            with contextlib.suppress(OSError):  # the init is gone; or stopped, with its line full
+                self._line.send(packet)
+
+    async def wait(self) -> ExitStatus:
+        """See `actors.ports.processes.Process`."""
+        async with self._watching:
+            if self._end is None and self._born is not None:
+                await trio.lowlevel.wait_readable(self._born.pidfd)
+                self._end = await self._conclude()
+                os.close(self._born.pidfd)
+                self._on_end(self)
+        if isinstance(self._end, ExitStatus):
+            return self._end
+        raise LauncherLostError(self._end)
+
+    async def _conclude(self) -> ExitStatus | str:
+        """The init is gone: what did it say last?"""
+        assert self._link is not None
+        assert self._born is not None
+        try:
+            words = self._line.recv(wire.PACKET_BYTES).split()
+        except OSError:
+            words = []
+        left = 0
+        if self._born.mechanism == "subreaper":
+            left = int(words[2]) if words else await self._link.swept(self._number)
+            self._link.forget(self._number)
+        if lost := self._link.lost:  # then it is perhaps ours to reap: a daemon that is PID 1 inherits it
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PIDFD, self._born.pidfd, os.WEXITED | os.WNOHANG)  # noqa: ASYNC222  # WNOHANG
+        if words:
+            code = int(words[1])
+            number = -code if code < 0 else None
+            return ExitStatus(code=128 - code if code < 0 else code, signal=number, left_behind=left)
+        if lost and not self._stopping:
+            return self._lost_text()
+        return ExitStatus(code=KILLED.code, signal=KILLED.signal, left_behind=left)
+
+    def _lost_text(self) -> str:
+        program = shown(self._request.argv[0])
+        return f"the launcher died, and took {program} along: how far it had come is unknown"
+
+    async def stop(self, grace_seconds: float = TERMINATION_GRACE_SECONDS) -> ExitStatus:
+        """See `actors.ports.processes.Process`."""
+        if self._end is None:
+            self._stopping = True
+            self.signal(signal.SIGTERM)
+            self.signal(signal.SIGCONT)  # a stopped process would not see it
+            with trio.move_on_after(grace_seconds):
+                return await self.wait()
+            if self._contained():
+                self._kill()
+            else:
+                self._say(b"end")
+                with trio.move_on_after(SWEEP_SECONDS):
+                    return await self.wait()
+                self._kill()  # the tool has stopped it, for example; then the launcher sweeps
+        return await self.wait()
+
+    def _contained(self) -> bool:
+        return self._born is not None and self._born.mechanism != "subreaper"
+
+    def _kill(self) -> None:
+        if self._end is None and self._born is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._born.pidfd, signal.SIGKILL)
+
+    async def aclose(self) -> None:
+        """See `actors.ports.processes.Process`."""
+        with trio.CancelScope(shield=True):
+            if self._born is not None:
+                with contextlib.suppress(LauncherLostError):
+                    await self.stop()
+        self._line.close()
+        for stream in (self._output, self._errors, self._stdin):
+            if stream is not None:
+                stream.close()
+
+
+class LauncherProcesses:
+    """The `Processes` port. Its `run` serves one launcher; run again, it starts another in the place of a lost one."""
+
+    def __init__(self, handle: LauncherHandle) -> None:
+        self._handle = handle
+        self._link: Link | None = None
+        self._ready = trio.Event()
+        self._report: ContainmentReport | None = None
+        self._live: set[ContainedProcess] = set()
+
+    @property
+    def report(self) -> ContainmentReport | None:
+        """How calls are contained; None before the first launcher has said hello."""
+        return self._report
+
+    @property
+    def live(self) -> int:
+        """How many containers are not known to be empty."""
+        return len(self._live)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve the launcher; ready when it has said hello. To be supervised: start it again when it has crashed.
+
+        Raises LauncherLostError when the launcher dies; its calls are then gone, and `wait` says that their status is
+        unknown. Cancelled, it ends the launcher and with it all calls. Returns or raises when none of them is left.
+        """
+        if self._handle.is_gone():
+            self._handle = self._handle.start_another()
+        link = Link(self._handle)
+        try:
+            self._report = await link.open()
+            self._link = link
+            self._ready.set()
+            task_status.started()
+            await link.serve()
+        finally:
+            self._link = None
+            self._ready = trio.Event()
+            await link.close()
+            with trio.move_on_after(VANISH_SECONDS) as scope:
+                scope.shield = True
+                for process in tuple(self._live):
+                    with contextlib.suppress(LauncherLostError):
+                        await process.wait()
+
+    async def spawn(self, request: SpawnRequest) -> ContainedProcess:
+        """See `actors.ports.processes.Processes`."""
+        specification = write_specification(request)
+        link = await self._connect(request)
+        try:
+            ends = open_ends(request, specification)
+        except OSError as error:
+            raise SpawnError(explain("container", error.errno or 0, request)) from error
+        process = ContainedProcess(request, ends, self._live.discard)
+        try:
+            try:
+                process.adopt(link, *await link.launch(request, ends.theirs))
+                self._live.add(process)
+            finally:
+                for fd in set(ends.theirs):
+                    os.close(fd)
+            await process.started()
+        except BaseException:
+            await process.aclose()
+            raise
+        return process
+
+    async def _connect(self, request: SpawnRequest) -> Link:
+        if self._link is None:
+            with trio.move_on_after(CONNECT_SECONDS):
+                await self._ready.wait()
+        if self._link is None:
+            raise SpawnError(f"{shown(request.argv[0])} was not started: there is no launcher (it is being restarted)")
+        return self._link

@@ -1,0 +1,174 @@
+"""The daemon's end of the launcher's socket: many requests on their way at once, answered in any order.
+
+A link lives as long as its launcher. It never blocks the loop: packets are sent and read without waiting, a full
+socket is waited for, and a launcher that does not answer in time is killed, so that it can be replaced (its calls die
+with it, and their owners hear `LauncherLostError`, never a guess).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import NoReturn
+
+import msgspec
+import trio
+
+from actors.ports.processes import LauncherLostError, SpawnError, SpawnRequest
+from actors.tool_worker.launcher.containment import ContainmentReport
+from actors.tool_worker.launcher.outside import wire
+from actors.tool_worker.launcher.start import EXIT_SECONDS, START_SECONDS, LauncherHandle, understand_hello
+from actors.tool_worker.launcher.wording import explain, shown
+
+ANSWER_SECONDS = 5.0
+"""A request is answered in a millisecond, and under a burst of a thousand in one second: beyond, the launcher hangs."""
+
+LOST = "the launcher died while it was starting {program}: whether it ran, and what it did, is unknown"
+
+
+class Born(msgspec.Struct, frozen=True, kw_only=True):
+    """An init that has been given its call. Whoever gets it owns the pidfd."""
+
+    pid: int
+    pidfd: int
+    mechanism: str
+
+
+class _Question:
+    """One request until its answer: a Born, or an errno, or nothing (the launcher was lost)."""
+
+    __slots__ = ("answer", "answered")
+
+    def __init__(self) -> None:
+        self.answered = trio.Event()
+        self.answer: Born | int | None = None
+
+
+class Link:
+    """Speaks to one launcher until it is lost or let go."""
+
+    def __init__(self, handle: LauncherHandle) -> None:
+        self.handle = handle
+        self._lost = False
+        self._breaks_setuid = False
+        self._numbers = itertools.count(1)
+        self._questions: dict[int, _Question] = {}
+        self._wrappers: dict[int, _Question] = {}
+        self._sending = trio.Lock()
+
+    async def open(self) -> ContainmentReport:
+        """Wait for the hello. Raises LauncherLostError."""
+        with trio.move_on_after(START_SECONDS):
+            packet, _, _ = await self._receive()
+            report = understand_hello(packet)
+            self._breaks_setuid = report.mechanism == "userns"
+            return report
+        raise LauncherLostError(f"the launcher said nothing for {START_SECONDS:g} s")
+
+    async def serve(self) -> NoReturn:
+        """Deliver answers until the launcher is gone. Raises LauncherLostError then; everybody who waits hears it."""
+        while True:
+            packet, fds, _ = await self._receive()
+            match packet.split():
+                case [b"spawned", number, pid, mechanism] if fds:
+                    self._answer(number, Born(pid=int(pid), pidfd=fds[0], mechanism=mechanism.decode()))
+                case [b"spawned", number, *_]:  # our table is full: the pidfd was dropped on the way
+                    self._answer(number, wire.EMFILE)
+                case [b"refused", number, error]:
+                    self._answer(number, int(error))
+                case [b"gone", number, left]:
+                    if (wrapper := self._wrappers.get(int(number))) is not None:
+                        wrapper.answer = int(left)
+                        wrapper.answered.set()
+                case _:
+                    raise LauncherLostError("the launcher has died; its calls died with it")
+
+    def _answer(self, number: bytes, answer: Born | int) -> None:
+        question = self._questions.pop(int(number), None)
+        if question is not None:
+            question.answer = answer
+            question.answered.set()
+        elif isinstance(answer, Born):  # its line is closed, so it ends by itself
+            os.close(answer.pidfd)
+
+    async def _receive(self) -> tuple[bytes, tuple[int, ...], bool]:
+        while True:
+            try:
+                return wire.receive(self.handle.socket)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self.handle.socket)
+            except OSError:
+                return b"", (), False
+
+    async def launch(self, request: SpawnRequest, fds: tuple[int, ...]) -> tuple[int, Born]:
+        """Have ``fds`` (the line, the specification, 0, 1, 2) given to a new init; the call's number, and the init.
+
+        Raises SpawnError, or LauncherLostError, also when there is no answer in time. Not to be cancelled: whoever
+        asked must learn what there is to be stopped.
+        """
+        number, question = next(self._numbers), _Question()
+        self._questions[number] = question
+        wanted = b"subreaper" if request.needs_setuid and self._breaks_setuid else b"default"
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + ANSWER_SECONDS):
+            try:
+                await self._send(b"spawn %d %s" % (number, wanted), fds)
+            except OSError as error:
+                del self._questions[number]
+                if isinstance(error, BrokenPipeError | ConnectionResetError):
+                    text = f"{shown(request.argv[0])} was not started: the launcher has just died; it is being replaced"
+                    raise SpawnError(text) from error
+                raise SpawnError(explain("container", error.errno or 0, request)) from error
+            await question.answered.wait()
+        match question.answer:
+            case Born() as born:
+                if born.mechanism == "subreaper":
+                    self._wrappers[number] = _Question()
+                return number, born
+            case int() as error_number:
+                raise SpawnError(explain("container", error_number, request))
+            case None:
+                if not self._lost:
+                    self._questions.pop(number, None)
+                    self.handle.kill()
+                raise LauncherLostError(LOST.format(program=shown(request.argv[0])))
+
+    async def _send(self, packet: bytes, fds: tuple[int, ...]) -> None:
+        async with self._sending:
+            while True:
+                try:
+                    return wire.send(self.handle.socket, packet, fds)
+                except BlockingIOError:
+                    await trio.lowlevel.wait_writable(self.handle.socket)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the launcher has ended. Exact: true before any of its inits can be seen to have died of it."""
+        return self._lost or self.handle.is_gone()
+
+    async def swept(self, number: int) -> int:
+        """After the wrapper of a call without a namespace was killed: wait until the launcher has swept what it left.
+
+        How many processes could not be killed; 0 also when the launcher is lost as well: that is the known gap.
+        """
+        wrapper = self._wrappers[number]
+        with trio.move_on_after(ANSWER_SECONDS):
+            await wrapper.answered.wait()
+        return wrapper.answer if isinstance(wrapper.answer, int) else 0
+
+    def forget(self, number: int) -> None:
+        """The call is over."""
+        self._wrappers.pop(number, None)
+
+    async def close(self) -> None:
+        """End the launcher, and with it all its calls; returns when it is reaped. Everybody who waits is told."""
+        self.handle.let_go()
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(EXIT_SECONDS):
+                await trio.lowlevel.wait_readable(self.handle.pidfd)
+            self.handle.kill()  # a no-op when it has ended
+            await trio.lowlevel.wait_readable(self.handle.pidfd)
+        self.handle.release()
+        self._lost = True
+        for question in (*self._questions.values(), *self._wrappers.values()):
+            question.answered.set()
+        self._questions.clear()

@@ -1,0 +1,232 @@
+"""The first process of a container: PID 1 of one call.
+
+It prepares the container, waits for its call, starts the tool in a session of its own, and then only reaps, forwards
+signals to the tool's group, and ends with the tool; its end is the end of all that is left in the container.
+"""
+
+from __future__ import annotations
+
+import _signal as signal  # type: ignore[import-not-found]  # `signal` would import enum: 10 ms of start-up
+import _socket  # `socket` would import selectors and enum: 15 ms of start-up
+import gc
+import os
+import select
+
+from .kernel import (
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_NAME,
+    PR_SET_PDEATHSIG,
+    Kernel,
+    reap,
+    sweep,
+    wakeup_pipe,
+)
+from .wire import PACKET_BYTES, REQUEST_FDS, Socket, close_all, decode_specification, receive, send
+
+DEFAULT_PATH = b"/usr/local/bin:/usr/bin:/bin"
+"""Where programs are looked for when the environment has no PATH."""
+
+FIRST_PID = 1_000
+"""Below it are numbers that scripts take for system processes."""
+
+FORWARDED = (
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM),
+    *(signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH),
+)
+"""Sent to an init, they are meant for the tool; SIGKILL and SIGSTOP cannot be forwarded."""
+
+
+class NotStartedError(Exception):
+    """The tool could not be started: at which stage (container, directory, program), and the errno."""
+
+    def __init__(self, stage: str, error: OSError) -> None:
+        super().__init__(stage, error)
+        self.packet = f"failed {stage} {error.errno or 0}".encode()
+
+
+class Init:
+    """One init; a *probe* also tells the launcher whether the container could be prepared."""
+
+    def __init__(
+        self, kernel: Kernel, mechanism: str, *, control: Socket, launcher: int, owner: tuple[int, int], probe: bool
+    ) -> None:
+        self.kernel = kernel
+        self.mechanism = mechanism
+        self.control = control
+        self.launcher = launcher
+        self.owner = owner
+        self.probe = probe
+
+    def run(self) -> None:
+        """The whole life; whoever called exits afterwards, which ends the container."""
+        gc.disable()  # a collection would touch, and so copy, every page shared with the launcher
+        self.keep_only(self.control.fileno(), self.launcher)
+        wakeup = wakeup_pipe()
+        trouble: NotStartedError | None = None
+        own_proc = False
+        try:
+            own_proc = self.prepare()
+        except OSError as error:
+            trouble = NotStartedError("container", error)
+        if self.probe:
+            send(self.control, trouble.packet if trouble else b"ready %d" % own_proc)
+        _, fds, _ = receive(self.control)  # waits here while it is the spare
+        self.control.close()
+        if len(fds) != REQUEST_FDS:
+            return  # the launcher is gone, or had a better use for its time
+        line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fds[0])
+        try:
+            if trouble is not None:
+                raise trouble
+            tool = self.start(fds[1], fds[2:])
+        except NotStartedError as error:
+            send(line, error.packet)
+            return
+        close_all(fds[1:])  # else the tool's output would stay open after the tool has closed it
+        os.chdir("/")
+        exit_code: int | None = None
+        try:
+            send(line, b"started %d" % tool)
+            exit_code = self.watch(line, tool, wakeup)
+        finally:  # also when the daemon has gone meanwhile
+            left = sweep(frozenset()) if self.mechanism == "subreaper" else 0
+        if exit_code is not None:
+            send(line, b"exited %d %d" % (exit_code, left))
+
+    @staticmethod
+    def keep_only(*kept: int) -> None:
+        """Close what the launcher had open, above all its socket: its end must be the only one."""
+        lowest = 3
+        for fd in sorted(kept):
+            os.closerange(lowest, fd)
+            lowest = fd + 1
+        os.closerange(lowest, 1 << 20)
+
+    def prepare(self) -> bool:
+        """Make the container whole; whether /proc shows it and nothing else. Raises OSError."""
+        if self.mechanism == "userns":
+            self.map_owner()
+        self.kernel.prctl(PR_SET_NAME, b"callboard-init")
+        if self.mechanism == "subreaper":
+            self.kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
+            # The launcher's death is seen on its pidfd, and what is left has to be swept, so dying at once would be
+            # wrong. A tool may have stopped us, though (it runs as the same user): be woken.
+            self.kernel.prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
+            return True
+        self.kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # after the mapping: a change of credentials clears it
+        try:
+            self.kernel.mount(None, MS_PRIVATE)  # or the next mount would appear on the host as well
+            self.kernel.mount(b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        except OSError:
+            return False  # contained all the same; reported as a gap
+        self.scatter_pids()
+        return True
+
+    def map_owner(self) -> None:
+        """The same user inside as outside; nobody else exists (the kernel allows no more to the unprivileged)."""
+        user, group = self.owner
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+
+    @staticmethod
+    def scatter_pids() -> None:
+        """Begin at a random pid: with ``$$`` equal to 2 in every call, /tmp/x.$$ of two calls would be one file."""
+        try:
+            with open("/proc/sys/kernel/pid_max", "rb") as file:
+                span = int(file.read()) // 2
+            first = FIRST_PID + int.from_bytes(os.urandom(4), "big") % span
+            with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+                file.write(str(first))
+        except OSError:
+            pass  # a kernel without checkpoint/restore: small numbers, nothing worse
+
+    @staticmethod
+    def start(specification: int, stdio: tuple[int, ...]) -> int:
+        """Start the tool in a session of its own; its pid. Raises NotStartedError.
+
+        posix_spawn shares our memory until the exec has succeeded, so it costs no copy and tells the errno.
+        """
+        terminal, cwd, argv, environment = decode_specification(
+            os.pread(specification, os.fstat(specification).st_size, 0)
+        )
+        try:
+            os.chdir(cwd)
+        except OSError as error:
+            raise NotStartedError("directory", error) from error
+        actions: list[tuple[int, int, int] | tuple[int, int, bytes, int, int]]
+        if terminal:  # the first terminal that a session leader opens becomes its controlling one
+            name = os.fsencode(os.ttyname(stdio[0]))
+            actions = [(os.POSIX_SPAWN_OPEN, 0, name, os.O_RDWR, 0)]
+            actions += [(os.POSIX_SPAWN_DUP2, 0, target) for target in (1, 2)]
+        else:
+            actions = [(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(stdio)]
+        failure: OSError | None = None
+        for path in candidates(argv[0], environment):
+            try:
+                return os.posix_spawn(
+                    path,
+                    argv,
+                    environment,
+                    file_actions=actions,
+                    setsid=True,
+                    setsigmask=(),
+                    setsigdef=signal.valid_signals(),
+                )
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if os.path.exists(path):  # it is there: what is missing is the program of its first line
+                    raise NotStartedError("interpreter", error) from error
+                failure = failure or error
+            except PermissionError as error:
+                failure = error  # tell of the one that is there, as a shell does
+            except OSError as error:
+                failure = error
+                break
+        assert failure is not None
+        raise NotStartedError("program", failure)
+
+    def watch(self, line: Socket, tool: int, wakeup: int) -> int | None:
+        """Until the tool ends (its exit code, negative for a signal), or the daemon or the launcher has let go (None).
+
+        Raises OSError when the daemon is gone.
+        """
+        poll = select.poll()
+        for fd in (line.fileno(), wakeup, self.launcher):
+            poll.register(fd, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll()}
+            if self.launcher in ready:
+                return None
+            if wakeup in ready:
+                for number in set(os.read(wakeup, 4096)) & set(FORWARDED):
+                    signal_group(tool, number)
+                for pid, status in reap():
+                    if pid == tool:
+                        return os.waitstatus_to_exitcode(status)
+            if line.fileno() in ready:
+                word, *arguments = line.recv(PACKET_BYTES).split() or [b"closed"]
+                if word == b"signal":
+                    signal_group(tool, int(arguments[0]))
+                else:
+                    return -signal.SIGKILL if word == b"end" else None
+
+
+def signal_group(leader: int, number: int) -> None:
+    """The tool's own group. It cannot be another's: the leader is our child, not yet reaped."""
+    try:
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def candidates(program: bytes, environment: dict[bytes, bytes]) -> tuple[bytes, ...]:
+    """Where the program may be, as execvp looks for it, in the PATH it is *given*; at least one."""
+    if b"/" in program:
+        return (program,)
+    folders = environment.get(b"PATH", DEFAULT_PATH).split(b":")
+    paths = tuple(os.path.join(folder or b".", program) for folder in folders)
+    return tuple(path for path in paths if os.path.exists(path)) or paths[:1]
