@@ -12,6 +12,7 @@ poison        inputs that crash their actor each time
 context       ``ctx``: an actor's place in the tree
 children      running one life so that its crash stays its own; an actor's temporary children
 tree          the live tree as data
+report        what happened to children, in four words
 system        what all of these share in one daemon
 
 A whole actor:
@@ -42,6 +43,7 @@ from __future__ import annotations
 from actors.kernel.address import Address as Address
 from actors.kernel.children import Child as Child
 from actors.kernel.children import Children as Children
+from actors.kernel.children import ChildStarter as ChildStarter
 from actors.kernel.children import Ending as Ending
 from actors.kernel.children import Life as Life
 from actors.kernel.children import NotStartedError as NotStartedError
@@ -69,6 +71,7 @@ from actors.kernel.mailbox import open_mailbox as open_mailbox
 from actors.kernel.poison import Poison as Poison
 from actors.kernel.poison import message_key as message_key
 from actors.kernel.reply import Reply as Reply
+from actors.kernel.report import Report as Report
 from actors.kernel.signals import Down as Down
 from actors.kernel.signals import DownReason as DownReason
 from actors.kernel.signals import Shutdown as Shutdown

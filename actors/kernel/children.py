@@ -23,9 +23,12 @@ import msgspec
 import trio
 
 from actors.kernel.address import Address
-from actors.kernel.context import Context
+from actors.kernel.context import Context, failure_text
+from actors.kernel.poison import POISON_CRASHES
+from actors.kernel.report import Happened, Report
 from actors.kernel.signals import Down, DownReason
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -33,6 +36,18 @@ class Start(Protocol[T_co]):
     """How an actor is started: it calls ``task_status.started(value)`` once it is ready, and runs until it ends."""
 
     def __call__(self, ctx: Context, /, *, task_status: trio.TaskStatus[T_co]) -> Awaitable[None]: ...
+
+
+class ChildStarter(Protocol):
+    """Whoever starts supervised children at run time: how an actor sees a dynamic supervisor."""
+
+    async def start_child(self, id_: str, start: Start[T], *, kind: str = ...) -> T:
+        """Start a child and return what it gave to ``task_status.started``. Raises what its start failed with."""
+        ...
+
+    async def terminate_child(self, id_: str) -> bool:
+        """Ask the child to end, then cancel it; returns when nothing of it runs. False: there is none of that id."""
+        ...
 
 
 class Ending(enum.Enum):
@@ -86,10 +101,10 @@ class Life:
         self._gone: trio.Event | None = None
 
     def request_stop(self, grace_seconds: float) -> bool:
-        """Ask it to end. False: it takes no `Shutdown`, or has not started; cancel it."""
+        """Ask it to end. False: it takes no `Shutdown` (yet), so cancel it."""
         self.stop_requested = True
         self.context.set_phase("stopping")
-        return self.started and self.context.request_shutdown(grace_seconds)
+        return self.context.request_shutdown(grace_seconds)
 
     def cancel(self, reason: str | None = None) -> None:
         """End it now."""
@@ -134,7 +149,8 @@ class _Status:
             raise RuntimeError(f"{life.context.name!r} said twice that it had started")
         life.started = True
         life.value = value
-        life.context.set_phase("running")
+        if not life.stop_requested:
+            life.context.set_phase("running")
         if self._on_started is not None:
             self._on_started(life)
 
@@ -188,6 +204,22 @@ def split_crash(error: BaseException) -> tuple[BaseException | None, BaseExcepti
     if isinstance(error, Exception) and not isinstance(error, trio.TrioInternalError):
         return error, None
     return None, error
+
+
+def report_ending(supervisor: str, life: Life) -> None:
+    """Report a crash, and the message it quarantined. A normal end is no news."""
+    if life.error is None:
+        return
+    reports = life.context.system.reports
+    name = life.context.name
+    context: Happened = (
+        "start_failed" if not life.started else "crashed_while_stopping" if life.stop_requested else "crashed"
+    )
+    reason = failure_text(life.error)
+    reports.add(Report(supervisor=supervisor, context=context, offender=name, reason=reason, error=life.error))
+    if life.quarantined is not None:
+        reason = f"message {life.quarantined} has crashed it {POISON_CRASHES} times and will not be handled again"
+        reports.add(Report(supervisor=supervisor, context="quarantined", offender=name, reason=reason))
 
 
 class Child:
@@ -262,6 +294,7 @@ class Children:
         finally:
             context = life.context
             self._context.remove_child(context.id)
+            report_ending(self._context.name, life)
             if watcher is not None and life.ending is not None:
                 detail = "" if life.error is None else type(life.error).__name__
                 watcher._box._deliver(

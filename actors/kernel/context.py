@@ -32,6 +32,7 @@ class Context:
         "_boxes",
         "_children",
         "_label",
+        "_on_stuck",
         "_phase",
         "_poison",
         "_services",
@@ -58,6 +59,7 @@ class Context:
         self._shutdown_to: Address[Shutdown] | None = None
         self._services: tuple[str, ...] = ()
         self._poison: Poison | None = None
+        self._on_stuck: Callable[[], None] | None = None
 
     # --- for the actor ----------------------------------------------------------------------------------------------
 
@@ -155,6 +157,16 @@ class Context:
     def set_phase(self, phase: str) -> None:
         """Where the supervisor has it."""
         self._phase = phase
+
+    def on_stuck(self, callback: Callable[[], None]) -> None:
+        """Be told when this child, a supervisor, waits for nothing but stuck children of its own."""
+        self._on_stuck = callback
+
+    def say_stuck(self) -> None:
+        """Everything here has ended but what cannot be ended."""
+        self._phase = "stuck"
+        if self._on_stuck is not None:
+            self._on_stuck()
 
     def request_shutdown(self, grace_seconds: float) -> bool:
         """Ask the actor to end. False: it takes no such message and has to be cancelled."""

@@ -1,4 +1,4 @@
-"""What all actors of one daemon share: incarnation numbers, dead letters, service names, and the random for jitter."""
+"""What all actors of one daemon share: incarnation numbers, service names, dead letters, reports, jitter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 
 from actors.kernel.dead_letters import DeadLetters
 from actors.kernel.directory import Directory
+from actors.kernel.report import Reports
 
 
 class System:
@@ -15,13 +16,14 @@ class System:
     production survives and counts (a second reply) into errors; tests set it.
     """
 
-    __slots__ = ("_incarnations", "dead_letters", "directory", "random", "strict")
+    __slots__ = ("_incarnations", "dead_letters", "directory", "random", "reports", "strict")
 
     def __init__(self, *, random: random.Random, strict: bool = False) -> None:
         self.random = random
         self.strict = strict
         self.dead_letters = DeadLetters()
         self.directory = Directory(self)
+        self.reports = Reports()
         self._incarnations = 0
 
     def next_incarnation(self) -> int:
