@@ -1,9 +1,9 @@
 """One file's content and its chunks -> the new content.
 
-Chunks are in file order: each is searched from behind the one before. The matched lines are replaced by what the patch
-says, context included, because a forgiving match means that the patch and the file differ there and the patch is what
-the model saw. Every line keeps its own ending; a new line gets the file's prevailing one. A non-empty result ends with
-a newline, as every tool that will read the file next expects.
+Chunks are in file order: each is searched from behind the one before. A context line stays as the *file* has it, even
+where only a forgiving match found it: a patch changes what it says it changes. Every line keeps its own ending; a new
+line gets the file's prevailing one. A non-empty result ends with a newline, as every tool that will read the file next
+expects.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def rewrite(content: str, chunks: tuple[Chunk, ...], *, path: str) -> str:
                 new.append((change.text, ending))
                 continue
             if change.kind == "context":
-                new.append((change.text, old[cursor][1]))
+                new.append(old[cursor])
             cursor += 1
         copied = cursor
     new += old[copied:] + additions
