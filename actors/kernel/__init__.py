@@ -14,6 +14,8 @@ children      running one life so that its crash stays its own; an actor's tempo
 tree          the live tree as data
 report        what happened to children, in four words
 system        what all of these share in one daemon
+lag           how late the loop is, in buckets
+watchdog      the actor that measures it, and catches what blocks the loop
 
 A whole actor:
 
