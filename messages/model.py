@@ -18,6 +18,8 @@ TextChannel = Literal["text", "refusal", "summary", "reasoning", "arguments", "o
 """What a text is: visible text, a reasoning summary, raw reasoning, a call's arguments, or a command's output."""
 
 StopReason = Literal["end", "tool_use", "length", "filtered", "refused", "pause"]
+"""Why a response stopped. Its calls may be run only after ``tool_use``: cut off by a limit, a call's arguments may be
+half of what was meant, and look whole. ``pause``: the provider wants to be sampled again with what there is."""
 
 
 class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +64,10 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemBegan(Message, frozen=True, kw_only=True):
-    """The model opened an item. ``slot`` counts items within the response from 0 and never repeats in a request."""
+    """The model opened an item. ``slot`` counts items from 0 and never repeats in a request, whatever its attempts.
+
+    Name and ids are what is known so far; the finished item decides.
+    """
 
     request_id: str
     slot: int
@@ -84,7 +89,11 @@ class TextBegan(Message, frozen=True, kw_only=True):
 
 
 class ItemFinished(Message, frozen=True, kw_only=True):
-    """An item is whole. It becomes history only when the response completes."""
+    """An item is whole, but becomes history only when the response completes.
+
+    Finished items come in slot order, which is the order of their replay. One that has not finished when
+    `SampleCompleted` comes was never whole: it is no part of the response.
+    """
 
     request_id: str
     slot: int
@@ -103,11 +112,13 @@ class SampleCompleted(Message, frozen=True, kw_only=True):
 
 
 class SampleRetrying(Message, frozen=True, kw_only=True):
-    """An attempt failed and another follows; slots of the failed attempt are void."""
+    """An attempt failed and another follows; items and texts of the failed attempt are void."""
 
     request_id: str
     attempt: int
+    """How many attempts have failed so far: 1 after the first."""
     attempts: int
+    """How many there may be in all."""
     delay_seconds: float
     failure: Failure
 

@@ -1,0 +1,165 @@
+"""What a model request decides, without doing any of it: hear an answer, judge how it ended, try again or not.
+
+`Sampling` is one request through all its attempts; `Hearing` one attempt's body, from bytes to `StreamEvent`s. Neither
+waits, opens or sends anything: the actor gives them bytes and asks them what follows.
+
+Slots go on counting through the attempts, so what a failed attempt began can never be mistaken for what the next one
+says. A wire is code that satisfies `Decoder`; adding one is adding a line in `WIRES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from actors.model_stream import retry
+from actors.model_stream.errors import from_stream, provider_error
+from actors.model_stream.responses.decode import ResponsesDecoder
+from actors.model_stream.responses.request import body as responses_body
+from actors.model_stream.sse import SseDecoder, SseEvent, SseEventTooLargeError
+from actors.session.open_text import TextTable
+from messages.failure import Failure
+from messages.items import Origin
+from messages.model import SampleFailed, SampleRequest, SampleRetrying, StreamEvent
+from messages.settings import WireApi
+
+ERROR_HEAD_BYTES = 64 * 1024
+"""Kept of an answer in which no event was recognised: a JSON error that calls itself an event stream is found there."""
+
+
+class Decoder(Protocol):
+    """One wire's ear, for one attempt. Sans-IO."""
+
+    next_slot: int
+    next_text_slot: int
+    done: bool
+    """A terminal event was heard; nothing after it matters."""
+    failure: Failure | None
+    """Set, when done without success."""
+    recognised: bool
+
+    def take(self, events: Iterable[SseEvent]) -> list[StreamEvent]:
+        """What the events mean, in order; their text has been put into the open texts."""
+        ...
+
+    def end(self) -> None:
+        """The stream ended; without a terminal event before, that is a failure."""
+        ...
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """How one wire API is spoken."""
+
+    path: str
+    """Below the provider's base URL."""
+    body: Callable[[SampleRequest], bytes]
+    decoder: Callable[..., Decoder]
+
+
+WIRES: dict[WireApi, Wire] = {
+    "responses": Wire(path="/responses", body=responses_body, decoder=ResponsesDecoder),
+}
+
+
+class Hearing:
+    """One attempt's body."""
+
+    def __init__(self, decoder: Decoder, where: str) -> None:
+        self._decoder = decoder
+        self._sse = SseDecoder()
+        self._where = where
+        self._head = bytearray()
+        self._failure: Failure | None = None
+
+    @property
+    def done(self) -> bool:
+        """Nothing that could still come matters."""
+        return self._decoder.done or self._failure is not None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the attempt failed; None while it goes on and when it succeeded."""
+        return self._failure or self._decoder.failure
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """Hear some bytes, cut anywhere."""
+        decoder = self._decoder
+        if not decoder.recognised:
+            self._head += data[: ERROR_HEAD_BYTES - len(self._head)]
+        try:
+            return decoder.take(self._sse.feed(data))
+        except SseEventTooLargeError as error:
+            self._failure = Failure(kind="protocol", message=f"{self._where}: {error}")
+            return []
+
+    def end(self) -> list[StreamEvent]:
+        """The body ended. An event that lacks only its final blank line is still heard."""
+        if self.done:
+            return []
+        events = self._decoder.take(self._sse.finish())
+        if not self._decoder.done and not self._decoder.recognised:
+            self._failure = self._json_error()
+        if self._failure is None:
+            self._decoder.end()
+        return events
+
+    def _json_error(self) -> Failure | None:
+        """The error in a body that is one JSON object instead of a stream."""
+        if not self._head:
+            return Failure(
+                kind="stream_disconnected",
+                message=f"{self._where} accepted the request and closed the connection without an answer",
+                retryable=True,
+            )
+        try:
+            error = provider_error(msgspec.json.decode(self._head))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return None if error is None else from_stream(error, where=self._where)
+
+
+class Sampling:
+    """One request through its attempts."""
+
+    def __init__(
+        self, request: SampleRequest, wire: WireApi, texts: TextTable, *, where: str, attempts: int = retry.ATTEMPTS
+    ) -> None:
+        self._request = request
+        self._wire = WIRES[wire]
+        self._origin = Origin(provider=request.provider, model=request.model, wire=wire)
+        self._texts = texts
+        self._where = where
+        self._attempts = attempts
+        self._decoder: Decoder | None = None
+        self.failed_attempts = 0
+
+    def next_attempt(self) -> Hearing:
+        """Ears for another attempt."""
+        before = self._decoder
+        self._decoder = self._wire.decoder(
+            self._request.request_id,
+            self._origin,
+            self._texts,
+            first_slot=before.next_slot if before else 0,
+            first_text_slot=before.next_text_slot if before else 0,
+            where=self._where,
+        )
+        return Hearing(self._decoder, self._where)
+
+    def after_failure(self, failure: Failure, random: float) -> SampleRetrying | SampleFailed:
+        """What follows a failed attempt. ``random`` is uniform in [0, 1)."""
+        self.failed_attempts += 1
+        delay = retry.delay_before_retry(
+            failure, failed_attempts=self.failed_attempts, attempts=self._attempts, random=random
+        )
+        if delay is None:
+            return SampleFailed(request_id=self._request.request_id, failure=failure)
+        return SampleRetrying(
+            request_id=self._request.request_id,
+            attempt=self.failed_attempts,
+            attempts=self._attempts,
+            delay_seconds=delay,
+            failure=failure,
+        )

@@ -1,0 +1,1 @@
+"""The Responses wire: `request` makes bodies, `decode` hears streams. Both pure."""
