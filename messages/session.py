@@ -12,7 +12,7 @@ import msgspec
 
 from messages.approval import ApprovalDecision, ApprovalNeed
 from messages.base import CallId, Delivery, ItemId, Lane, Message, ThreadId, TurnId
-from messages.client.item import FileUpdateChange, PlanStep, ThreadItem, UserInput
+from messages.client.item import PlanStep, ThreadItem, UserInput
 from messages.failure import Failure
 from messages.model import TokenUsage
 
@@ -91,7 +91,8 @@ class SteerTurn(Message, frozen=True, kw_only=True):
 
 
 class InterruptTurn(Message, frozen=True, kw_only=True):
-    """Stop the running turn. Answered at once; `TurnCompleted` follows when nothing of it is left."""
+    """Stop the running turn. The reply, `TurnAccepted` or `Refused`, comes at once; `TurnCompleted` follows when
+    nothing of the turn is left."""
 
     lane = Lane.CONTROL
     delivery = Delivery.RETRY_SAFE
@@ -100,7 +101,7 @@ class InterruptTurn(Message, frozen=True, kw_only=True):
 
 
 class CancelToolCall(Message, frozen=True, kw_only=True):
-    """Cancel one running call; the turn goes on."""
+    """Cancel one running call; the turn goes on. The reply is False if no such call runs."""
 
     lane = Lane.CONTROL
     call_id: CallId
@@ -136,10 +137,14 @@ class ReadThread(Message, frozen=True, kw_only=True):
 
 
 class SetThreadName(Message, frozen=True, kw_only=True):
+    """Name the thread. The reply is None."""
+
     name: str
 
 
 class UpdateSettings(Message, frozen=True, kw_only=True):
+    """Change what the turns after this one run under. The reply is the `ThreadSettings` now in force."""
+
     settings: SettingsPatch
 
 
@@ -155,15 +160,20 @@ class TerminateTerminal(Message, frozen=True, kw_only=True):
 
 
 class CleanTerminals(Message, frozen=True, kw_only=True):
-    """End all background commands of the thread."""
+    """End all background commands of the thread. The reply is how many were told to end."""
 
     lane = Lane.CONTROL
 
 
 class CloseThread(Message, frozen=True, kw_only=True):
-    """Unload: interrupt what runs, end background commands, flush. The reply comes when nothing is left."""
+    """Unload: interrupt what runs, end background commands, flush. The reply comes when nothing is left.
+
+    With ``suspend`` a turn that waits for nothing but people's answers is left open in the log instead, as a crash
+    would leave it, and goes on when the thread is loaded again and they answer.
+    """
 
     lane = Lane.CONTROL
+    suspend: bool = False
 
 
 SessionCommand = (
@@ -292,6 +302,10 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     call_id: CallId
     need: ApprovalNeed
     asked_at: float
+    reason: str | None = None
+    """Why people are asked."""
+    decisions: tuple[ApprovalDecision, ...] = ("accept", "acceptForSession", "decline", "cancel")
+    """What they may answer."""
     expires_at: float | None = None
 
 
@@ -396,4 +410,5 @@ class ThreadView(msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[Turn, ...]
     usage: TokenUsage
     approvals: tuple[Approval, ...] = ()
-    changes: tuple[FileUpdateChange, ...] = ()
+    """The questions people have not answered yet."""
+    terminals: tuple[TerminalView, ...] = ()

@@ -14,8 +14,9 @@ import msgspec
 
 from messages.approval import ApprovalNeed
 from messages.base import CallId, ItemId, Lane, Message, ThreadId, TurnId
-from messages.client.item import FileUpdateChange, PlanStep, ThreadItem
+from messages.client.item import PlanStep, ThreadItem
 from messages.items import OutputPart
+from messages.patch import FileRevision
 
 ToolOutcome = Literal["done", "failed", "cancelled", "denied", "unknown"]
 
@@ -65,14 +66,25 @@ class ToolFinished(Message, frozen=True, kw_only=True):
     """The finished item, unless `terminal` is set and the item stays open."""
     terminal: int | None = None
     """The command goes on under this session id; it passes to the thread once this output is in the log."""
-    changes: tuple[FileUpdateChange, ...] = ()
-    """What a patch did, for the turn's diff."""
+    revisions: tuple[FileRevision, ...] = ()
+    """What a patch did to files, for the turn's diff."""
     plan: tuple[PlanStep, ...] | None = None
     plan_explanation: str | None = None
 
 
+class TerminalWritten(Message, frozen=True, kw_only=True):
+    """A call wrote to a command that had passed to the thread."""
+
+    call_id: CallId
+    terminal: int
+    text: str
+
+
 class TerminalEnded(Message, frozen=True, kw_only=True):
-    """A command that had passed to the thread is over; here is its finished item."""
+    """A command that a `ToolFinished` named in ``terminal`` is over, processes and all; here is its finished item.
+
+    Sent exactly once for each such command, whoever ended it, and never ahead of that `ToolFinished`.
+    """
 
     terminal: int
     call_id: CallId
@@ -87,4 +99,4 @@ class CancelCall(Message, frozen=True, kw_only=True):
     call_id: CallId
 
 
-ToolEvent = ToolPrepared | ToolFinished | TerminalEnded
+ToolEvent = ToolPrepared | ToolFinished | TerminalWritten | TerminalEnded

@@ -1,0 +1,284 @@
+"""The calls of one response: from prepared to answered, each at most once.
+
+A call's outcome ledger in the log is `ToolStarted` (durable first, if the call can change anything), then its output.
+Outputs enter history in the model's order, whatever order the calls ended in; a call's item completes together with
+its output, in one write. `answer_finished` and `start_ready` are called after every message (see `core`), so nothing
+here has to remember what might have become possible.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from actors.session import approvals, history
+from actors.session.effects import AttachOutput, Cancel, ChildId, KillTerminal, PassTerminal, RunTool, StartTool
+from actors.session.scheduling import Place, Waiting, may_start
+from actors.session.shown import ended, partial, stamped
+from actors.session.state import Call, CallPhase, CallResult, Terminal
+from actors.session.step import Step, item_id
+from actors.tool_worker.approval import Ask, Refuse, Run, decide, grants_for
+from messages.base import CallId, ItemId
+from messages.client.item import CommandExecution
+from messages.items import CustomToolCall, HistoryItem
+from messages.log import TerminalPassed, ToolStarted
+from messages.session import DiffUpdated, PlanUpdated, ResolveApproval
+from messages.tools import ToolCall, ToolFinished, ToolPrepared
+
+_PLACES: dict[CallPhase, Place] = {
+    "preparing": "waiting",
+    "asking": "waiting",
+    "ready": "ready",
+    "running": "running",
+    "finished": "over",
+    "answered": "over",
+}
+
+
+def start(step: Step, wanted: tuple[HistoryItem, ...]) -> None:
+    """Have a worker prepare each call. Those beyond the turn's budget are answered at once instead."""
+    turn = step.turn
+    room = max(turn.budget.tool_calls - turn.calls_used, 0)
+    started: list[Call] = []
+    for position, item in enumerate(wanted):
+        made = tool_call(step, item, ItemId(step.new_id()))
+        if position < room:
+            started.append(Call(call=made))
+            step.do(StartTool(call=made))
+        else:
+            output = history.over_budget_output(turn.budget.tool_calls)
+            started.append(Call(call=made, phase="finished", result=CallResult(outcome="denied", output=output)))
+    live = turn.live | {call.child for call in started if call.result is None}
+    step.put_turn(calls=tuple(started), calls_used=turn.calls_used + len(wanted), live=live)
+
+
+def tool_call(step: Step, item: HistoryItem, shown_as: ItemId) -> ToolCall:
+    """A call that a model made, with what its worker needs to know of its place."""
+    call = history.call_of(item)
+    assert call is not None, "unreadable calls never get here"
+    turn_id, thread_id = step.turn.id, step.state.thread_id
+    freeform = isinstance(call, CustomToolCall)
+    namespace = None if isinstance(call, CustomToolCall) else call.namespace
+    return ToolCall(
+        thread_id=thread_id,
+        turn_id=turn_id,
+        call_id=call.call_id,
+        item_id=shown_as,
+        name=call.name if namespace is None else f"{namespace}/{call.name}",
+        arguments=call.input if isinstance(call, CustomToolCall) else call.arguments,
+        freeform=freeform,
+        idempotency_key=f"{thread_id}/{turn_id}/{shown_as}",
+    )
+
+
+def prepared(step: Step, event: ToolPrepared) -> None:
+    """A worker knows what its call would do: show it, and see whether people must be asked."""
+    call = step.call(event.call_id)
+    if call is None or call.result is not None or call.prepared or call.phase not in ("preparing", "asking"):
+        return
+    if call.cancelled or step.turn.closing is not None or step.turn.suspended:
+        return
+    if event.item is not None and call.shown is None:
+        shown = step.start_item(event.item)
+        call = step.put_call(call, shown=shown)
+        if isinstance(shown, CommandExecution):
+            step.do(AttachOutput(turn_id=step.turn.id, item_id=item_id(shown), child=call.child))
+    call = step.put_call(
+        call,
+        prepared=True,
+        parallel_safe=event.parallel_safe,
+        side_effects=event.side_effects,
+        need=event.approval,
+    )
+    _consider(step, call)
+
+
+def _consider(step: Step, call: Call) -> None:
+    """Decide what a prepared call needs: nothing, a person's word, or a refusal."""
+    if call.approval is not None:
+        if call.approval.need == call.need:
+            return
+        call = approvals.close(step, call, None)
+    if call.granted is not None and call.granted == call.need:
+        step.put_call(call, phase="ready")
+        return
+    decision = decide(step.turn.settings.approval_policy, call.need, step.state.grants)
+    match decision:
+        case Run():
+            step.put_call(call, phase="ready")
+        case Ask():
+            assert call.need is not None
+            approvals.ask(step, call, call.need, decision)
+        case Refuse():
+            refuse(step, call, decision.text)
+        case _:
+            assert_never(decision)
+
+
+def refuse(step: Step, call: Call, output: str) -> None:
+    """Answer a call with a denial; its worker, which waits for leave to run, is let go."""
+    settle(step, call, CallResult(outcome="denied", output=output))
+    step.at_once(Cancel(child=call.child))
+
+
+def decided(step: Step, call: Call, answer: ResolveApproval) -> None:
+    """A person answered the question about this call."""
+    assert call.approval is not None
+    need = call.approval.need
+    call = approvals.close(step, call, answer.decision, answer.by)
+    match answer.decision:
+        case "accept" | "acceptForSession":
+            if answer.decision == "acceptForSession":
+                new = tuple(grant for grant in grants_for(need) if grant not in step.state.grants)
+                step.put(grants=(*step.state.grants, *new))
+            step.put_call(call, phase="ready" if call.prepared else "preparing", granted=need)
+        case "decline" | "cancel":
+            refuse(step, call, approvals.rejection(need))
+        case _:
+            assert_never(answer.decision)
+
+
+def start_ready(step: Step) -> None:
+    """Let run what may run now."""
+    turn = step.turn
+    waiting = [Waiting(_PLACES[call.phase], call.parallel_safe) for call in turn.calls]
+    for index in may_start(waiting):
+        call = turn.calls[index]
+        step.log(
+            ToolStarted(
+                turn_id=turn.id,
+                call_id=call.call_id,
+                item_id=call.call.item_id,
+                name=call.call.name,
+                idempotency_key=call.call.idempotency_key,
+                item=call.shown,
+            ),
+            barrier=call.side_effects,
+        )
+        step.put_call(call, phase="running", started_at=step.at.now)
+        step.do(RunTool(child=call.child))
+
+
+def finished(step: Step, event: ToolFinished) -> None:
+    """A worker says what its call came to. Only the first word counts."""
+    call = step.call(event.call_id)
+    if call is None or call.result is not None:
+        if event.terminal is not None:
+            # Nobody will ever answer for this command, so nobody will ever own it.
+            step.at_once(KillTerminal(terminal=event.terminal))
+        return
+    result = CallResult(
+        outcome=event.outcome,
+        output=event.output,
+        item=event.item,
+        terminal=event.terminal,
+        revisions=event.revisions,
+        plan=event.plan,
+        plan_explanation=event.plan_explanation,
+    )
+    call = settle(step, call, result)
+    if step.turn.closing is not None and event.terminal is not None:
+        disown(step, call)
+
+
+def settle(step: Step, call: Call, result: CallResult) -> Call:
+    """Give a call its result; a question that is still open about it lapses."""
+    if call.approval is not None:
+        call = approvals.close(step, call, None)
+    return step.put_call(call, phase="finished", result=result)
+
+
+def disown(step: Step, call: Call) -> None:
+    """End the command of a call that will not be answered with its session id: it never passes to the thread."""
+    assert call.result is not None
+    assert call.result.terminal is not None
+    step.at_once(KillTerminal(terminal=call.result.terminal))
+    step.put_turn(dying=step.turn.dying | {call.result.terminal})
+    step.put_call(call, phase="running", result=None)
+
+
+def down(step: Step, child: ChildId) -> None:
+    """A worker ended. Without a result it crashed or was cancelled; a crash never harms more than its own call."""
+    call = next((each for each in step.turn.calls if each.child == child), None)
+    if call is None or call.result is not None or step.turn.closing is not None:
+        return
+    if call.cancelled:
+        result = aborted(step, call)
+    elif call.started_at is None:
+        result = CallResult(outcome="failed", output=history.NOT_STARTED_OUTPUT)
+    else:
+        result = CallResult(outcome="unknown", output=history.UNKNOWN_OUTPUT)
+    settle(step, call, result)
+
+
+def cancel(step: Step, call_id: CallId) -> bool:
+    """Stop one call and leave its siblings alone. False if it is not one that can be stopped."""
+    turn = step.state.turn
+    call = step.call(call_id)
+    if turn is None or call is None or turn.closing is not None or call.result is not None or call.cancelled:
+        return False
+    if call.approval is not None:
+        call = approvals.close(step, call, None)
+    step.put_call(call, cancelled=True, phase="running" if call.started_at is not None else "preparing")
+    step.at_once(Cancel(child=call.child))
+    return True
+
+
+def aborted(step: Step, call: Call) -> CallResult:
+    """The result of a call that was stopped before it had one."""
+    closing = step.turn.closing
+    failure = None if closing is None else closing.failure
+    seconds = None if call.started_at is None else step.at.now - call.started_at
+    return CallResult(outcome="cancelled", output=history.aborted_output(call.call.name, seconds, failure))
+
+
+def answer_finished(step: Step) -> None:
+    """Put the outputs that are next in order into history, and complete their items."""
+    for call in step.turn.calls:
+        if call.phase == "answered":
+            continue
+        if call.phase != "finished":
+            break
+        answer(step, call)
+
+
+def answer(step: Step, call: Call) -> None:
+    """Put one call's output into history; its item completes in the same write, or passes to the thread."""
+    turn, result = step.turn, call.result
+    assert result is not None
+    if call.shown is None and result.item is not None:
+        call = step.put_call(call, shown=step.start_item(result.item))
+    output = history.output_item(call.call, result.output)
+    shown_as = None if call.shown is None else item_id(call.shown)
+    step.remember(turn.id, output, shown_as=shown_as)
+    if call.shown is not None:
+        _answer_shown(step, call, result)
+    step.put_call(call, phase="answered")
+    used = turn.output_bytes + history.output_bytes(result.output)
+    step.put_turn(output_bytes=used, follow_up=True)
+    if result.revisions:
+        diff = turn.diff.record(result.revisions)
+        step.put_turn(diff=diff)
+        step.show(DiffUpdated(turn_id=turn.id, diff=diff.render(turn.settings.cwd)))
+    if result.plan is not None:
+        step.show(PlanUpdated(turn_id=turn.id, explanation=result.plan_explanation, plan=result.plan))
+
+
+def _answer_shown(step: Step, call: Call, result: CallResult) -> None:
+    turn = step.turn
+    assert call.shown is not None
+    if result.terminal is None:
+        item = result.item or ended(partial(call.shown, step.at.texts.partial(item_id(call.shown))), result.outcome)
+        step.complete_item(turn.id, item)
+        return
+    open_item = stamped(result.item or call.shown, started_at_ms=call.shown.started_at_ms)
+    step.log(TerminalPassed(turn_id=turn.id, call_id=call.call_id, terminal=result.terminal, item=open_item))
+    step.update_shown(open_item)
+    passed = Terminal(
+        terminal=result.terminal,
+        turn_id=turn.id,
+        call_id=call.call_id,
+        item=open_item,
+        started_at=call.started_at or step.at.now,
+    )
+    step.put(terminals=(*step.state.terminals, passed))
+    step.do(PassTerminal(terminal=result.terminal))

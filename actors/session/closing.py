@@ -1,0 +1,84 @@
+"""How a turn ends before its time, and how every turn ends.
+
+`begin` tells everything to stop and nothing else; the turn is over only when nothing of it is left (`core.advance`
+sees to that), and then `close` writes what has to be said: an output for each call, a completion for each item, the
+marker of an interrupt, input that had not entered yet, and last, durably, the turn's own end.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.session import approvals, calls, history, partials, steering
+from actors.session.effects import Cancel, SetDeadline
+from actors.session.shown import ended, partial
+from actors.session.state import Call, Closing
+from actors.session.step import Step, item_id
+from messages.log import TurnClosed
+from messages.session import Turn, TurnCompleted, TurnFailing
+
+
+def begin(step: Step, end: Closing) -> None:
+    """Stop everything the turn has running. The first reason to end is the one that counts."""
+    turn = step.turn
+    if turn.closing is not None:
+        return
+    step.put_turn(closing=end)
+    if end.failure is not None:
+        step.show(TurnFailing(turn_id=turn.id, failure=end.failure, will_retry=False))
+    for child in sorted(turn.live):
+        step.at_once(Cancel(child=child))
+    for call in turn.calls:
+        if call.approval is not None:
+            call = approvals.close(step, call, None)
+        if call.phase != "answered" and call.result is not None and call.result.terminal is not None:
+            calls.disown(step, call)
+
+
+def close(step: Step, end: Closing) -> None:
+    """End the turn: nothing of it is left."""
+    partials.complete_attempt(step)
+    for call in step.turn.calls:
+        if call.phase != "answered":
+            _answer(step, call)
+    if end.status == "interrupted":
+        step.remember(step.turn.id, history.text_item(history.ABORT_MARKER))
+    steering.enter_all(step)
+    turn = step.turn
+    step.log(
+        TurnClosed(
+            turn_id=turn.id,
+            status=end.status,
+            completed_at=step.at.now,
+            failure=end.failure,
+            last_message=turn.last_message,
+        ),
+        barrier=True,
+    )
+    if turn.budget.deadline_seconds is not None:
+        step.do(SetDeadline(turn_id=turn.id, seconds=None))
+    told = Turn(
+        id=turn.id, status=end.status, started_at=turn.started_at, completed_at=step.at.now, failure=end.failure
+    )
+    kept = msgspec.structs.replace(told, items=turn.items)
+    summary = msgspec.structs.replace(
+        step.state.summary,
+        updated_at=step.at.now,
+        turns=step.state.summary.turns + 1,
+        total_tokens=step.state.usage.total,
+    )
+    step.put(turn=None, turns=(*step.state.turns, kept), failed=end.status == "failed", summary=summary)
+    step.show_status()
+    step.show(TurnCompleted(turn=told, last_message=turn.last_message))
+
+
+def _answer(step: Step, call: Call) -> None:
+    """A result that was known in time is told as it is; any other call was stopped."""
+    if call.result is None:
+        result = calls.aborted(step, call)
+        item = call.left
+        if item is None and call.shown is not None:
+            texts = step.at.texts.partial(item_id(call.shown))
+            item = ended(partial(call.shown, texts), "denied" if call.started_at is None else "cancelled")
+        call = step.put_call(call, phase="finished", result=msgspec.structs.replace(result, item=item))
+    calls.answer(step, call)

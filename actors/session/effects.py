@@ -1,0 +1,235 @@
+"""What goes into the session's core and what comes out of it: the whole vocabulary of `handle`, on one screen.
+
+Into it: commands of clients (`Asked`), events of the turn's children (`messages.model.StreamEvent`,
+`messages.tools.ToolEvent`), the end of a child (`ChildDown`), and what the shell itself noticed (`TurnDue`,
+`StorageLost`). The time and the texts so far come as an argument, `Instant`: the core has no clock.
+
+Out of it: effects, in an order that means something. The shell performs them first in, first out, and an `Append`
+holds back everything behind it until the log has it: *append, flush, then show*. Only `Cancel` and `KillTerminal`
+overtake, because an interrupt must not wait for a disk.
+
+Rejected: giving the core the reply or the texts as callbacks that do things (it would no longer be a function of its
+arguments), and one effect per log record (an item is two records in one write).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import NewType, Protocol
+
+import msgspec
+
+from messages.base import ItemId, TurnId
+from messages.failure import Failure
+from messages.log import Record
+from messages.model import SampleRequest, StreamEvent, TextChannel
+from messages.session import SessionCommand, SessionEvent, ThreadView
+from messages.tools import ToolCall, ToolEvent
+
+ChildId = NewType("ChildId", str)
+"""A model request's id, or the item id of a tool call: unique for ever."""
+
+Token = Hashable
+"""The right to reply once; the core keeps it and gives it back in a `Reply`."""
+
+
+class PartialText(msgspec.Struct, frozen=True, kw_only=True):
+    """One text of an item that is still open, as far as it has come."""
+
+    channel: TextChannel
+    index: int
+    text: str
+
+
+class Texts(Protocol):
+    """The open texts at this instant."""
+
+    def partial(self, item_id: ItemId) -> tuple[PartialText, ...]:
+        """What an open item holds so far, in the order its texts opened; empty for one without text."""
+        ...
+
+
+class Instant(msgspec.Struct, frozen=True, kw_only=True):
+    """When a message is handled, and what its moment knows."""
+
+    now: float
+    """Unix time in seconds."""
+    date: str
+    """The local date, for the model: ``2026-11-21``."""
+    texts: Texts
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.now * 1000)
+
+
+# --- in -----------------------------------------------------------------------------------------------------------
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's command. ``token`` is None when nobody waits for the reply."""
+
+    command: SessionCommand
+    token: Token | None
+    fresh_id: str
+    """An id nobody else has, should the command begin something."""
+
+
+class ChildDown(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing of a child runs any more. Comes after everything the child said."""
+
+    child: ChildId
+    crash: str | None = None
+    """The exception's class when it crashed."""
+
+
+class TurnDue(msgspec.Struct, frozen=True, kw_only=True):
+    """The turn's deadline has come."""
+
+    turn_id: TurnId
+
+
+class StorageLost(msgspec.Struct, frozen=True, kw_only=True):
+    """The log could not be written. Starts that waited behind it are reported as `ChildDown`."""
+
+    failure: Failure
+
+
+class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that crashed this session twice will not be handled."""
+
+    kind: str
+    reason: str
+
+
+Input = Asked | StreamEvent | ToolEvent | ChildDown | TurnDue | StorageLost | Quarantined
+
+
+# --- out ----------------------------------------------------------------------------------------------------------
+
+
+class Append(msgspec.Struct, frozen=True, kw_only=True):
+    """Log these records in one write; with ``barrier`` they must survive power loss before anything behind goes on."""
+
+    records: tuple[Record, ...]
+    barrier: bool = False
+
+
+class Show(msgspec.Struct, frozen=True, kw_only=True):
+    """Put an event into the feed."""
+
+    event: SessionEvent
+
+
+class AttachText(msgspec.Struct, frozen=True, kw_only=True):
+    """Take over a text that a model_stream has begun; show it as part of ``item_id``, unless that is None."""
+
+    turn_id: TurnId
+    item_id: ItemId | None
+    request_id: str
+    text_slot: int
+
+
+class AttachOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """Show a call's live output as part of its item."""
+
+    turn_id: TurnId
+    item_id: ItemId
+    child: ChildId
+
+
+class StartSampling(msgspec.Struct, frozen=True, kw_only=True):
+    """Start a model_stream."""
+
+    request: SampleRequest
+
+    @property
+    def child(self) -> ChildId:
+        return ChildId(self.request.request_id)
+
+
+class StartTool(msgspec.Struct, frozen=True, kw_only=True):
+    """Start a tool worker: it prepares and waits."""
+
+    call: ToolCall
+
+    @property
+    def child(self) -> ChildId:
+        return ChildId(self.call.item_id)
+
+
+class RunTool(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a prepared worker run."""
+
+    child: ChildId
+
+
+class Cancel(msgspec.Struct, frozen=True, kw_only=True):
+    """End a child; its `ChildDown` follows. Overtakes."""
+
+    child: ChildId
+
+
+class PassTerminal(msgspec.Struct, frozen=True, kw_only=True):
+    """A running command belongs to the thread from here on."""
+
+    terminal: int
+
+
+class KillTerminal(msgspec.Struct, frozen=True, kw_only=True):
+    """End a running command; its `TerminalEnded` follows. Overtakes."""
+
+    terminal: int
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer a command."""
+
+    token: Token
+    value: object
+
+
+class GiveSubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer a `Subscribe`: the thread as it stands, and a cursor that goes on from there."""
+
+    token: Token
+    view: ThreadView
+    after_seq: int | None
+    epoch: str | None
+
+
+class GiveView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer a `ReadThread`, partial texts filled in."""
+
+    token: Token
+    view: ThreadView
+
+
+class SetDeadline(msgspec.Struct, frozen=True, kw_only=True):
+    """Send `TurnDue` after so many seconds; the turn's end or a new deadline replaces it."""
+
+    turn_id: TurnId
+    seconds: float | None
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """The session is over: nothing follows."""
+
+
+Effect = (
+    Append
+    | Show
+    | AttachText
+    | AttachOutput
+    | StartSampling
+    | StartTool
+    | RunTool
+    | Cancel
+    | PassTerminal
+    | KillTerminal
+    | Reply
+    | GiveSubscription
+    | GiveView
+    | SetDeadline
+    | Stop
+)

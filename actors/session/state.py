@@ -1,0 +1,209 @@
+"""What a session knows: one frozen value, replaced as a whole by every message.
+
+The session's own facts are in `SessionState`, those of the turn that runs in `TurnState`; when there is no `TurnState`
+no turn runs, so "running" is never a flag that could be wrong. A turn's children are counted in ``live``: each is
+added by the effect that starts it and removed by its `ChildDown`, and a turn ends only when the set is empty.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from actors.session.effects import Asked, ChildId, Token
+from actors.tool_worker.turn_diff import TurnDiff
+from messages.approval import ApprovalNeed, Grant
+from messages.base import CallId, ItemId, ThreadId, TurnId
+from messages.client.item import PlanStep, ThreadItem, UserInput
+from messages.failure import Failure
+from messages.items import HistoryItem, OutputPart
+from messages.model import TokenUsage, ToolSpec
+from messages.patch import FileRevision
+from messages.session import Approval, ThreadSettings, ThreadStatus, ThreadSummary, Turn, TurnBudget
+from messages.tools import ToolCall, ToolOutcome
+
+SUBMISSIONS_REMEMBERED = 256
+"""A client repeats a submission when its connection broke, not an hour of turns later."""
+
+SlotKind = Literal["message", "reasoning", "function_call", "custom_tool_call", "opaque"]
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True):
+    """One item of the response that streams. ``shown``: as it was started on the clients' screens; None for calls."""
+
+    number: int
+    kind: SlotKind
+    shown: ThreadItem | None = None
+    finished: HistoryItem | None = None
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """The model request in flight, with the items of its present attempt."""
+
+    request_id: str
+    slots: tuple[Slot, ...] = ()
+
+
+class CallResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call came to, before the model is told."""
+
+    outcome: ToolOutcome
+    output: str | tuple[OutputPart, ...]
+    item: ThreadItem | None = None
+    """Its finished item, or the open one of a command that goes on."""
+    terminal: int | None = None
+    revisions: tuple[FileRevision, ...] = ()
+    plan: tuple[PlanStep, ...] | None = None
+    plan_explanation: str | None = None
+
+
+CallPhase = Literal["preparing", "asking", "ready", "running", "finished", "answered"]
+"""asking: a person is to decide. finished: there is a result. answered: the model's history has it."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One tool call of the response the turn is working off."""
+
+    call: ToolCall
+    phase: CallPhase = "preparing"
+    prepared: bool = False
+    """False while asking: the daemon was restarted meanwhile and a fresh worker has yet to look at it."""
+    parallel_safe: bool = False
+    side_effects: bool = True
+    need: ApprovalNeed | None = None
+    approval: Approval | None = None
+    """The question people have not answered yet."""
+    granted: ApprovalNeed | None = None
+    """What a person allowed."""
+    shown: ThreadItem | None = None
+    """Its item as it was started on the clients' screens."""
+    left: ThreadItem | None = None
+    """Its item as its command left it, when that was ended with the turn."""
+    started_at: float | None = None
+    cancelled: bool = False
+    result: CallResult | None = None
+
+    @property
+    def call_id(self) -> CallId:
+        return self.call.call_id
+
+    @property
+    def child(self) -> ChildId:
+        return ChildId(self.call.item_id)
+
+
+class Steer(msgspec.Struct, frozen=True, kw_only=True):
+    """Input that waits to enter the turn."""
+
+    submission_id: str
+    item_id: ItemId
+    input: tuple[UserInput, ...]
+    client_id: str | None = None
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True):
+    """The turn is to end as soon as nothing of it runs."""
+
+    status: Literal["completed", "interrupted", "failed"]
+    failure: Failure | None = None
+
+
+class TurnState(msgspec.Struct, frozen=True, kw_only=True):
+    """The turn that runs."""
+
+    id: TurnId
+    settings: ThreadSettings
+    budget: TurnBudget
+    started_at: float
+    output_schema: dict[str, Any] | None = None
+    items: tuple[ThreadItem, ...] = ()
+    """Everything shown, in the order it started; what is still open stands as it was started."""
+    sampling: Sampling | None = None
+    samplings: int = 0
+    pauses: int = 0
+    calls: tuple[Call, ...] = ()
+    """The calls of the last response, in the model's order."""
+    steers: tuple[Steer, ...] = ()
+    follow_up: bool = False
+    """History holds something the model has not seen."""
+    live: frozenset[ChildId] = frozenset()
+    dying: frozenset[int] = frozenset()
+    """Terminals that never passed to the thread and are being ended with the turn."""
+    closing: Closing | None = None
+    suspended: bool = False
+    """The session closes while only people's answers are missing: the turn stays open in the log."""
+    calls_used: int = 0
+    output_bytes: int = 0
+    last_message: str | None = None
+    diff: TurnDiff = TurnDiff()
+
+
+class Terminal(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that passed to the thread: it survives turns, and its item stays open."""
+
+    terminal: int
+    turn_id: TurnId
+    call_id: CallId
+    item: ThreadItem
+    started_at: float
+    dying: bool = False
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model is told before anything is said; the same for every turn of this daemon's life."""
+
+    instructions: str
+    tools: tuple[ToolSpec, ...] = ()
+    shell: str = "/bin/sh"
+    context_window: int | None = None
+
+
+class SessionState(msgspec.Struct, frozen=True, kw_only=True):
+    """One loaded thread."""
+
+    thread_id: ThreadId
+    ids: str
+    """Prefix of every id this life of the session gives out."""
+    offer: Offer
+    settings: ThreadSettings
+    summary: ThreadSummary
+    history: tuple[HistoryItem, ...] = ()
+    """What the model is sent. Complete whenever a request starts; while calls run their outputs are missing."""
+    turns: tuple[Turn, ...] = ()
+    """The closed turns."""
+    turn: TurnState | None = None
+    waiting: tuple[Asked, ...] = ()
+    """Turns to start when the one that is being ended has ended."""
+    terminals: tuple[Terminal, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    """What a person allowed for the session."""
+    submissions: tuple[tuple[str, TurnId], ...] = ()
+    usage: TokenUsage = TokenUsage()
+    environment: str | None = None
+    """The last environment block the model was given."""
+    failed: bool = False
+    """The last turn failed."""
+    shown_status: ThreadStatus = ThreadStatus(kind="idle")
+    stopping: tuple[Token, ...] | None = None
+    """Who waits for the session to close; None while it is not closing."""
+    next_number: int = 1
+
+
+def status_of(state: SessionState) -> ThreadStatus:
+    """What clients are told the thread is doing: derived, never stored."""
+    if state.turn is not None:
+        asking = any(call.approval is not None for call in state.turn.calls)
+        return ThreadStatus(kind="active", flags=("waitingOnApproval",) if asking else ())
+    return ThreadStatus(kind="systemError" if state.failed else "idle")
+
+
+def only_people_missing(turn: TurnState) -> bool:
+    """Whether nothing of the turn runs or could run before a person answers."""
+    return (
+        turn.sampling is None
+        and turn.closing is None
+        and any(call.approval is not None for call in turn.calls)
+        and all(call.phase in ("asking", "finished", "answered") for call in turn.calls)
+        and not any(call.result is not None and call.phase != "answered" for call in turn.calls)
+    )

@@ -1,0 +1,253 @@
+"""Starting and steering turns: one runs at a time, every submission counts once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.session import calls, closing, history, sampling, steering
+from actors.session.effects import Asked, SetDeadline, Token
+from actors.session.instructions import environment_block
+from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, Steer, TurnState
+from actors.session.step import Step
+from messages.base import ItemId, TurnId
+from messages.client.item import UserInput
+from messages.failure import Failure
+from messages.log import SteerAccepted, TurnContext, TurnOpened
+from messages.session import (
+    InterruptTurn,
+    Refused,
+    SettingsChanged,
+    SettingsPatch,
+    StartTurn,
+    SteerTurn,
+    ThreadSettings,
+    Turn,
+    TurnAccepted,
+    TurnBudget,
+    TurnStarted,
+)
+
+MAX_INPUT_CHARS = 1_048_576
+"""Of text in one input: the limit clients of this wire know."""
+
+MAX_WAITING = 64
+"""Inputs that may wait for their place. A person types fewer; a script that sends more is told to wait."""
+
+
+def start(step: Step, asked: Asked, command: StartTurn) -> None:
+    """Begin a turn; while one runs, steer it; while one is being ended, wait for that."""
+    state = step.state
+    if _repeated(step, asked.token, command.submission_id):
+        return
+    refusal = _refusal(step, command.input)
+    if refusal is not None:
+        step.reply(asked.token, refusal)
+    elif state.turn is None:
+        _begin(step, asked, command)
+    elif state.turn.closing is None and not state.turn.suspended:
+        apply_settings(step, command.settings)
+        _steer(step, asked.token, command.submission_id, command.input, command.client_id)
+    elif len(state.waiting) >= MAX_WAITING:
+        step.reply(asked.token, _busy())
+    else:
+        step.put(waiting=(*state.waiting, asked))
+
+
+def steer(step: Step, token: Token | None, command: SteerTurn) -> None:
+    """Add input to the turn the client means."""
+    turn = step.state.turn
+    if _repeated(step, token, command.submission_id):
+        return
+    refusal = _wrong_turn(turn, command.expected_turn_id, "steer") or _refusal(step, command.input)
+    if refusal is not None:
+        step.reply(token, refusal)
+    else:
+        _steer(step, token, command.submission_id, command.input, command.client_id)
+
+
+def interrupt(step: Step, token: Token | None, command: InterruptTurn) -> None:
+    """Stop the turn. Said twice, it is the same interrupt."""
+    turn = step.state.turn
+    if turn is not None and turn.closing is not None and command.turn_id in (None, turn.id):
+        step.reply(token, TurnAccepted(turn_id=turn.id))
+        return
+    refusal = _wrong_turn(turn, command.turn_id, "interrupt")
+    if refusal is not None or turn is None:
+        step.reply(token, refusal)
+        return
+    step.reply(token, TurnAccepted(turn_id=turn.id))
+    closing.begin(step, Closing(status="interrupted"))
+
+
+def apply_settings(step: Step, patch: SettingsPatch | None) -> None:
+    """Change what the turns from here on run under."""
+    if patch is None:
+        return
+    asked = {name: value for name in patch.__struct_fields__ if (value := getattr(patch, name)) is not None}
+    settings: ThreadSettings = msgspec.structs.replace(step.state.settings, **asked)
+    if settings != step.state.settings:
+        summary = msgspec.structs.replace(
+            step.state.summary, cwd=settings.cwd, provider=settings.provider, model=settings.model
+        )
+        step.put(settings=settings, summary=summary)
+        step.show(SettingsChanged(settings=settings))
+
+
+def start_waiting(step: Step) -> None:
+    """Begin the turn that waited for the last one's end; what else waited joins it."""
+    waiting = step.state.waiting
+    step.put(waiting=())
+    for asked in waiting:
+        if isinstance(asked.command, StartTurn):
+            start(step, asked, asked.command)
+
+
+def advance(step: Step) -> None:
+    """Whatever the turn can do now, it does: called after every message, so that nothing need remember to."""
+    while step.state.turn is not None:
+        turn = step.turn
+        if turn.suspended:
+            return
+        if turn.closing is not None:
+            if turn.live or turn.dying:
+                return
+            closing.close(step, turn.closing)
+            start_waiting(step)
+            continue
+        if turn.sampling is not None:
+            return
+        calls.start_ready(step)
+        calls.answer_finished(step)
+        turn = step.turn
+        if any(call.phase != "answered" for call in turn.calls):
+            return
+        spent = _spent(turn)
+        if spent is not None:
+            closing.begin(step, Closing(status="failed", failure=spent))
+        elif turn.follow_up or turn.steers:
+            steering.enter_all(step)
+            sampling.start(step)
+        elif turn.live:
+            return
+        else:
+            closing.close(step, Closing(status="completed"))
+            start_waiting(step)
+
+
+def due(step: Step, turn_id: TurnId) -> None:
+    """The turn's time is up."""
+    turn = step.state.turn
+    if turn is not None and turn.id == turn_id and turn.closing is None:
+        seconds = turn.budget.deadline_seconds
+        failure = Failure(kind="budget_exceeded", message=f"This turn has used up its {seconds:g} seconds.")
+        closing.begin(step, Closing(status="failed", failure=failure))
+
+
+def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
+    apply_settings(step, command.settings)
+    settings = step.state.settings
+    turn_id = TurnId(asked.fresh_id)
+    budget = command.budget or TurnBudget()
+    turn = TurnState(
+        id=turn_id,
+        settings=settings,
+        budget=budget,
+        started_at=step.at.now,
+        output_schema=command.output_schema,
+        follow_up=True,
+    )
+    step.put(turn=turn, failed=False)
+    step.log(
+        TurnOpened(turn_id=turn_id, submission_id=command.submission_id, started_at=step.at.now),
+        TurnContext(turn_id=turn_id, settings=settings),
+    )
+    _remember_submission(step, command.submission_id, turn_id)
+    _give_context(step, turn_id, settings)
+    step.reply(asked.token, TurnAccepted(turn_id=turn_id))
+    step.show_status()
+    step.show(TurnStarted(turn=Turn(id=turn_id, status="inProgress", started_at=step.at.now)))
+    if budget.deadline_seconds is not None:
+        step.do(SetDeadline(turn_id=turn_id, seconds=budget.deadline_seconds))
+    steering.enter(step, _queued(step, command.submission_id, command.input, command.client_id))
+
+
+def _give_context(step: Step, turn_id: TurnId, settings: ThreadSettings) -> None:
+    """What the model is to know before the user's words, as far as it has not been told yet."""
+    if not step.state.history and settings.developer_instructions:
+        step.remember(turn_id, history.text_item(settings.developer_instructions, role="developer"))
+    block = environment_block(settings, shell=step.state.offer.shell, date=step.at.date)
+    if block != step.state.environment:
+        step.remember(turn_id, history.text_item(block))
+        step.put(environment=block)
+
+
+def _steer(
+    step: Step, token: Token | None, submission_id: str, parts: tuple[UserInput, ...], client_id: str | None
+) -> None:
+    turn = step.turn
+    if len(turn.steers) >= MAX_WAITING:
+        step.reply(token, _busy())
+        return
+    queued = _queued(step, submission_id, parts, client_id)
+    step.put_turn(steers=(*turn.steers, queued))
+    step.log(SteerAccepted(turn_id=turn.id, submission_id=submission_id))
+    _remember_submission(step, submission_id, turn.id)
+    step.reply(token, TurnAccepted(turn_id=turn.id, steered=True))
+
+
+def _queued(step: Step, submission_id: str, parts: tuple[UserInput, ...], client_id: str | None) -> Steer:
+    return Steer(submission_id=submission_id, item_id=ItemId(step.new_id()), input=parts, client_id=client_id)
+
+
+def _repeated(step: Step, token: Token | None, submission_id: str) -> bool:
+    """Whether this submission has been taken before; then the same turn is the answer."""
+    for known, turn_id in step.state.submissions:
+        if known == submission_id:
+            step.reply(token, TurnAccepted(turn_id=turn_id))
+            return True
+    return False
+
+
+def _remember_submission(step: Step, submission_id: str, turn_id: TurnId) -> None:
+    known = step.state.submissions[-(SUBMISSIONS_REMEMBERED - 1) :]
+    step.put(submissions=(*known, (submission_id, turn_id)))
+
+
+def _refusal(step: Step, parts: tuple[UserInput, ...]) -> Refused | None:
+    chars = history.input_chars(parts)
+    if chars > MAX_INPUT_CHARS:
+        return Refused(
+            reason="too_large",
+            message=f"The input has {chars} characters of text; at most {MAX_INPUT_CHARS} are taken.",
+        )
+    if step.state.stopping is not None:
+        return Refused(reason="closing", message="The thread is being closed; resume it and try again.")
+    return None
+
+
+def _busy() -> Refused:
+    return Refused(reason="busy", message=f"{MAX_WAITING} inputs wait already; send more when they have entered.")
+
+
+def _wrong_turn(turn: TurnState | None, expected: TurnId | None, verb: str) -> Refused | None:
+    if turn is None or turn.closing is not None:
+        return Refused(reason="no_active_turn", message=f"no active turn to {verb}")
+    if expected is not None and expected != turn.id:
+        message = f"expected active turn id {expected} but found {turn.id}"
+        return Refused(reason="wrong_turn", message=message, active_turn_id=turn.id)
+    return None
+
+
+def _spent(turn: TurnState) -> Failure | None:
+    budget = turn.budget
+    if turn.calls_used > budget.tool_calls:
+        return Failure(
+            kind="budget_exceeded",
+            message=f"This turn has used up its {budget.tool_calls} tool calls; start another to go on.",
+        )
+    if turn.output_bytes > budget.output_bytes:
+        return Failure(
+            kind="budget_exceeded",
+            message=f"This turn's tools have printed more than {budget.output_bytes} bytes; start another to go on.",
+        )
+    return None
