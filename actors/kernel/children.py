@@ -191,15 +191,20 @@ async def run_life(life: Life, start: Start[Any], on_started: OnStarted | None =
 _FATAL = (KeyboardInterrupt, SystemExit, trio.TrioInternalError)
 
 
+def _passes(leaf: BaseException) -> bool:
+    """Cancellation, or something even stranger: not the actor's own error."""
+    return not isinstance(leaf, Exception | BaseExceptionGroup)
+
+
 def split_crash(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
     """What of ``error`` is a crash to be handled here, and what must pass on: (crash, passing)."""
     if isinstance(error, BaseExceptionGroup):
         fatal, _ = error.split(_FATAL)
         if fatal is not None:
             return None, error
-        passing, crash = error.split(
-            lambda leaf: not isinstance(leaf, Exception) and not isinstance(leaf, BaseExceptionGroup)
-        )
+        passing, crash = error.split(_passes)
+        if passing is None:
+            return error, None
         return crash, passing
     if isinstance(error, Exception) and not isinstance(error, trio.TrioInternalError):
         return error, None

@@ -49,17 +49,11 @@ class Reply(ABC):
 
         A second reply is our bug: `SecondReplyError` in a strict system, counted in the dead letters otherwise.
         """
-        if not self._settle():
-            return False
-        self._resolve(value)
-        return True
+        return self._settle() and self._resolve(value)
 
     def fail(self, error: Exception) -> bool:
         """Reply by raising ``error`` in the asker (of a `request`: an `Unanswered`); False if nobody waits."""
-        if not self._settle():
-            return False
-        self._reject(error)
-        return True
+        return self._settle() and self._reject(error)
 
     @property
     def wanted(self) -> bool:
@@ -89,12 +83,12 @@ class Reply(ABC):
             self._end(reason, detail)
 
     @abstractmethod
-    def _resolve(self, value: object) -> None:
-        """Hand over the reply."""
+    def _resolve(self, value: object) -> bool:
+        """Hand over the reply; False if nobody is there to take it."""
 
     @abstractmethod
-    def _reject(self, error: Exception) -> None:
-        """Hand over a refusal."""
+    def _reject(self, error: Exception) -> bool:
+        """Hand over a refusal; False if nobody is there to take it."""
 
     @abstractmethod
     def _end(self, reason: DownReason, detail: str) -> None:
@@ -143,13 +137,15 @@ class AskReply(Reply):
             self._task = None
             trio.lowlevel.reschedule(task)
 
-    def _resolve(self, value: object) -> None:
+    def _resolve(self, value: object) -> bool:
         self._value = value
         self._wake()
+        return True
 
-    def _reject(self, error: Exception) -> None:
+    def _reject(self, error: Exception) -> bool:
         self._error = error
         self._wake()
+        return True
 
     def _end(self, reason: DownReason, detail: str) -> None:
         box = self._box
@@ -172,22 +168,25 @@ class RequestReply(Reply):
     def wanted(self) -> bool:
         return self._state == _WAITING and self._to.alive
 
-    def _resolve(self, value: object) -> None:
+    def _resolve(self, value: object) -> bool:
         if not isinstance(value, Message):
             name = type(value).__name__
-            self._reject(TypeError(f"{type(self._request).__name__} wants a Message as its reply, not {name}"))
-        elif not self._to._box._deliver(value):
-            self._box.system.dead_letters.late_replies += 1
+            return self._reject(TypeError(f"{type(self._request).__name__} wants a Message as its reply, not {name}"))
+        return self._hand_over(value)
 
-    def _reject(self, error: Exception) -> None:
-        self._unanswered("failed", str(error) or type(error).__name__)
+    def _reject(self, error: Exception) -> bool:
+        return self._hand_over(self._unanswered("failed", str(error) or type(error).__name__))
 
     def _end(self, reason: DownReason, detail: str) -> None:
-        self._unanswered(reason, detail)
+        self._to._box._deliver(self._unanswered(reason, detail))
 
-    def _unanswered(self, reason: Any, detail: str) -> None:
-        self._to._box._deliver(
-            Unanswered(
-                request=self._request, name=self._box.name, reason=reason, delivered=self.delivered, detail=detail
-            )
+    def _hand_over(self, message: Message) -> bool:
+        taken = self._to._box._deliver(message)
+        if not taken:
+            self._box.system.dead_letters.late_replies += 1
+        return taken
+
+    def _unanswered(self, reason: Any, detail: str) -> Unanswered:
+        return Unanswered(
+            request=self._request, name=self._box.name, reason=reason, delivered=self.delivered, detail=detail
         )
