@@ -1,0 +1,109 @@
+"""What becomes of what a crash left open, decided from the log alone.
+
+| the log says of the open turn                           | so                                                        |
+|---------------------------------------------------------|-----------------------------------------------------------|
+| no call waits for its output: it was sampling           | interrupted                                               |
+| a call was started and has no output                    | that call is *unknown*, the turn interrupted              |
+| a call was requested, never started                     | "never started" output; with the turn                     |
+| a call was declined, its output is missing              | "declined" output; with the turn                          |
+| questions unanswered, and no call started without end   | the turn stays open, waiting on approval                  |
+| a question when the turn ends                           | it lapses (answered with no decision)                     |
+| text was being shown (a checkpoint)                     | the item is completed with the text so far, as partial    |
+| a command had passed to the thread; its process is gone | its item is completed, whatever became of its turn        |
+| any other item shown as started                         | completed as failed                                       |
+
+Nothing is ever run again. The records are appended in the order above with the turn's end last, so that any prefix of
+them, cut by another crash, is again something this table decides, and comes to the same history. Recovering what has
+been recovered adds nothing. Source: DESIGN §4, "Recovery of an open turn".
+"""
+
+from __future__ import annotations
+
+from typing import Literal, assert_never
+
+import msgspec
+
+from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenItem, OpenTurn
+from actors.rollout_writer.transcript import missing_text, output_for
+from messages.base import ItemId
+from messages.client.item import (
+    AgentMessage,
+    CommandExecution,
+    ContextCompaction,
+    DynamicToolCall,
+    FileChange,
+    ImageView,
+    Plan,
+    Reasoning,
+    ThreadItem,
+    UserMessage,
+)
+from messages.log import ApprovalAnswered, ItemShown, Record, ResponseItem, TurnClosed
+
+
+class Recovery(msgspec.Struct, frozen=True, kw_only=True):
+    """The records to append, and how the thread stands once they are."""
+
+    records: tuple[Record, ...]
+    state: Literal["idle", "waiting_on_approval"]
+
+
+def recover(thread: LoadedThread, *, at: float) -> Recovery:
+    """Decide. ``at`` is the unix time that is written as the end of what ends now."""
+    at_ms = int(at * 1000)
+    turn = thread.open_turn
+    items = {open_item.item.id: open_item for open_item in thread.open_items}
+    records: list[Record] = []
+    waits = turn is not None and stays_open(turn)
+    if turn is not None:
+        waiting_calls = {call.call_id for call in turn.calls if call.awaits_approval} if waits else set()
+        records.extend(
+            ApprovalAnswered(approval_id=asked.approval.id, decision=None)
+            for asked in turn.approvals
+            if asked.approval.call_id not in waiting_calls
+        )
+        for call in turn.calls:
+            open_item = items.pop(call.item.id, None) if call.item is not None else None
+            if not call.answered and not waits:
+                records.extend(_answer(turn, call, open_item, at_ms))
+            elif call.answered and open_item is not None:
+                items[open_item.item.id] = open_item
+    records.extend(
+        ItemShown(turn_id=open_item.turn_id, item=ended(open_item.item, at_ms), at_ms=at_ms, partial=True)
+        for open_item in items.values()
+    )
+    if turn is not None and not waits:
+        records.append(TurnClosed(turn_id=turn.turn_id, status="interrupted", completed_at=at))
+    return Recovery(records=tuple(records), state="waiting_on_approval" if waits else "idle")
+
+
+def stays_open(turn: OpenTurn) -> bool:
+    """Whether people's answers are all that the turn waits for."""
+    unanswered = [call for call in turn.calls if not call.answered]
+    return any(call.awaits_approval for call in unanswered) and all(call.started is None for call in unanswered)
+
+
+def _answer(turn: OpenTurn, call: OpenCall, open_item: OpenItem | None, at_ms: int) -> list[Record]:
+    """The output that a call never got, side by side with the end of its item."""
+    output = output_for(call.call, missing_text(started=call.started is not None, declined=call.declined))
+    if open_item is None:
+        return [ResponseItem(turn_id=turn.turn_id, item=output)]
+    item = ended(open_item.item, at_ms, declined=call.declined)
+    return [
+        ResponseItem(turn_id=turn.turn_id, item=output, item_id=ItemId(item.id)),
+        ItemShown(turn_id=turn.turn_id, item=item, at_ms=at_ms, partial=True),
+    ]
+
+
+def ended(item: ThreadItem, at_ms: int, *, declined: bool = False) -> ThreadItem:
+    """An item in progress, as it is shown once it is known that nothing more will come."""
+    match item:
+        case CommandExecution() | FileChange():
+            status: Literal["declined", "failed"] = "declined" if declined else "failed"
+            return msgspec.structs.replace(item, status=status, completed_at_ms=at_ms)
+        case DynamicToolCall():
+            return msgspec.structs.replace(item, status="failed", success=False, completed_at_ms=at_ms)
+        case UserMessage() | AgentMessage() | Reasoning() | Plan() | ImageView() | ContextCompaction():
+            return msgspec.structs.replace(item, completed_at_ms=at_ms)
+        case _:
+            assert_never(item)

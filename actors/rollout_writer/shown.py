@@ -1,0 +1,578 @@
+"""Thread items as a rollout keeps them, and back.
+
+What clients were shown is kept in Codex's own persisted form (`item_completed`): PascalCase type names, snake_case
+fields, argv instead of a display string, a map of changes, durations as {secs, nanos}. So their reader shows our
+conversations and ours shows theirs. Where that form says less than we know, a field of ours with the prefix
+``callboard_`` holds the difference, and only then; their reader ignores it. Source: codex-rs `protocol/src/items.rs`.
+
+Kinds that we do not have are shown as what comes nearest: a call of an MCP tool or a web search as a tool call. What
+has no near relative (a review mode, a sub-agent) is skipped and counted by the caller.
+
+Rejected: keeping our wire items as they are (nobody else could read them), and both forms side by side (twice the
+bytes of every command's output).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any, assert_never
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from messages.client.item import (
+    AddChange,
+    AgentMessage,
+    ByteRange,
+    CallStatus,
+    CommandAction,
+    CommandExecution,
+    ContextCompaction,
+    DeleteChange,
+    DynamicToolCall,
+    FileChange,
+    FileUpdateChange,
+    ImageContentItem,
+    ImageInput,
+    ImageView,
+    ListFilesAction,
+    LocalImageInput,
+    MentionInput,
+    Plan,
+    ReadAction,
+    Reasoning,
+    SearchAction,
+    SkillInput,
+    TextContentItem,
+    TextElement,
+    TextInput,
+    ThreadItem,
+    UnknownAction,
+    UpdateChange,
+    UserInput,
+    UserMessage,
+)
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of what a rollout keeps of an item."""
+
+    id: str
+    started_at_ms: int | None = None
+    completed_at_ms: int | None = None
+
+
+# --- parts of items ---------------------------------------------------------------------------------------------
+
+
+class KeptElement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    byte_range: ByteRange
+    placeholder: str | None = None
+
+
+class KeptText(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
+    text: str
+    text_elements: tuple[KeptElement, ...] = ()
+
+
+class KeptImage(msgspec.Struct, frozen=True, kw_only=True, tag="image", omit_defaults=True):
+    image_url: str
+    detail: str | None = None
+
+
+class KeptLocalImage(msgspec.Struct, frozen=True, kw_only=True, tag="local_image", omit_defaults=True):
+    path: str
+    detail: str | None = None
+
+
+class KeptSkill(msgspec.Struct, frozen=True, kw_only=True, tag="skill"):
+    name: str
+    path: str
+
+
+class KeptMention(msgspec.Struct, frozen=True, kw_only=True, tag="mention"):
+    name: str
+    path: str
+
+
+class KeptWords(msgspec.Struct, frozen=True, kw_only=True, tag="Text"):
+    """One piece of an agent's message."""
+
+    text: str
+
+
+class KeptRead(msgspec.Struct, frozen=True, kw_only=True, tag="read"):
+    cmd: str
+    name: str
+    path: str = ""
+
+
+class KeptListFiles(msgspec.Struct, frozen=True, kw_only=True, tag="list_files", omit_defaults=True):
+    cmd: str
+    path: str | None = None
+
+
+class KeptSearch(msgspec.Struct, frozen=True, kw_only=True, tag="search", omit_defaults=True):
+    cmd: str
+    query: str | None = None
+    path: str | None = None
+
+
+class KeptUnknown(msgspec.Struct, frozen=True, kw_only=True, tag="unknown"):
+    cmd: str
+
+
+class KeptDuration(msgspec.Struct, frozen=True, kw_only=True):
+    secs: int
+    nanos: int
+
+
+class KeptAdd(msgspec.Struct, frozen=True, kw_only=True, tag="add"):
+    content: str
+
+
+class KeptDelete(msgspec.Struct, frozen=True, kw_only=True, tag="delete"):
+    content: str = ""
+
+
+class KeptUpdate(msgspec.Struct, frozen=True, kw_only=True, tag="update", omit_defaults=True):
+    unified_diff: str
+    move_path: str | None = None
+
+
+KeptInput = KeptText | KeptImage | KeptLocalImage | KeptSkill | KeptMention
+KeptAction = KeptRead | KeptListFiles | KeptSearch | KeptUnknown
+KeptChange = KeptAdd | KeptDelete | KeptUpdate
+
+
+# --- items ------------------------------------------------------------------------------------------------------
+
+
+class KeptUserMessage(Kept, frozen=True, kw_only=True, tag="UserMessage"):
+    content: tuple[KeptInput, ...]
+    client_id: str | None = None
+
+
+class KeptAgentMessage(Kept, frozen=True, kw_only=True, tag="AgentMessage"):
+    content: tuple[KeptWords, ...]
+    phase: str | None = None
+
+
+class KeptReasoning(Kept, frozen=True, kw_only=True, omit_defaults=False, tag="Reasoning"):
+    summary_text: tuple[str, ...] = ()
+    raw_content: tuple[str, ...] = ()
+
+
+class KeptPlan(Kept, frozen=True, kw_only=True, tag="Plan"):
+    text: str
+
+
+class KeptCommand(Kept, frozen=True, kw_only=True, tag="CommandExecution"):
+    command: tuple[str, ...]
+    cwd: str
+    parsed_cmd: tuple[KeptAction, ...]
+    source: str
+    status: str
+    process_id: str | None = None
+    aggregated_output: str | None = None
+    exit_code: int | None = None
+    duration: KeptDuration | None = None
+    callboard_no_source: bool = False
+    """Their form demands a source; this item had none."""
+
+
+class KeptFileChange(Kept, frozen=True, kw_only=True, tag="FileChange"):
+    changes: dict[str, KeptChange]
+    status: str | None = None
+    callboard_changes: tuple[FileUpdateChange, ...] = ()
+    """Set where a map cannot say it: one path changed twice."""
+
+
+class KeptToolCall(Kept, frozen=True, kw_only=True, tag="DynamicToolCall"):
+    tool: str
+    arguments: Any
+    status: str
+    namespace: str | None = None
+    content_items: tuple[TextContentItem | ImageContentItem, ...] | None = None
+    success: bool | None = None
+    duration: KeptDuration | None = None
+
+
+class KeptImageView(Kept, frozen=True, kw_only=True, tag="ImageView"):
+    path: str
+
+
+class KeptCompaction(Kept, frozen=True, kw_only=True, tag="ContextCompaction"):
+    pass
+
+
+class KeptMcpCall(Kept, frozen=True, kw_only=True, tag="McpToolCall"):
+    """Read only: ours are DynamicToolCall."""
+
+    server: str
+    tool: str
+    arguments: Any = None
+    status: str = "completed"
+    result: Any = None
+    error: Any = None
+    duration: KeptDuration | None = None
+
+
+class KeptWebSearch(Kept, frozen=True, kw_only=True, tag="WebSearch"):
+    """Read only."""
+
+    query: str = ""
+
+
+KeptItem = (
+    KeptUserMessage
+    | KeptAgentMessage
+    | KeptReasoning
+    | KeptPlan
+    | KeptCommand
+    | KeptFileChange
+    | KeptToolCall
+    | KeptImageView
+    | KeptCompaction
+    | KeptMcpCall
+    | KeptWebSearch
+)
+
+
+# --- the small correspondences ----------------------------------------------------------------------------------
+
+_SOURCES = {
+    "agent": "agent",
+    "userShell": "user_shell",
+    "unifiedExecStartup": "unified_exec_startup",
+    "unifiedExecInteraction": "unified_exec_interaction",
+}
+_SOURCES_BACK: dict[str, Any] = {kept: ours for ours, kept in _SOURCES.items()}
+
+_STATUSES = {"inProgress": "in_progress"}
+_STATUSES_BACK: dict[str, Any] = {
+    "in_progress": "inProgress",
+    "inProgress": "inProgress",
+    "completed": "completed",
+    "failed": "failed",
+    "declined": "declined",
+}
+"""A status that we do not know is shown as failed: it did not complete as far as we can tell."""
+
+_SHELL_CALL = re.compile(r"(\S+) (-l?c) (\S+|'.*')", re.DOTALL)
+"""The only display string we take apart again; a general shell parser costs more than the rest of the line."""
+
+
+def argv_of(command: str) -> tuple[str, ...]:
+    """The argv whose `shlex.join` is ``command``, or the string itself as the only element."""
+    match = _SHELL_CALL.fullmatch(command)
+    if match is not None:
+        shell, flag, script = match.groups()
+        if script.startswith("'"):
+            script = script[1:-1].replace("'\"'\"'", "'")
+        argv = (shell, flag, script)
+        if shlex.join(argv) == command:
+            return argv
+    return (command,)
+
+
+def command_of(argv: tuple[str, ...]) -> str:
+    """The display string of an argv; a single element is a display string already."""
+    return argv[0] if len(argv) == 1 else shlex.join(argv)
+
+
+def _uri_of(path: str) -> str:
+    return "file://" + quote(path) if path.startswith(("/", "file://")) else path
+
+
+def _path_of(uri: str) -> str:
+    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+
+
+def _duration_of(milliseconds: int | None) -> KeptDuration | None:
+    if milliseconds is None:
+        return None
+    return KeptDuration(secs=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
+
+
+def _milliseconds_of(duration: KeptDuration | None) -> int | None:
+    return None if duration is None else duration.secs * 1000 + duration.nanos // 1_000_000
+
+
+def _call_status(status: str) -> CallStatus:
+    return "completed" if status == "completed" else "inProgress" if status == "inProgress" else "failed"
+
+
+def _keep_input(part: UserInput) -> KeptInput:
+    match part:
+        case TextInput():
+            elements = tuple(
+                KeptElement(byte_range=e.byte_range, placeholder=e.placeholder) for e in part.text_elements
+            )
+            return KeptText(text=part.text, text_elements=elements)
+        case ImageInput():
+            return KeptImage(image_url=part.url, detail=part.detail)
+        case LocalImageInput():
+            return KeptLocalImage(path=part.path, detail=part.detail)
+        case SkillInput():
+            return KeptSkill(name=part.name, path=part.path)
+        case MentionInput():
+            return KeptMention(name=part.name, path=part.path)
+        case _:
+            assert_never(part)
+
+
+def _show_input(part: KeptInput) -> UserInput:
+    match part:
+        case KeptText():
+            elements = tuple(
+                TextElement(byte_range=e.byte_range, placeholder=e.placeholder) for e in part.text_elements
+            )
+            return TextInput(text=part.text, text_elements=elements)
+        case KeptImage():
+            return ImageInput(url=part.image_url, detail=part.detail)
+        case KeptLocalImage():
+            return LocalImageInput(path=part.path, detail=part.detail)
+        case KeptSkill():
+            return SkillInput(name=part.name, path=part.path)
+        case KeptMention():
+            return MentionInput(name=part.name, path=part.path)
+        case _:
+            assert_never(part)
+
+
+def _keep_action(action: CommandAction) -> KeptAction:
+    match action:
+        case ReadAction():
+            return KeptRead(cmd=action.command, name=action.name, path=action.path)
+        case ListFilesAction():
+            return KeptListFiles(cmd=action.command, path=action.path)
+        case SearchAction():
+            return KeptSearch(cmd=action.command, query=action.query, path=action.path)
+        case UnknownAction():
+            return KeptUnknown(cmd=action.command)
+        case _:
+            assert_never(action)
+
+
+def _show_action(action: KeptAction) -> CommandAction:
+    match action:
+        case KeptRead():
+            return ReadAction(command=action.cmd, name=action.name, path=action.path)
+        case KeptListFiles():
+            return ListFilesAction(command=action.cmd, path=action.path)
+        case KeptSearch():
+            return SearchAction(command=action.cmd, query=action.query, path=action.path)
+        case KeptUnknown():
+            return UnknownAction(command=action.cmd)
+        case _:
+            assert_never(action)
+
+
+def _keep_change(change: FileUpdateChange) -> KeptChange:
+    match change.kind:
+        case AddChange():
+            return KeptAdd(content=change.diff)
+        case DeleteChange():
+            return KeptDelete(content=change.diff)
+        case UpdateChange(move_path=move_path):
+            return KeptUpdate(unified_diff=change.diff, move_path=move_path)
+        case _:
+            assert_never(change.kind)
+
+
+def _show_change(path: str, change: KeptChange) -> FileUpdateChange:
+    match change:
+        case KeptAdd():
+            return FileUpdateChange(path=path, kind=AddChange(), diff=change.content)
+        case KeptDelete():
+            return FileUpdateChange(path=path, kind=DeleteChange(), diff=change.content)
+        case KeptUpdate():
+            return FileUpdateChange(path=path, kind=UpdateChange(move_path=change.move_path), diff=change.unified_diff)
+        case _:
+            assert_never(change)
+
+
+# --- there and back ---------------------------------------------------------------------------------------------
+
+
+def keep(item: ThreadItem) -> KeptItem:
+    """What a rollout holds of ``item``; `show` gives back the very same item."""
+    started, completed = item.started_at_ms, item.completed_at_ms
+    match item:
+        case UserMessage():
+            return KeptUserMessage(
+                id=item.id,
+                content=tuple(map(_keep_input, item.content)),
+                client_id=item.client_id,
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case AgentMessage():
+            return KeptAgentMessage(
+                id=item.id,
+                content=(KeptWords(text=item.text),),
+                phase=item.phase,
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case Reasoning():
+            return KeptReasoning(
+                id=item.id,
+                summary_text=item.summary,
+                raw_content=item.content,
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case Plan():
+            return KeptPlan(id=item.id, text=item.text, started_at_ms=started, completed_at_ms=completed)
+        case CommandExecution():
+            return KeptCommand(
+                id=item.id,
+                command=argv_of(item.command),
+                cwd=_uri_of(item.cwd),
+                parsed_cmd=tuple(map(_keep_action, item.command_actions)),
+                source=_SOURCES[item.source or "agent"],
+                status=item.status,
+                process_id=item.process_id,
+                aggregated_output=item.aggregated_output,
+                exit_code=item.exit_code,
+                duration=_duration_of(item.duration_ms),
+                callboard_no_source=item.source is None,
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case FileChange():
+            changes = {change.path: _keep_change(change) for change in item.changes}
+            return KeptFileChange(
+                id=item.id,
+                changes=changes,
+                status=_STATUSES.get(item.status, item.status),
+                callboard_changes=item.changes if len(changes) < len(item.changes) else (),
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case DynamicToolCall():
+            return KeptToolCall(
+                id=item.id,
+                tool=item.tool,
+                arguments=item.arguments,
+                status=item.status,
+                namespace=item.namespace,
+                content_items=item.content_items,
+                success=item.success,
+                duration=_duration_of(item.duration_ms),
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case ImageView():
+            return KeptImageView(id=item.id, path=_uri_of(item.path), started_at_ms=started, completed_at_ms=completed)
+        case ContextCompaction():
+            return KeptCompaction(id=item.id, started_at_ms=started, completed_at_ms=completed)
+        case _:
+            assert_never(item)
+
+
+def show(kept: KeptItem) -> ThreadItem:
+    """The item as clients see it."""
+    started, completed = kept.started_at_ms, kept.completed_at_ms
+    match kept:
+        case KeptUserMessage():
+            return UserMessage(
+                id=kept.id,
+                content=tuple(map(_show_input, kept.content)),
+                client_id=kept.client_id,
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case KeptAgentMessage():
+            return AgentMessage(
+                id=kept.id,
+                text="".join(piece.text for piece in kept.content),
+                phase=kept.phase,
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case KeptReasoning():
+            return Reasoning(
+                id=kept.id,
+                summary=kept.summary_text,
+                content=kept.raw_content,
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case KeptPlan():
+            return Plan(id=kept.id, text=kept.text, started_at_ms=started, completed_at_ms=completed)
+        case KeptCommand():
+            return CommandExecution(
+                id=kept.id,
+                command=command_of(kept.command) if kept.command else "",
+                cwd=_path_of(kept.cwd),
+                status=_STATUSES_BACK.get(kept.status, "failed"),
+                command_actions=tuple(map(_show_action, kept.parsed_cmd)),
+                process_id=kept.process_id,
+                source=None if kept.callboard_no_source else _SOURCES_BACK.get(kept.source),
+                aggregated_output=kept.aggregated_output,
+                exit_code=kept.exit_code,
+                duration_ms=_milliseconds_of(kept.duration),
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case KeptFileChange():
+            changes = kept.callboard_changes or tuple(_show_change(*change) for change in kept.changes.items())
+            return FileChange(
+                id=kept.id,
+                changes=changes,
+                status=_STATUSES_BACK.get(kept.status or "completed", "failed"),
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case KeptToolCall():
+            return DynamicToolCall(
+                id=kept.id,
+                tool=kept.tool,
+                arguments=kept.arguments,
+                status=_call_status(kept.status),
+                namespace=kept.namespace,
+                content_items=kept.content_items,
+                success=kept.success,
+                duration_ms=_milliseconds_of(kept.duration),
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case KeptImageView():
+            return ImageView(id=kept.id, path=_path_of(kept.path), started_at_ms=started, completed_at_ms=completed)
+        case KeptCompaction():
+            return ContextCompaction(id=kept.id, started_at_ms=started, completed_at_ms=completed)
+        case KeptMcpCall():
+            return _show_mcp_call(kept)
+        case KeptWebSearch():
+            return DynamicToolCall(
+                id=kept.id,
+                tool="web_search",
+                arguments={"query": kept.query},
+                status="completed",
+                success=True,
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
+        case _:
+            assert_never(kept)
+
+
+def _show_mcp_call(kept: KeptMcpCall) -> DynamicToolCall:
+    outcome = kept.result if kept.error is None else kept.error
+    text = outcome if isinstance(outcome, str) else msgspec.json.encode(outcome).decode()
+    return DynamicToolCall(
+        id=kept.id,
+        tool=kept.tool,
+        arguments=kept.arguments,
+        status=_call_status(kept.status),
+        namespace=kept.server,
+        content_items=None if outcome is None else (TextContentItem(text=text),),
+        success=kept.error is None,
+        duration_ms=_milliseconds_of(kept.duration),
+        started_at_ms=kept.started_at_ms,
+        completed_at_ms=kept.completed_at_ms,
+    )
