@@ -1,0 +1,19 @@
+"""model_stream: one temporary actor per model request, a child of the session that asks.
+
+    actor.py      the request through its attempts: `run`
+    models.py     what all requests share: providers, HTTP client, credentials
+    exchange.py   one attempt over HTTP; its answer is heard in the rounds
+    outlet.py     structure on its way to the session, in order; when to hold up the stream
+    core.py       pure: hearing an attempt, and what follows a failed one
+    retry.py      pure: when to try again
+    errors.py     pure: what a provider's error means
+    providers.py  pure: which providers there are, and which is meant
+    catalogue.py  pure: which models there are
+    sse.py        pure: server-sent events
+    responses/    pure: the Responses wire; `request` makes bodies, `decode` hears streams
+    http/         httpx2's transport of ours, whose bodies the rounds can read
+
+A text delta's way: socket → `http.body` → `exchange.Listening` → `core.Hearing` (`sse`, then `responses.decode`) → the
+open text, which the feed shows to the clients. No task wakes for it. Structure goes on from `Listening` through
+`outlet` into the session's mailbox.
+"""

@@ -1,0 +1,246 @@
+"""One attempt: a request over HTTP, and its answer heard in the rounds.
+
+The task that runs it sleeps from the request's last byte to the answer's end. A chunk that arrives is decoded and its
+text appended within the round; the task wakes for the end, or when nothing has come for the idle limit. That limit is
+kept without work per chunk beyond one timestamp: whoever sleeps looks at it when the limit could be up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx2
+import msgspec
+import trio
+
+from actors.model_stream.core import Hearing
+from actors.model_stream.errors import from_http, from_stream, provider_error, readable, redact
+from actors.model_stream.http import BODY_EXTENSION, BodyWatch, ResponseBody
+from actors.model_stream.outlet import Outlet
+from actors.ports import Clock
+from messages.failure import Failure
+
+MAX_ERROR_BYTES = 64 * 1024
+"""Read of an error response: its message is at the front, and a proxy's page of HTML is not worth more."""
+
+ERROR_BODY_SECONDS = 10.0
+"""For the body of an error response; without it the status alone must do."""
+
+MAX_WHOLE_BODY_BYTES = 16 * 1024 * 1024
+"""Of an answer that came as one JSON object instead of a stream: as much as one event may have."""
+
+LINGER_SECONDS = 0.1
+"""After the terminal event, for the body's own end: then the connection can carry the next request. Servers send both
+at once; one that holds the connection open instead loses it."""
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sent. ``headers`` holds secrets: never log it."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    query: Mapping[str, str]
+    idle_seconds: float
+    where: str
+    """The provider's name, for those who read a failure."""
+    secrets: tuple[str, ...] = ()
+    """Taken out of whatever the provider quotes back."""
+
+
+async def attempt(
+    post: Post, hearing: Hearing, outlet: Outlet, *, client: httpx2.AsyncClient, clock: Clock
+) -> Failure | None:
+    """Send ``post``, let ``hearing`` hear the answer and ``outlet`` pass it on. None: it completed.
+
+    Leaving it, also by cancellation, leaves no socket of a half-read answer behind.
+    """
+    try:
+        request = client.build_request(
+            "POST", post.url, params=post.query or None, headers=list(post.headers), content=post.body
+        )
+        with trio.move_on_after(post.idle_seconds) as waiting:
+            response = await client.send(request, stream=True)
+        if waiting.cancelled_caught:
+            return _idle(post, "did not begin to answer")
+        try:
+            return await _hear(response, post, hearing, outlet, clock)
+        finally:
+            await response.aclose()
+    except (httpx2.RequestError, httpx2.InvalidURL) as error:
+        return _unreached(post, error)
+
+
+async def _hear(
+    response: httpx2.Response, post: Post, hearing: Hearing, outlet: Outlet, clock: Clock
+) -> Failure | None:
+    if not response.is_success:
+        body = await _read(response, MAX_ERROR_BYTES)
+        return from_http(
+            response.status_code,
+            {name.lower(): value for name, value in response.headers.items()},
+            body,
+            now=clock.now(),
+            where=post.where,
+            secrets=post.secrets,
+        )
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.endswith("json"):
+        return _hear_whole(await _read(response, MAX_WHOLE_BODY_BYTES), post, hearing, outlet)
+    if kind == "text/html":
+        words = redact(readable((await _read(response, MAX_ERROR_BYTES)).decode("utf-8", "replace")), post.secrets)
+        return Failure(
+            kind="protocol",
+            message=f"{post.where} answered with a web page; check the provider's base URL ({post.url})",
+            detail=words or None,
+        )
+    return await Listening(response, post, hearing, outlet, clock).run()
+
+
+def _hear_whole(body: bytes, post: Post, hearing: Hearing, outlet: Outlet) -> Failure | None:
+    """One JSON object: an error under a good status, or the response of a server that does not stream."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = None
+    error = provider_error(value)
+    if error is not None:
+        return from_stream(error, where=post.where)
+    if not isinstance(value, dict) or "output" not in value:
+        return Failure(
+            kind="protocol",
+            message=f"{post.where} answered with JSON that is neither a stream nor a response nor an error",
+            detail=redact(readable(body.decode("utf-8", "replace")), post.secrets) or None,
+        )
+    event = b'data: {"type":"response.completed","response":%b}\n\n'
+    outlet.put(hearing.feed(event % body.replace(b"\n", b" ").replace(b"\r", b" ")))
+    outlet.put(hearing.end())
+    return hearing.failure
+
+
+class Listening:
+    """A streamed answer on its way through the rounds."""
+
+    def __init__(self, response: httpx2.Response, post: Post, hearing: Hearing, outlet: Outlet, clock: Clock) -> None:
+        self._body: ResponseBody = response.extensions[BODY_EXTENSION]
+        self._post = post
+        self._hearing = hearing
+        self._outlet = outlet
+        self._clock = clock
+        self._watch: BodyWatch | None = None
+        self._paused = False
+        self._heard_at = 0.0
+        self._decided = trio.Event()
+        """How the attempt ends is known."""
+        self._ended = trio.Event()
+        """The body has ended."""
+        self._broken: httpx2.RequestError | None = None
+        self._crash: Exception | None = None
+
+    async def run(self) -> Failure | None:
+        """Return when the answer is complete or the attempt has failed."""
+        self._heard_at = self._clock.monotonic()
+        self._watch = self._body.deliver(self._on_data, self._on_end)
+        self._outlet.on_free = self._resume
+        try:
+            while not self._decided.is_set():
+                if self._quiet_for() >= self._post.idle_seconds:
+                    return _idle(self._post, "sent nothing")
+                with trio.move_on_after(self._post.idle_seconds - self._quiet_for()):
+                    await self._decided.wait()
+            if self._crash is not None:
+                raise self._crash
+            if self._hearing.failure is None and self._broken is None:
+                with trio.move_on_after(LINGER_SECONDS):
+                    await self._ended.wait()
+        finally:
+            self._outlet.on_free = None
+            self._watch.close()
+        if not self._hearing.done and self._broken is not None:
+            return _broke_off(self._post, self._broken)
+        return self._hearing.failure
+
+    # --- in the rounds ----------------------------------------------------------------------------------------------
+
+    def _on_data(self, data: bytes) -> None:
+        if self._decided.is_set():
+            return  # garbage after the terminal event
+        self._heard_at = self._clock.monotonic()
+        events = self._hearing.feed(data)
+        if events:
+            self._outlet.put(events)
+        if self._hearing.done:
+            self._decided.set()
+        elif self._outlet.blocked:
+            assert self._watch is not None, "deliver returns before it calls"
+            self._paused = True
+            self._watch.pause()
+
+    def _on_end(self, error: Exception | None) -> None:
+        if isinstance(error, httpx2.RequestError):
+            self._broken = error
+        elif error is not None:
+            self._crash = error
+        if error is None and not self._decided.is_set():
+            self._outlet.put(self._hearing.end())
+        self._ended.set()
+        self._decided.set()
+
+    def _resume(self) -> None:
+        if self._paused:
+            assert self._watch is not None, "it was paused"
+            self._paused = False
+            self._heard_at = self._clock.monotonic()
+            self._watch.resume()
+
+    def _quiet_for(self) -> float:
+        """Seconds without a byte; while we do not read, the server is not to blame."""
+        return 0.0 if self._paused else self._clock.monotonic() - self._heard_at
+
+
+async def _read(response: httpx2.Response, limit: int) -> bytes:
+    """What of a body comes in time and below the limit; not more than that matters of an error."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        with trio.move_on_after(ERROR_BODY_SECONDS):
+            async for piece in response.aiter_raw():
+                pieces.append(piece)
+                size += len(piece)
+                if size >= limit:
+                    break
+    except httpx2.RequestError:
+        pass  # the status and what there is of the body say enough
+    return b"".join(pieces)[:limit]
+
+
+def _idle(post: Post, what: str) -> Failure:
+    return Failure(kind="timeout", message=f"{post.where} {what} for {post.idle_seconds:g} s", retryable=True)
+
+
+def _broke_off(post: Post, error: httpx2.RequestError) -> Failure:
+    return Failure(
+        kind="stream_disconnected",
+        message=f"{post.where} broke off the answer: {error}",
+        retryable=True,
+    )
+
+
+def _unreached(post: Post, error: httpx2.RequestError | httpx2.InvalidURL) -> Failure:
+    """The request could not be sent, or no answer began."""
+    text = redact(str(error) or type(error).__name__, post.secrets)
+    match error:
+        case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
+            message = f"cannot ask {post.where} at {post.url}: {text}. Check the provider's base URL and headers."
+            return Failure(kind="invalid_request", message=message)
+        case httpx2.DecodingError():
+            return Failure(kind="protocol", message=f"{post.where}: {text}")
+        case httpx2.TimeoutException():
+            return Failure(kind="timeout", message=f"{post.where} at {post.url}: {text}", retryable=True)
+        case _:
+            # A certificate that is not accepted will not be accepted in a second either.
+            return Failure(
+                kind="connection",
+                message=f"cannot reach {post.where} at {post.url}: {text}",
+                retryable="CERTIFICATE_VERIFY_FAILED" not in text,
+            )

@@ -1,0 +1,69 @@
+"""What every model request shares: the providers, the HTTP client, and where credentials are asked for.
+
+The HTTP client takes 100 ms to import and is not needed before the first request, so it is made then, or by `warm`,
+which a daemon calls in the background once it listens.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from actors.kernel import ServiceAddress
+from actors.ports import Ports
+from messages.credentials import CredentialsRequest
+from messages.settings import ProviderSettings
+
+if TYPE_CHECKING:
+    import httpx2
+
+UNDELIVERED_TEXT_CHARS = 8192
+"""Per stream, as `Settings.undelivered_text_bytes`: a screenful or two that the session has not taken over yet."""
+
+_HEAVY = ("httpx2", "actors.model_stream.http", "actors.model_stream.exchange")
+
+
+class Models:
+    """Enter it once, around the daemon; it closes the connections to the providers when it is left."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        credentials: ServiceAddress[CredentialsRequest],
+        providers: Mapping[str, ProviderSettings],
+        *,
+        undelivered_limit: int = UNDELIVERED_TEXT_CHARS,
+        client_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.ports = ports
+        self.credentials = credentials
+        self.providers = providers
+        """By id; see `providers.known_providers`."""
+        self.undelivered_limit = undelivered_limit
+        self._client_options = dict(client_options or {})
+        self._client: httpx2.AsyncClient | None = None
+
+    @property
+    def client(self) -> httpx2.AsyncClient:
+        """Made at the first use. Its responses can be read in the rounds (`actors.model_stream.http`)."""
+        if self._client is None:
+            from actors.model_stream.http import open_client
+
+            self._client = open_client(self.ports, **self._client_options)
+        return self._client
+
+    async def warm(self) -> None:
+        """Import what the first request needs, in a thread."""
+        for module in _HEAVY:
+            await self.ports.threads.run(importlib.import_module, module)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            await self._client.aclose()
