@@ -130,11 +130,10 @@ def read_file(request: ReadRequest, files: ReadableFiles) -> str:
 def read_slice(blocks: Iterator[bytes], *, offset: int, limit: int) -> list[_Line]:
     """``limit`` lines from ``offset``, reading no further. Raises ReadingError when there is no such line."""
     taken: list[_Line] = []
-    for line in _lines(blocks):
-        if line.number >= offset:
-            taken.append(line)
-            if len(taken) == limit:
-                break
+    for line in _lines(blocks, first=offset):
+        taken.append(line)
+        if len(taken) == limit:
+            break
     if not taken:
         raise ReadingError("offset exceeds file length")
     return taken
@@ -166,23 +165,22 @@ def _grow(lines: list[_Line], anchor: int, limit: int, options: Indentation) -> 
     least = max(indents[anchor] - options.max_levels * TAB_WIDTH, 0) if options.max_levels else 0
     block = deque([lines[anchor]])
     up, down = anchor - 1, anchor + 1
-    outermost_up = outermost_down = False  # one line at the outermost level seen in this direction: the block's own
+    # Without siblings each direction ends at its first line on the outermost level: the block's own head or its end.
+    ended_up = ended_down = False
     while len(block) < limit and (up >= 0 or down < len(lines)):
         if up >= 0:
-            at_edge = indents[up] == least and not options.include_siblings
-            header = options.include_header and lines[up].is_comment
-            if indents[up] < least or (at_edge and outermost_up and not header):
+            header = indents[up] == least and options.include_header and lines[up].is_comment
+            if indents[up] < least or (ended_up and not header):
                 up = -1
             else:
-                outermost_up = outermost_up or at_edge
+                ended_up = indents[up] == least and not options.include_siblings
                 block.appendleft(lines[up])
                 up -= 1
         if len(block) < limit and down < len(lines):
-            at_edge = indents[down] == least and not options.include_siblings
-            if indents[down] < least or (at_edge and outermost_down):
+            if indents[down] < least or ended_down:
                 down = len(lines)
             else:
-                outermost_down = outermost_down or at_edge
+                ended_down = indents[down] == least and not options.include_siblings
                 block.append(lines[down])
                 down += 1
     return block
@@ -211,19 +209,25 @@ def _blocks(path: str, files: ReadableFiles) -> Iterator[bytes]:
             )
 
 
-def _lines(blocks: Iterator[bytes]) -> Iterator[_Line]:
-    """Lines as they are shown: cut to size, decoded as far as possible, without their endings."""
+def _lines(blocks: Iterator[bytes], *, first: int = 1) -> Iterator[_Line]:
+    """Lines from ``first`` as they are shown: cut to size, decoded as far as possible, without their endings."""
     number = 0
     pending = b""
     for block in blocks:
+        passed = block.count(b"\n")
+        if passed and number + passed < first:  # only counted, which is a hundred times faster
+            number += passed
+            pending = block[block.rindex(b"\n") + 1 :][: LINE_BYTES_MAX + 1]
+            continue
         *ended, rest = block.split(b"\n")
         for piece in ended:
             number += 1
-            yield _line(number, pending + piece)
+            if number >= first:
+                yield _line(number, pending + piece)
             pending = b""
         # Only what could be shown of an endless line is kept, and one byte to tell that it was cut.
         pending = (pending + rest)[: LINE_BYTES_MAX + 1]
-    if pending:
+    if pending and number + 1 >= first:
         yield _line(number + 1, pending)
 
 

@@ -42,7 +42,7 @@ def _parser() -> Parser:
 
 def parse(script: str) -> Node | None:
     """The root node; None for a script too large to look into. Errors are nodes in the tree."""
-    source = script.encode("utf-8", "surrogateescape")
+    source = script.encode("utf-8", "replace")
     return None if len(source) > SCRIPT_BYTES_MAX else _parser().parse(source).root_node
 
 
@@ -177,4 +177,4 @@ def _double_quoted(text: str) -> str:
 
 
 def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "surrogateescape")
+    return (node.text or b"").decode("utf-8", "replace")

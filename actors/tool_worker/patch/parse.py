@@ -20,6 +20,7 @@ errors would not tell a model what to write instead.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -36,6 +37,9 @@ ENVIRONMENT = "*** Environment ID: "
 HEREDOC_OPENERS = ("<<EOF", "<<'EOF'", '<<"EOF"')
 HEREDOC_LINES_MIN = 4
 """Opener, begin, end, closer: with fewer it cannot be a wrapped patch."""
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class PatchError(Exception):
@@ -121,6 +125,8 @@ def parse_patch(text: str) -> tuple[Hunk, ...]:
 
 def _body(text: str) -> list[str]:
     """The lines between the markers, heredoc wrapper and carriage returns taken off."""
+    if _SURROGATES.search(text):  # half a surrogate pair: no file could hold it
+        raise InvalidPatchError("The patch is not valid Unicode text")
     lines = [line.removesuffix("\r") for line in text.strip().split("\n")]
     if len(lines) >= HEREDOC_LINES_MIN and lines[0] in HEREDOC_OPENERS and lines[-1] == "EOF":
         lines = lines[1:-1]

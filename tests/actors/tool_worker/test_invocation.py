@@ -17,7 +17,7 @@ BODY = "*** Begin Patch\n*** Add File: a\n+$x `y` \\n\n*** End Patch\n"
         (f'apply_patch <<"Ende"\n{BODY}Ende', None),
         (f"cd src && apply_patch <<'EOF'\n{BODY}EOF", "src"),
         (f"cd 'my src' && apply_patch <<'EOF'\n{BODY}EOF", "my src"),
-        (f'cd "/a b" && apply_patch <<\'EOF\'\n{BODY}EOF\n\n', "/a b"),
+        (f"cd \"/a b\" && apply_patch <<'EOF'\n{BODY}EOF\n\n", "/a b"),
     ],
 )
 def test_a_patch_in_a_heredoc_is_found_and_taken_literally(script: str, workdir: str | None) -> None:

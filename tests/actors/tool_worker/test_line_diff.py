@@ -12,6 +12,17 @@ from actors.tool_worker.patch.line_diff import NO_NEWLINE, differences, split_li
 TEXTS = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "\n", "x\r\n", "y\x0cz\n", "d"]), max_size=14).map("".join)
 
 
+def _rows(body: str) -> list[tuple[str, str]]:
+    """Each row's sign and line; a row that the note about a missing newline follows has none."""
+    rows: list[tuple[str, str]] = []
+    for row in split_lines(body):
+        if row == NO_NEWLINE:
+            sign, line = rows.pop()
+            row = sign + line.removesuffix("\n")
+        rows.append((row[0], row[1:]))
+    return rows
+
+
 def applied(old: str, hunks: str) -> str:
     """A strict reader of unified hunks: positions, counts and context must all be right."""
     lines = split_lines(old)
@@ -27,16 +38,13 @@ def applied(old: str, hunks: str) -> str:
         new_start, new_length = int(match[3]), 1 if match[4] is None else int(match[4])
         assert len(new) == (new_start - 1 if new_length else new_start)
         added = 0
-        for row in split_lines(body.replace("\n" + NO_NEWLINE, "\0")):
-            sign, text = row[0], row[1:]
-            ended = text.split("\0") if "\0" in text else [text]
-            for sign, text in [(sign, ended[0])] + [(part[0], part[1:]) for part in ended[1:] if part]:
-                if sign != "+":
-                    assert lines[cursor] == text
-                    cursor += 1
-                if sign != "-":
-                    new.append(text)
-                    added += 1
+        for sign, text in _rows(body):
+            if sign != "+":
+                assert lines[cursor] == text
+                cursor += 1
+            if sign != "-":
+                new.append(text)
+                added += 1
         assert cursor == first + length
         assert added == new_length
     return "".join(new + lines[cursor:])

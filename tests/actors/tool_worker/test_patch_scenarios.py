@@ -12,7 +12,7 @@ from tests.actors.tool_worker.memory_files import MemoryFiles
 from tests.reference import reference_path, reference_root
 
 SCENARIOS = "core/apply_patch_scenarios"
-CWD = "/work folder/project"
+CWD = "/home/dev/my project"
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
