@@ -31,10 +31,27 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     origin: str | None = None
 
 
+class _Section(msgspec.Struct, frozen=True, kw_only=True):
+    """One file compared: the costly part of its diff, made again only when a content changes."""
+
+    old_path: str
+    new_path: str
+    old: FileContent
+    new: FileContent
+    blobs: str
+    hunks: str | None
+    """None: not text on both sides."""
+
+
 class TurnDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """The files touched since the turn began. Make an empty one per turn."""
+    """The files touched since the turn began. Make an empty one per turn.
+
+    Recording costs what the changed files cost; rendering writes down what is there.
+    """
 
     files: dict[str, _File] = {}
+    sections: dict[str, _Section] = {}
+    """By the new path, sorted."""
 
     def record(self, revisions: Iterable[FileRevision]) -> TurnDiff:
         """With these changes added, in order."""
@@ -52,56 +69,69 @@ class TurnDiff(msgspec.Struct, frozen=True, kw_only=True):
                 now=revision.after,
                 origin=source.origin or revision.path,
             )
-        return TurnDiff(files=files)
+        sections = {new: self._section(old, new, files[old].at_start, files[new].now) for old, new in _pairs(files)}
+        return TurnDiff(files=files, sections=sections)
 
     def render(self, root: str) -> str:
         """The diff, sorted by path, paths relative to ``root`` (those outside it stay absolute); "" without changes."""
-        moved_from = {
-            file.origin
-            for path, file in self.files.items()
-            if file.origin is not None and self._is_rename(path, file, file.origin)
-        }
-        return "".join(
-            self._section(path, file, root) for path, file in sorted(self.files.items()) if path not in moved_from
+        return "".join(_file_diff(section, root) for section in self.sections.values())
+
+    def _section(self, old_path: str, new_path: str, old: FileContent, new: FileContent) -> _Section:
+        known = self.sections.get(new_path)
+        if known is not None and known.old is old and known.new is new and known.old_path == old_path:
+            return known
+        old_text, new_text = text_of(old), text_of(new)
+        return _Section(
+            old_path=old_path,
+            new_path=new_path,
+            old=old,
+            new=new,
+            blobs=f"{_blob(old)}..{_blob(new)}",
+            hunks=None if old_text is None or new_text is None else unified_hunks(old_text, new_text),
         )
 
-    def _is_rename(self, path: str, file: _File, origin: str) -> bool:
-        """True when a new file stands for one that is gone; git has no word for a rename over an existing file."""
-        source = self.files[origin]
-        return path != origin and file.at_start is None and source.at_start is not None and source.now is None
 
-    def _section(self, path: str, file: _File, root: str) -> str:
+def _pairs(files: dict[str, _File]) -> list[tuple[str, str]]:
+    """Which path at the start of the turn each path is compared with: its own, or the one it was moved from.
+
+    A move is a rename when a new file stands for one that is gone; git has no word for one over an existing file.
+    """
+    renamed: dict[str, str] = {}
+    for path, file in files.items():
         origin = file.origin
-        if origin is not None and self._is_rename(path, file, origin):
-            return _file_diff(_relative(origin, root), _relative(path, root), self.files[origin].at_start, file.now)
-        if file.at_start == file.now and not isinstance(file.now, Unread):
-            return ""
-        shown = _relative(path, root)
-        return _file_diff(shown, shown, file.at_start, file.now)
+        if origin is None or origin == path or file.at_start is not None:
+            continue
+        if files[origin].at_start is not None and files[origin].now is None:
+            renamed[path] = origin
+    gone = set(renamed.values())
+    return [(renamed.get(path, path), path) for path in sorted(files) if path not in gone]
 
 
-def _file_diff(old_path: str, new_path: str, old: FileContent, new: FileContent) -> str:
+def _file_diff(section: _Section, root: str) -> str:
+    old, new = section.old, section.new
+    old_path, new_path = _relative(section.old_path, root), _relative(section.new_path, root)
     lines = [f"diff --git {_quoted('a/' + old_path)} {_quoted('b/' + new_path)}"]
-    if old_path != new_path:
-        if old == new:
+    same = old == new and not isinstance(new, Unread)
+    if section.old_path != section.new_path:
+        if same:
             lines.append("similarity index 100%")
         lines += [f"rename from {_quoted(old_path)}", f"rename to {_quoted(new_path)}"]
-        if old == new:
+        if same:
             return "\n".join(lines) + "\n"
+    elif same:
+        return ""
     elif old is None:
         lines.append("new file mode 100644")
     elif new is None:
         lines.append("deleted file mode 100644")
-    lines.append(f"index {_blob(old)}..{_blob(new)}")
+    lines.append(f"index {section.blobs}")
     old_name = "/dev/null" if old is None else _quoted("a/" + old_path)
     new_name = "/dev/null" if new is None else _quoted("b/" + new_path)
-    old_text, new_text = text_of(old), text_of(new)
-    if old_text is None or new_text is None:
-        return "\n".join([*lines, f"Binary files {old_name} and {new_name} differ"]) + "\n"
-    hunks = unified_hunks(old_text, new_text)
-    if hunks:
+    if section.hunks is None:
+        lines.append(f"Binary files {old_name} and {new_name} differ")
+    elif section.hunks:
         lines += [f"--- {_ended(old_name)}", f"+++ {_ended(new_name)}"]
-    return "\n".join(lines) + "\n" + hunks
+    return "\n".join(lines) + "\n" + (section.hunks or "")
 
 
 def _blob(content: FileContent) -> str:

@@ -59,6 +59,13 @@ def test_several_patches_come_to_one_change_and_what_was_undone_is_gone() -> Non
     assert first.render(ROOT) == diff_of(revision("a", b"1\n", b"2\n"), revision("b", b"1\n", b"2\n"))
 
 
+def test_a_file_is_compared_again_only_when_it_changed() -> None:
+    first = TurnDiff().record([revision("a", b"1\n", b"2\n"), revision("b", b"1\n", b"2\n")])
+    second = first.record([revision("b", b"2\n", b"3\n")])
+    assert second.sections[f"{ROOT}/a"] is first.sections[f"{ROOT}/a"]
+    assert second.sections[f"{ROOT}/b"] is not first.sections[f"{ROOT}/b"]
+
+
 def test_a_file_made_and_deleted_in_the_turn_leaves_no_trace() -> None:
     assert diff_of(revision("a", None, b"1\n"), revision("a", b"1\n", None)) == ""
 
