@@ -1,0 +1,28 @@
+"""The tools, one file each; `all_tools` is what a thread has.
+
+exec_command  run a command, and come back when it ends or the wait is over
+write_stdin   type into a running command, or look at it again
+apply_patch   change files by a patch
+read_file     lines of a file
+list_dir      entries of a directory tree
+grep_files    which files match a pattern
+update_plan   the steps of the work, for people to see
+"""
+
+from __future__ import annotations
+
+from actors.tool_worker.registry import Registry
+from actors.tool_worker.tools.apply_patch import ApplyPatch
+from actors.tool_worker.tools.exec_command import ExecCommand
+from actors.tool_worker.tools.grep_files import GrepFiles
+from actors.tool_worker.tools.list_dir import ListDir
+from actors.tool_worker.tools.read_file import ReadFile
+from actors.tool_worker.tools.update_plan import UpdatePlan
+from actors.tool_worker.tools.write_stdin import WriteStdin
+
+
+def all_tools() -> Registry:
+    """Every tool, in the order a model is told of them."""
+    return Registry(
+        (ExecCommand(), WriteStdin(), ApplyPatch(), ReadFile(), ListDir(), GrepFiles(), UpdatePlan()),
+    )

@@ -1,0 +1,104 @@
+"""What all calls of one thread share: the tools, the running commands, and the ports to the world."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import trio
+
+from actors.ports import Ports
+from actors.tool_worker.registry import Registry
+from actors.tool_worker.terminals import Terminals
+from actors.tool_worker.truncation import TruncationPolicy
+from messages.base import ThreadId
+from messages.session import ThreadSettings
+from messages.tools import TerminalEnded, ToolCall
+
+QUIET = {
+    "NO_COLOR": "1",
+    "TERM": "dumb",
+    "COLORTERM": "",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "GH_PAGER": "cat",
+}
+"""A model reads plain text: no colours, and no pager that waits for a key."""
+
+
+class Workshop:
+    """One thread's. ``settings`` is set by the session before it starts a call."""
+
+    def __init__(
+        self,
+        *,
+        thread_id: ThreadId,
+        ports: Ports,
+        registry: Registry,
+        terminals: Terminals,
+        settings: ThreadSettings,
+        environment: Mapping[str, str],
+        truncation: TruncationPolicy,
+    ) -> None:
+        self.thread_id = thread_id
+        self.ports = ports
+        self.registry = registry
+        self.terminals = terminals
+        self.settings = settings
+        self.truncation = truncation
+        self._environment = environment
+
+    def environment(self, call: ToolCall, *, terminal: bool = False) -> dict[str, str]:
+        """The whole environment of a call's process."""
+        quiet = {**QUIET, "TERM": "xterm-256color"} if terminal else QUIET
+        return {
+            **self._environment,
+            **quiet,
+            "CALLBOARD_THREAD_ID": self.thread_id,
+            "CALLBOARD_CALL_ID": call.call_id,
+            "CALLBOARD_IDEMPOTENCY_KEY": call.idempotency_key,
+        }
+
+    def resolve(self, path: str | None) -> str:
+        """A path of a call, relative to the thread's folder."""
+        return posixpath.normpath(posixpath.join(self.settings.cwd, path or ""))
+
+    @property
+    def shell(self) -> str:
+        """The user's shell if it is one whose scripts we can read; else bash."""
+        shell = self._environment.get("SHELL", "")
+        return shell if posixpath.basename(shell) in ("bash", "zsh", "sh") else "/bin/bash"
+
+    def writable_roots(self) -> tuple[str, ...]:
+        """The workspace. What lies beyond it is asked about before it is patched."""
+        return (self.settings.cwd, *self.settings.writable_roots)
+
+
+@asynccontextmanager
+async def open_workshop(
+    *,
+    thread_id: ThreadId,
+    ports: Ports,
+    registry: Registry,
+    settings: ThreadSettings,
+    environment: Mapping[str, str],
+    truncation: TruncationPolicy,
+    report: Callable[[TerminalEnded], None],
+) -> AsyncIterator[Workshop]:
+    """A workshop; leaving it ends every command that still runs and returns when none is left."""
+    async with trio.open_nursery() as nursery:
+        terminals = Terminals(ports=ports, nursery=nursery, report=report)
+        try:
+            yield Workshop(
+                thread_id=thread_id,
+                ports=ports,
+                registry=registry,
+                terminals=terminals,
+                settings=settings,
+                environment=environment,
+                truncation=truncation,
+            )
+        finally:
+            with trio.CancelScope(shield=True):
+                await terminals.aclose()
