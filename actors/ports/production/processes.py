@@ -205,22 +205,20 @@ class ContainedProcess:
         """The init is gone: what did it say last?"""
         assert self._link is not None
         assert self._born is not None
-        try:
-            words = self._line.recv(wire.PACKET_BYTES).split()
-        except OSError:
-            words = []
+        last: tuple[int, int] | None = None
+        with contextlib.suppress(OSError):
+            while words := self._line.recv(wire.PACKET_BYTES).split():
+                if words[0] == b"exited":
+                    last = int(words[1]), int(words[2])
         left = 0
         if self._born.mechanism == "subreaper":
-            left = int(words[2]) if words else await self._link.swept(self._number)
+            left = last[1] if last else await self._link.swept(self._number)
             self._link.forget(self._number)
-        if lost := self._link.lost:  # then it is perhaps ours to reap: a daemon that is PID 1 inherits it
-            with contextlib.suppress(ChildProcessError):
-                os.waitid(os.P_PIDFD, self._born.pidfd, os.WEXITED | os.WNOHANG)  # noqa: ASYNC222  # WNOHANG
-        if words:
-            code = int(words[1])
+        if last:
+            code, _ = last
             number = -code if code < 0 else None
             return ExitStatus(code=128 - code if code < 0 else code, signal=number, left_behind=left)
-        if lost and not self._stopping:
+        if self._link.lost and not self._stopping:
             return self._lost_text()
         return ExitStatus(code=KILLED.code, signal=KILLED.signal, left_behind=left)
 

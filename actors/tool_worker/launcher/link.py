@@ -7,8 +7,10 @@ with it, and their owners hear `LauncherLostError`, never a guess).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+from pathlib import Path
 from typing import NoReturn
 
 import msgspec
@@ -21,7 +23,11 @@ from actors.tool_worker.launcher.start import EXIT_SECONDS, START_SECONDS, Launc
 from actors.tool_worker.launcher.wording import explain, shown
 
 ANSWER_SECONDS = 5.0
-"""A request is answered in a millisecond, and under a burst of a thousand in one second: beyond, the launcher hangs."""
+"""A launcher that owes answers and says nothing at all for so long hangs; it takes a millisecond for each."""
+
+SILENT_WINDOWS = 2
+"""That time is waited in two windows: when the daemon itself was stopped (^Z), all its deadlines have passed on its
+return, but the answers that came meanwhile are read before a second window ends."""
 
 LOST = "the launcher died while it was starting {program}: whether it ran, and what it did, is unknown"
 
@@ -55,6 +61,7 @@ class Link:
         self._questions: dict[int, _Question] = {}
         self._wrappers: dict[int, _Question] = {}
         self._sending = trio.Lock()
+        self._heard = 0
 
     async def open(self) -> ContainmentReport:
         """Wait for the hello. Raises LauncherLostError."""
@@ -69,6 +76,7 @@ class Link:
         """Deliver answers until the launcher is gone. Raises LauncherLostError then; everybody who waits hears it."""
         while True:
             packet, fds, _ = await self._receive()
+            self._heard += 1
             match packet.split():
                 case [b"spawned", number, pid, mechanism] if fds:
                     self._answer(number, Born(pid=int(pid), pidfd=fds[0], mechanism=mechanism.decode()))
@@ -109,16 +117,19 @@ class Link:
         number, question = next(self._numbers), _Question()
         self._questions[number] = question
         wanted = b"subreaper" if request.needs_setuid and self._breaks_setuid else b"default"
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + ANSWER_SECONDS):
+        with trio.CancelScope(shield=True):
             try:
                 await self._send(b"spawn %d %s" % (number, wanted), fds)
+            except (BrokenPipeError, ConnectionResetError, trio.ClosedResourceError) as error:
+                del self._questions[number]
+                text = f"{shown(request.argv[0])} was not started: the launcher has just died; it is being replaced"
+                raise SpawnError(text) from error
             except OSError as error:
                 del self._questions[number]
-                if isinstance(error, BrokenPipeError | ConnectionResetError):
-                    text = f"{shown(request.argv[0])} was not started: the launcher has just died; it is being replaced"
-                    raise SpawnError(text) from error
                 raise SpawnError(explain("container", error.errno or 0, request)) from error
-            await question.answered.wait()
+            if not await self._settled(question):
+                self._questions.pop(number, None)
+                self.handle.kill()
         match question.answer:
             case Born() as born:
                 if born.mechanism == "subreaper":
@@ -127,17 +138,28 @@ class Link:
             case int() as error_number:
                 raise SpawnError(explain("container", error_number, request))
             case None:
-                if not self._lost:
-                    self._questions.pop(number, None)
-                    self.handle.kill()
                 raise LauncherLostError(LOST.format(program=shown(request.argv[0])))
 
+    async def _settled(self, question: _Question) -> bool:
+        """Return True once there is an answer or none can come any more; False when the launcher hangs."""
+        silent = 0
+        while silent < SILENT_WINDOWS:
+            heard = self._heard
+            with trio.move_on_after(ANSWER_SECONDS / SILENT_WINDOWS):
+                await question.answered.wait()
+                return True
+            silent = silent + 1 if self._heard == heard else 0
+        return False
+
     async def _send(self, packet: bytes, fds: tuple[int, ...]) -> None:
+        """Raises OSError; or trio.ClosedResourceError when the link is closed meanwhile."""
         async with self._sending:
             while True:
+                if self.handle.socket.fileno() < 0:
+                    raise trio.ClosedResourceError
                 try:
                     return wire.send(self.handle.socket, packet, fds)
-                except BlockingIOError:
+                except BlockingIOError:  # it hangs: whoever waits for its answer ends that, and us
                     await trio.lowlevel.wait_writable(self.handle.socket)
 
     @property
@@ -161,6 +183,8 @@ class Link:
 
     async def close(self) -> None:
         """End the launcher, and with it all its calls; returns when it is reaped. Everybody who waits is told."""
+        if self.handle.socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self.handle.socket)
         self.handle.let_go()
         with trio.CancelScope(shield=True):
             with trio.move_on_after(EXIT_SECONDS):
@@ -169,6 +193,35 @@ class Link:
             await trio.lowlevel.wait_readable(self.handle.pidfd)
         self.handle.release()
         self._lost = True
+        await reap_adopted()
         for question in (*self._questions.values(), *self._wrappers.values()):
             question.answered.set()
         self._questions.clear()
+
+
+async def reap_adopted() -> None:
+    """Reap the inits that a lost launcher has left to *us*: a daemon that is PID 1 (or a subreaper) inherits them.
+
+    They are known by their name. Children of the program that embeds us are not touched: it may want their status.
+    """
+    for pid in adopted_inits():
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            pidfd = os.pidfd_open(pid)
+            try:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + EXIT_SECONDS):
+                    await trio.lowlevel.wait_readable(pidfd)
+                    os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)  # noqa: ASYNC222  # WNOHANG
+            finally:
+                os.close(pidfd)
+
+
+def adopted_inits() -> tuple[int, ...]:
+    """Children of ours that call themselves an init."""
+    found = []
+    with contextlib.suppress(OSError):  # no such listing in this kernel
+        for listing in Path("/proc/self/task").glob("*/children"):
+            for pid in map(int, listing.read_text().split()):
+                with contextlib.suppress(OSError):
+                    if Path(f"/proc/{pid}/comm").read_bytes().strip() == wire.INIT_NAME:
+                        found.append(pid)
+    return tuple(found)

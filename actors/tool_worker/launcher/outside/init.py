@@ -25,7 +25,7 @@ from .kernel import (
     sweep,
     wakeup_pipe,
 )
-from .wire import PACKET_BYTES, REQUEST_FDS, Socket, close_all, decode_specification, receive, send
+from .wire import INIT_NAME, PACKET_BYTES, REQUEST_FDS, Socket, close_all, decode_specification, receive, send
 
 DEFAULT_PATH = b"/usr/local/bin:/usr/bin:/bin"
 """Where programs are looked for when the environment has no PATH."""
@@ -110,7 +110,7 @@ class Init:
         """Make the container whole; whether /proc shows it and nothing else. Raises OSError."""
         if self.mechanism == "userns":
             self.map_owner()
-        self.kernel.prctl(PR_SET_NAME, b"callboard-init")
+        self.kernel.prctl(PR_SET_NAME, INIT_NAME)
         if self.mechanism == "subreaper":
             self.kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
             # The launcher's death is seen on its pidfd, and what is left has to be swept, so dying at once would be

@@ -62,6 +62,7 @@ class Launcher:
             return  # it died before we could ask to be told
         self.kernel.prctl(PR_SET_NAME, b"callboard-launch")
         self.kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whatever the embedding program had blocked
         for number in (*FORWARDED, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)  # the inits inherit this; the wakeup pipe does the work
         self.wakeup = wakeup_pipe()

@@ -23,6 +23,9 @@ REQUEST_FDS = 5
 MECHANISMS = ("pidns", "userns", "subreaper")
 """Ways of containment, best first; `containment.py` says what each holds and what it does not."""
 
+INIT_NAME = b"callboard-init"
+"""What ps shows of an init (15 bytes at most)."""
+
 EMFILE = 24
 """Not worth importing errno for."""
 

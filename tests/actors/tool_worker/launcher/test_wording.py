@@ -1,0 +1,71 @@
+"""Requests and reports as data: no process is started here."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.ports.processes import LauncherLostError, SpawnError, SpawnRequest, TerminalSize
+from actors.tool_worker.launcher.containment import GAPS, MEANING, ContainmentReport, read_hello
+from actors.tool_worker.launcher.outside.wire import MECHANISMS, PROTOCOL, decode_specification
+from actors.tool_worker.launcher.start import understand_hello
+from actors.tool_worker.launcher.wording import explain, write_specification
+
+words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+names = words.filter(lambda name: name and "=" not in name)
+
+
+@given(argv=st.lists(words, max_size=4), cwd=words, environment=st.dictionaries(names, words), terminal=st.booleans())
+def test_a_request_reads_back_as_it_was_written(
+    argv: list[str], cwd: str, environment: dict[str, str], terminal: bool
+) -> None:
+    size = TerminalSize() if terminal else None
+    request = SpawnRequest(argv=("program", *argv), cwd=cwd, environment=environment, terminal=size)
+    assert decode_specification(write_specification(request)) == (
+        terminal,
+        cwd.encode(),
+        [word.encode() for word in request.argv],
+        {name.encode(): value.encode() for name, value in environment.items()},
+    )
+
+
+def test_text_that_no_file_system_encodes_is_refused() -> None:
+    request = SpawnRequest(argv=("program", "\ud800"), cwd="/", environment={})
+    with pytest.raises(SpawnError, match="argument 1 of 'program' is not encodable text"):
+        write_specification(request)
+
+
+def test_a_script_in_the_place_of_a_program_is_not_repeated_whole() -> None:
+    request = SpawnRequest(argv=("x" * 10_000,), cwd="/", environment={})
+    assert len(explain("program", 2, request)) < 300
+
+
+def test_the_report_names_what_holds_what_was_refused_and_what_does_not_hold() -> None:
+    report = read_hello(("subreaper", "1", "pidns", "1", "userns", "28"))
+    assert report == ContainmentReport(
+        mechanism="subreaper",
+        own_proc=True,
+        refused=("pidns: Operation not permitted", "userns: No space left on device"),
+    )
+    assert (report.meaning, report.gaps) == (MEANING["subreaper"], GAPS["subreaper"])
+    foreign = msgspec.structs.replace(report, mechanism="pidns", own_proc=False)
+    assert "shows the host's processes" in foreign.gaps[0]
+
+
+def test_every_mechanism_has_its_meaning_and_its_gaps() -> None:
+    assert set(MECHANISMS) == set(MEANING) == set(GAPS)
+
+
+@pytest.mark.parametrize(
+    ("packet", "text"),
+    [
+        (b"hello %d pidns 1" % (PROTOCOL + 1), "restart the daemon"),
+        (b"hopeless userns 1", r"no container can be made here \(userns: Operation not permitted\)"),
+        (b"", "its standard error says why"),
+    ],
+)
+def test_a_launcher_that_cannot_work_says_why(packet: bytes, text: str) -> None:
+    with pytest.raises(LauncherLostError, match=text):
+        understand_hello(packet)
