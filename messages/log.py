@@ -17,7 +17,7 @@ import msgspec
 
 from messages.approval import ApprovalDecision
 from messages.base import CallId, Delivery, ItemId, Message, ThreadId, TurnId
-from messages.client.item import ThreadItem
+from messages.client.item import ThreadItem, UserMessage
 from messages.failure import Failure
 from messages.items import HistoryItem
 from messages.model import TokenUsage
@@ -55,10 +55,15 @@ class TurnOpened(msgspec.Struct, frozen=True, kw_only=True, tag="turn_opened"):
 
 
 class SteerAccepted(msgspec.Struct, frozen=True, kw_only=True, tag="steer_accepted"):
-    """A second submission entered the turn."""
+    """A further submission was taken into the turn. It enters history before the next sampling.
+
+    ``item``: the user message it will be shown as. When the log has no `ItemShown` of that id, the input was accepted
+    and never entered: recovery enters it, so that it is not lost.
+    """
 
     turn_id: TurnId
     submission_id: str
+    item: UserMessage | None = None
 
 
 class ResponseItem(msgspec.Struct, frozen=True, kw_only=True, tag="response_item"):

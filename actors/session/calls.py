@@ -1,9 +1,9 @@
 """The calls of one response: from prepared to answered, each at most once.
 
 A call's outcome ledger in the log is `ToolStarted` (durable first, if the call can change anything), then its output.
-Outputs enter history in the model's order, whatever order the calls ended in; a call's item completes together with
-its output, in one write. `answer_finished` and `start_ready` are called after every message (see `core`), so nothing
-here has to remember what might have become possible.
+Outputs are logged, and their items complete, as the calls end; the model is sent them in its own order, and so they
+are read back (`rollout_writer/transcript.py`). `start_ready` and `all_answered` are called after every message (see
+`turns.advance`), so nothing here has to remember what might have become possible.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from actors.session.shown import ended, partial, stamped
 from actors.session.state import Call, CallPhase, CallResult, Terminal
 from actors.session.step import Step, item_id
 from actors.tool_worker.approval import Ask, Refuse, Run, decide, grants_for
+from actors.tool_worker.turn_diff import TurnDiff
 from messages.base import CallId, ItemId
 from messages.client.item import CommandExecution
 from messages.items import CustomToolCall, HistoryItem
-from messages.log import TerminalPassed, ToolStarted
+from messages.log import ResponseItem, TerminalPassed, ToolStarted
 from messages.session import DiffUpdated, PlanUpdated, ResolveApproval
 from messages.tools import ToolCall, ToolFinished, ToolPrepared
 
@@ -29,7 +30,6 @@ _PLACES: dict[CallPhase, Place] = {
     "asking": "waiting",
     "ready": "ready",
     "running": "running",
-    "finished": "over",
     "answered": "over",
 }
 
@@ -38,17 +38,13 @@ def start(step: Step, wanted: tuple[HistoryItem, ...]) -> None:
     """Have a worker prepare each call. Those beyond the turn's budget are answered at once instead."""
     turn = step.turn
     room = max(turn.budget.tool_calls - turn.calls_used, 0)
-    started: list[Call] = []
-    for position, item in enumerate(wanted):
-        made = tool_call(step, item, ItemId(step.new_id()))
-        if position < room:
-            started.append(Call(call=made))
-            step.do(StartTool(call=made))
-        else:
-            output = history.over_budget_output(turn.budget.tool_calls)
-            started.append(Call(call=made, phase="finished", result=CallResult(outcome="denied", output=output)))
-    live = turn.live | {call.child for call in started if call.result is None}
-    step.put_turn(calls=tuple(started), calls_used=turn.calls_used + len(wanted), live=live)
+    made = tuple(Call(call=tool_call(step, item, ItemId(step.new_id()))) for item in wanted)
+    live = turn.live | {call.child for call in made[:room]}
+    step.put_turn(calls=made, calls_used=turn.calls_used + len(made), live=live)
+    step.do(*(StartTool(call=call.call) for call in made[:room]))
+    for call in made[room:]:
+        output = history.over_budget_output(turn.budget.tool_calls)
+        settle(step, call, CallResult(outcome="denied", output=output))
 
 
 def tool_call(step: Step, item: HistoryItem, shown_as: ItemId) -> ToolCall:
@@ -73,7 +69,7 @@ def tool_call(step: Step, item: HistoryItem, shown_as: ItemId) -> ToolCall:
 def prepared(step: Step, event: ToolPrepared) -> None:
     """A worker knows what its call would do: show it, and see whether people must be asked."""
     call = step.call(event.call_id)
-    if call is None or call.result is not None or call.prepared or call.phase not in ("preparing", "asking"):
+    if call is None or call.prepared or call.phase not in ("preparing", "asking"):
         return
     if call.cancelled or step.turn.closing is not None or step.turn.suspended:
         return
@@ -161,10 +157,14 @@ def start_ready(step: Step) -> None:
 def finished(step: Step, event: ToolFinished) -> None:
     """A worker says what its call came to. Only the first word counts."""
     call = step.call(event.call_id)
-    if call is None or call.result is not None:
-        if event.terminal is not None:
-            # Nobody will ever answer for this command, so nobody will ever own it.
-            step.at_once(KillTerminal(terminal=event.terminal))
+    turn = step.state.turn
+    if call is None or call.phase == "answered" or turn is None:
+        _disown(step, event.terminal)
+        return
+    if turn.closing is not None and event.terminal is not None:
+        # Its answer can only be that it was aborted: the command ends with its call, and the turn waits for that.
+        if call.left is None:
+            _disown(step, event.terminal)
         return
     result = CallResult(
         outcome=event.outcome,
@@ -175,31 +175,21 @@ def finished(step: Step, event: ToolFinished) -> None:
         plan=event.plan,
         plan_explanation=event.plan_explanation,
     )
-    call = settle(step, call, result)
-    if step.turn.closing is not None and event.terminal is not None:
-        disown(step, call)
+    settle(step, call, result)
 
 
-def settle(step: Step, call: Call, result: CallResult) -> Call:
-    """Give a call its result; a question that is still open about it lapses."""
-    if call.approval is not None:
-        call = approvals.close(step, call, None)
-    return step.put_call(call, phase="finished", result=result)
-
-
-def disown(step: Step, call: Call) -> None:
-    """End the command of a call that will not be answered with its session id: it never passes to the thread."""
-    assert call.result is not None
-    assert call.result.terminal is not None
-    step.at_once(KillTerminal(terminal=call.result.terminal))
-    step.put_turn(dying=step.turn.dying | {call.result.terminal})
-    step.put_call(call, phase="running", result=None)
+def _disown(step: Step, terminal: int | None) -> None:
+    """End a command whose session id the model will never hear of; a turn that runs waits for its end."""
+    if terminal is not None:
+        step.at_once(KillTerminal(terminal=terminal))
+        if step.state.turn is not None:
+            step.put_turn(dying=step.turn.dying | {terminal})
 
 
 def down(step: Step, child: ChildId) -> None:
     """A worker ended. Without a result it crashed or was cancelled; a crash never harms more than its own call."""
     call = next((each for each in step.turn.calls if each.child == child), None)
-    if call is None or call.result is not None or step.turn.closing is not None:
+    if call is None or call.phase == "answered" or step.turn.closing is not None or step.turn.suspended:
         return
     if call.cancelled:
         result = aborted(step, call)
@@ -214,7 +204,7 @@ def cancel(step: Step, call_id: CallId) -> bool:
     """Stop one call and leave its siblings alone. False if it is not one that can be stopped."""
     turn = step.state.turn
     call = step.call(call_id)
-    if turn is None or call is None or turn.closing is not None or call.result is not None or call.cancelled:
+    if turn is None or call is None or turn.closing is not None or call.phase == "answered" or call.cancelled:
         return False
     if call.approval is not None:
         call = approvals.close(step, call, None)
@@ -231,39 +221,40 @@ def aborted(step: Step, call: Call) -> CallResult:
     return CallResult(outcome="cancelled", output=history.aborted_output(call.call.name, seconds, failure))
 
 
-def answer_finished(step: Step) -> None:
-    """Put the outputs that are next in order into history, and complete their items."""
-    for call in step.turn.calls:
-        if call.phase == "answered":
-            continue
-        if call.phase != "finished":
-            break
-        answer(step, call)
-
-
-def answer(step: Step, call: Call) -> None:
-    """Put one call's output into history; its item completes in the same write, or passes to the thread."""
-    turn, result = step.turn, call.result
-    assert result is not None
+def settle(step: Step, call: Call, result: CallResult) -> None:
+    """A call has ended: log what the model will be told, and complete its item or pass it to the thread."""
+    if call.approval is not None:
+        call = approvals.close(step, call, None)
     if call.shown is None and result.item is not None:
         call = step.put_call(call, shown=step.start_item(result.item))
+    turn = step.turn
     output = history.output_item(call.call, result.output)
-    shown_as = None if call.shown is None else item_id(call.shown)
-    step.remember(turn.id, output, shown_as=shown_as)
+    step.log(ResponseItem(turn_id=turn.id, item=output, item_id=None if call.shown is None else item_id(call.shown)))
     if call.shown is not None:
-        _answer_shown(step, call, result)
-    step.put_call(call, phase="answered")
-    used = turn.output_bytes + history.output_bytes(result.output)
-    step.put_turn(output_bytes=used, follow_up=True)
+        _settle_shown(step, call, result)
+    step.put_call(call, phase="answered", output=output)
+    step.put_turn(output_bytes=turn.output_bytes + history.output_bytes(result.output))
     if result.revisions:
-        diff = turn.diff.record(result.revisions)
+        diff = (turn.diff or TurnDiff(root=turn.settings.cwd)).record(result.revisions)
         step.put_turn(diff=diff)
-        step.show(DiffUpdated(turn_id=turn.id, diff=diff.render(turn.settings.cwd)))
+        step.show(DiffUpdated(turn_id=turn.id, diff=diff.render()))
     if result.plan is not None:
         step.show(PlanUpdated(turn_id=turn.id, explanation=result.plan_explanation, plan=result.plan))
 
 
-def _answer_shown(step: Step, call: Call, result: CallResult) -> None:
+def all_answered(step: Step) -> bool:
+    """Whether nothing of the response is left to be done; then its outputs go into history, in the model's order."""
+    calls = step.turn.calls
+    if any(call.output is None for call in calls):
+        return False
+    if calls:
+        outputs = tuple(call.output for call in calls if call.output is not None)
+        step.put(history=step.state.history + outputs)
+        step.put_turn(calls=(), follow_up=True)
+    return True
+
+
+def _settle_shown(step: Step, call: Call, result: CallResult) -> None:
     turn = step.turn
     assert call.shown is not None
     if result.terminal is None:

@@ -30,9 +30,7 @@ def begin(step: Step, end: Closing) -> None:
         step.at_once(Cancel(child=child))
     for call in turn.calls:
         if call.approval is not None:
-            call = approvals.close(step, call, None)
-        if call.phase != "answered" and call.result is not None and call.result.terminal is not None:
-            calls.disown(step, call)
+            approvals.close(step, call, None)
 
 
 def close(step: Step, end: Closing) -> None:
@@ -40,7 +38,8 @@ def close(step: Step, end: Closing) -> None:
     partials.complete_attempt(step)
     for call in step.turn.calls:
         if call.phase != "answered":
-            _answer(step, call)
+            _abort(step, call)
+    calls.all_answered(step)
     if end.status == "interrupted":
         step.remember(step.turn.id, history.text_item(history.ABORT_MARKER))
     steering.enter_all(step)
@@ -72,13 +71,11 @@ def close(step: Step, end: Closing) -> None:
     step.show(TurnCompleted(turn=told, last_message=turn.last_message))
 
 
-def _answer(step: Step, call: Call) -> None:
-    """A result that was known in time is told as it is; any other call was stopped."""
-    if call.result is None:
-        result = calls.aborted(step, call)
-        item = call.left
-        if item is None and call.shown is not None:
-            texts = step.at.texts.partial(item_id(call.shown))
-            item = ended(partial(call.shown, texts), "denied" if call.started_at is None else "cancelled")
-        call = step.put_call(call, phase="finished", result=msgspec.structs.replace(result, item=item))
-    calls.answer(step, call)
+def _abort(step: Step, call: Call) -> None:
+    """Nobody said how this call ended, so it was stopped."""
+    item = call.left
+    if item is None and call.shown is not None:
+        texts = step.at.texts.partial(item_id(call.shown))
+        item = ended(partial(call.shown, texts), "denied" if call.started_at is None else "cancelled")
+    result = calls.aborted(step, call)
+    calls.settle(step, call, msgspec.structs.replace(result, item=item))

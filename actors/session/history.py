@@ -1,7 +1,8 @@
-"""What a model is sent: making its items, reading them, and the law they keep.
+"""What a model is sent: making its items and reading them.
 
-The law, for every request: each call has exactly one output and each output its call, in one piece behind the
-response that made the calls; reasoning is followed by what it led to. `faults` says what breaks it.
+The law they keep together is `rollout_writer/transcript.py`'s: each call has one output, behind the response that made
+it, in the model's order; reasoning is followed by what it led to. What is decided here is decided there the same way,
+so that a thread read back from its log goes on with the very bytes it was sent before.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from messages.base import CallId
+from actors.rollout_writer.transcript import is_call
 from messages.client.item import (
     ImageInput,
     LocalImageInput,
@@ -45,11 +46,11 @@ ABORT_MARKER = (
     "</turn_aborted>"
 )
 
+UNANSWERABLE = ("local_shell_call", "tool_search_call", "tool_search_output")
+"""The transcript leaves these out as well."""
+
 _encode = msgspec.json.Encoder().encode
 _decoder: msgspec.json.Decoder[ReadableItem] = msgspec.json.Decoder(ReadableItem)
-
-_CALLS = ("function_call", "custom_tool_call")
-_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 
 
 # --- making -------------------------------------------------------------------------------------------------------
@@ -105,11 +106,6 @@ def input_chars(parts: Iterable[UserInput]) -> int:
     return sum(len(part.text) for part in parts if isinstance(part, TextInput))
 
 
-def preview(parts: Iterable[UserInput]) -> str:
-    """The first line's worth of an input, for a list of threads."""
-    return " ".join(" ".join(part.text for part in parts if isinstance(part, TextInput)).split())
-
-
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
@@ -123,11 +119,6 @@ def readable(item: HistoryItem) -> ReadableItem | None:
         return None
 
 
-def is_call(item: HistoryItem) -> bool:
-    """Whether the model wants something run."""
-    return item.kind in _CALLS
-
-
 def call_of(item: HistoryItem) -> FunctionCall | CustomToolCall | None:
     """The call an item makes, if it is a readable one."""
     read = readable(item)
@@ -138,11 +129,13 @@ def final_items(items: Sequence[HistoryItem], *, whole: bool) -> tuple[HistoryIt
     """Which items of a response become history.
 
     Of a response that was cut short, no calls: they are not run. Nowhere reasoning that is followed by nothing it led
-    to: providers refuse to take it back.
+    to, which providers refuse to take back, nor calls of forms that no wire of ours can answer.
     """
     kept: list[HistoryItem] = []
     follower = False
     for item in reversed(items):
+        if item.kind == "opaque" and _type_of(item) in UNANSWERABLE:
+            continue
         if item.kind == "reasoning":
             if not follower:
                 continue
@@ -154,6 +147,20 @@ def final_items(items: Sequence[HistoryItem], *, whole: bool) -> tuple[HistoryIt
         kept.append(item)
     kept.reverse()
     return tuple(kept)
+
+
+class _Typed(msgspec.Struct, frozen=True, kw_only=True):
+    type: str = ""
+
+
+_type_decoder: msgspec.json.Decoder[_Typed] = msgspec.json.Decoder(_Typed)
+
+
+def _type_of(item: HistoryItem) -> str:
+    try:
+        return _type_decoder.decode(item.raw).type
+    except (msgspec.DecodeError, RecursionError):
+        return ""
 
 
 # --- what a model is told of a call that did not end by itself ------------------------------------------------------
@@ -184,40 +191,3 @@ NOT_STARTED_OUTPUT = "The tool broke down before this call was started. It had n
 def over_budget_output(limit: int) -> str:
     """The output of a call that the turn's budget left no room for."""
     return f"not run: this turn has used up its {limit} tool calls"
-
-
-# --- the law --------------------------------------------------------------------------------------------------------
-
-
-def faults(history: Sequence[HistoryItem]) -> tuple[str, ...]:
-    """What a provider would refuse in this history; empty for a valid one."""
-    found: list[str] = []
-    open_calls: dict[CallId, None] = {}
-    reasoning_open = False
-    for index, item in enumerate(history):
-        if item.kind in _CALLS:
-            reasoning_open = False
-            if item.call_id is None:
-                found.append(f"item {index}: a call without an id")
-            elif item.call_id in open_calls:
-                found.append(f"item {index}: call {item.call_id} is already open")
-            else:
-                open_calls[item.call_id] = None
-        elif item.kind in _OUTPUTS:
-            if item.call_id not in open_calls:
-                found.append(f"item {index}: an output of {item.call_id}, which no open call has asked for")
-            else:
-                del open_calls[item.call_id]
-        elif item.kind == "reasoning":
-            reasoning_open = True
-        else:
-            if open_calls and item.origin is None:
-                found.append(f"item {index}: a message between calls and their outputs")
-            if reasoning_open and item.origin is None:
-                found.append(f"item {index}: reasoning before it led to nothing")
-            reasoning_open = False
-    if open_calls:
-        found.append(f"calls without an output: {', '.join(open_calls)}")
-    if reasoning_open:
-        found.append("the last reasoning leads to nothing")
-    return tuple(found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from actors.rollout_writer.transcript import is_call
 from actors.session import calls, closing, history, partials
 from actors.session.effects import AttachText, ChildId, StartSampling
 from actors.session.shown import begun, finished, partial
@@ -59,7 +60,6 @@ def start(step: Step) -> None:
         sampling=Sampling(request_id=request.request_id),
         samplings=turn.samplings + 1,
         follow_up=False,
-        calls=(),
         live=turn.live | {effect.child},
     )
     step.do(effect)
@@ -167,7 +167,7 @@ def _completed(step: Step, turn: TurnState, sampling: Sampling, event: SampleCom
         failure = _cut_short(event.stop)
         closing.begin(step, Closing(status="failed", failure=failure))
         return
-    wanted = tuple(item for item in kept if history.is_call(item))
+    wanted = tuple(item for item in kept if is_call(item))
     if wanted:
         calls.start(step, wanted)
     elif event.stop == "pause":
@@ -180,8 +180,9 @@ def _make_final(step: Step, turn: TurnState, sampling: Sampling, slot: Slot, ite
         return
     shown_id = item_id(slot.shown)
     read = history.readable(item)
-    final = None if read is None else finished(shown_id, read)
-    if final is None:
+    final = finished(shown_id, read) if read is not None else None
+    if type(final) is not type(slot.shown):
+        # It cannot be read as what it began as; what was shown of it stays.
         final = partial(slot.shown, step.at.texts.partial(shown_id))
     step.remember(turn.id, item, response_id=sampling.request_id, shown_as=shown_id)
     step.complete_item(turn.id, final)
@@ -193,7 +194,7 @@ def _fault(items: tuple[HistoryItem, ...]) -> str | None:
     """Why the calls of a whole response cannot be run; None if they can."""
     seen: set[str] = set()
     for item in items:
-        if not history.is_call(item):
+        if not is_call(item):
             continue
         call = history.call_of(item)
         if call is None or not call.call_id:

@@ -14,8 +14,8 @@ import msgspec
 from actors.session.effects import Asked, ChildId, Token
 from actors.tool_worker.turn_diff import TurnDiff
 from messages.approval import ApprovalNeed, Grant
-from messages.base import CallId, ItemId, ThreadId, TurnId
-from messages.client.item import PlanStep, ThreadItem, UserInput
+from messages.base import CallId, ThreadId, TurnId
+from messages.client.item import PlanStep, ThreadItem, UserMessage
 from messages.failure import Failure
 from messages.items import HistoryItem, OutputPart
 from messages.model import TokenUsage, ToolSpec
@@ -58,8 +58,8 @@ class CallResult(msgspec.Struct, frozen=True, kw_only=True):
     plan_explanation: str | None = None
 
 
-CallPhase = Literal["preparing", "asking", "ready", "running", "finished", "answered"]
-"""asking: a person is to decide. finished: there is a result. answered: the model's history has it."""
+CallPhase = Literal["preparing", "asking", "ready", "running", "answered"]
+"""asking: a person is to decide. answered: its output is in the log."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +82,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Its item as its command left it, when that was ended with the turn."""
     started_at: float | None = None
     cancelled: bool = False
-    result: CallResult | None = None
+    output: HistoryItem | None = None
+    """What the model will be told. Outputs are logged as the calls end and go to the model in its own order."""
 
     @property
     def call_id(self) -> CallId:
@@ -91,15 +92,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def child(self) -> ChildId:
         return ChildId(self.call.item_id)
-
-
-class Steer(msgspec.Struct, frozen=True, kw_only=True):
-    """Input that waits to enter the turn."""
-
-    submission_id: str
-    item_id: ItemId
-    input: tuple[UserInput, ...]
-    client_id: str | None = None
 
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +116,8 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     pauses: int = 0
     calls: tuple[Call, ...] = ()
     """The calls of the last response, in the model's order."""
-    steers: tuple[Steer, ...] = ()
+    steers: tuple[UserMessage, ...] = ()
+    """Input that waits to enter, before the next sampling."""
     follow_up: bool = False
     """History holds something the model has not seen."""
     live: frozenset[ChildId] = frozenset()
@@ -136,7 +129,8 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     calls_used: int = 0
     output_bytes: int = 0
     last_message: str | None = None
-    diff: TurnDiff = TurnDiff()
+    diff: TurnDiff | None = None
+    """None before the first patch."""
 
 
 class Terminal(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +163,7 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     settings: ThreadSettings
     summary: ThreadSummary
     history: tuple[HistoryItem, ...] = ()
-    """What the model is sent. Complete whenever a request starts; while calls run their outputs are missing."""
+    """What the model is sent. While the calls of the last response are worked off, their outputs are missing."""
     turns: tuple[Turn, ...] = ()
     """The closed turns."""
     turn: TurnState | None = None
@@ -204,6 +198,5 @@ def only_people_missing(turn: TurnState) -> bool:
         turn.sampling is None
         and turn.closing is None
         and any(call.approval is not None for call in turn.calls)
-        and all(call.phase in ("asking", "finished", "answered") for call in turn.calls)
-        and not any(call.result is not None and call.phase != "answered" for call in turn.calls)
+        and all(call.phase in ("asking", "answered") for call in turn.calls)
     )

@@ -48,11 +48,7 @@ def ended(step: Step, event: TerminalEnded) -> None:
         step.put_turn(dying=turn.dying - {event.terminal})
     call = step.call(event.call_id)
     if call is not None and call.phase != "answered":
-        if call.result is not None and call.result.terminal == event.terminal:
-            # It ended while its output waited for its turn in the order: there is nothing left to pass on.
-            step.put_call(call, result=_replace(call.result, terminal=None, item=event.item))
-        else:
-            step.put_call(call, left=event.item)
+        step.put_call(call, left=event.item)
 
 
 def kill(step: Step, terminal: int) -> bool:

@@ -7,10 +7,10 @@ import msgspec
 from actors.session import calls, closing, history, sampling, steering
 from actors.session.effects import Asked, SetDeadline, Token
 from actors.session.instructions import environment_block
-from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, Steer, TurnState
+from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, TurnState
 from actors.session.step import Step
-from messages.base import ItemId, TurnId
-from messages.client.item import UserInput
+from messages.base import TurnId
+from messages.client.item import UserInput, UserMessage
 from messages.failure import Failure
 from messages.log import SteerAccepted, TurnContext, TurnOpened
 from messages.session import (
@@ -117,17 +117,16 @@ def advance(step: Step) -> None:
         if turn.sampling is not None:
             return
         calls.start_ready(step)
-        calls.answer_finished(step)
-        turn = step.turn
-        if any(call.phase != "answered" for call in turn.calls):
+        if not calls.all_answered(step):
             return
+        turn = step.turn
         spent = _spent(turn)
         if spent is not None:
             closing.begin(step, Closing(status="failed", failure=spent))
         elif turn.follow_up or turn.steers:
             steering.enter_all(step)
             sampling.start(step)
-        elif turn.live:
+        elif turn.live or turn.dying:
             return
         else:
             closing.close(step, Closing(status="completed"))
@@ -168,7 +167,7 @@ def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
     step.show(TurnStarted(turn=Turn(id=turn_id, status="inProgress", started_at=step.at.now)))
     if budget.deadline_seconds is not None:
         step.do(SetDeadline(turn_id=turn_id, seconds=budget.deadline_seconds))
-    steering.enter(step, _queued(step, command.submission_id, command.input, command.client_id))
+    steering.enter(step, _message(step, command.input, command.client_id))
 
 
 def _give_context(step: Step, turn_id: TurnId, settings: ThreadSettings) -> None:
@@ -188,15 +187,15 @@ def _steer(
     if len(turn.steers) >= MAX_WAITING:
         step.reply(token, _busy())
         return
-    queued = _queued(step, submission_id, parts, client_id)
+    queued = _message(step, parts, client_id)
     step.put_turn(steers=(*turn.steers, queued))
-    step.log(SteerAccepted(turn_id=turn.id, submission_id=submission_id))
+    step.log(SteerAccepted(turn_id=turn.id, submission_id=submission_id, item=queued))
     _remember_submission(step, submission_id, turn.id)
     step.reply(token, TurnAccepted(turn_id=turn.id, steered=True))
 
 
-def _queued(step: Step, submission_id: str, parts: tuple[UserInput, ...], client_id: str | None) -> Steer:
-    return Steer(submission_id=submission_id, item_id=ItemId(step.new_id()), input=parts, client_id=client_id)
+def _message(step: Step, parts: tuple[UserInput, ...], client_id: str | None) -> UserMessage:
+    return UserMessage(id=step.new_id(), content=parts, client_id=client_id)
 
 
 def _repeated(step: Step, token: Token | None, submission_id: str) -> bool:

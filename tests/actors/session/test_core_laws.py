@@ -1,0 +1,42 @@
+"""Whatever happens in whatever order, the session's laws hold (see `laws`)."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.actors.session.world import World
+
+WALK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def walk(data: st.DataObject, world: World, steps: int, *, clients_in_ten: int, junk_in_ten: int = 0) -> None:
+    """Some moves, each one of those that could happen."""
+    for _ in range(steps):
+        dice = data.draw(st.integers(0, 9))
+        moves = world.moves(clients=dice < clients_in_ten, children=dice >= clients_in_ten, junk=9 - dice < junk_in_ten)
+        moves[data.draw(st.integers(0, len(moves) - 1))][1]()
+
+
+@WALK
+@given(st.data(), st.integers(1, 40))
+def test_the_laws_hold_when_clients_keep_interfering(data: st.DataObject, steps: int) -> None:
+    world = World()
+    walk(data, world, steps, clients_in_ten=5)
+    world.close()
+
+
+@WALK
+@given(st.data(), st.integers(20, 80))
+def test_the_laws_hold_when_turns_are_left_to_work(data: st.DataObject, steps: int) -> None:
+    world = World()
+    walk(data, world, steps, clients_in_ten=1)
+    world.close()
+
+
+@WALK
+@given(st.data(), st.integers(10, 60))
+def test_the_laws_hold_when_children_talk_nonsense(data: st.DataObject, steps: int) -> None:
+    world = World()
+    walk(data, world, steps, clients_in_ten=2, junk_in_ten=3)
+    world.close()
