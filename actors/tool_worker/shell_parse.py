@@ -19,8 +19,8 @@ from actors.tool_worker.plain_words import Commands, plain_words
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-SCRIPT_BYTES_MAX = 128 * 1024
-"""Parsing is linear for real scripts (about 1 MB/s here) but a grammar this large has bad cases; bound them."""
+SCRIPT_BYTES_MAX = 32 * 1024
+"""Parsing costs microseconds per word, but fifty per character of a script made to err: half a second at worst."""
 
 SHELLS = ("bash", "zsh", "sh")
 SHELL_FLAGS = ("-lc", "-c")

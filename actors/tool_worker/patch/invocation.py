@@ -13,6 +13,7 @@ dollar signs to be expanded.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 COMMAND_NAMES = ("apply_patch", "applypatch")
+
+_HEREDOC_WORD = re.compile(r"""<<\s*(?P<quote>['"]?)(?P<word>[\w .-]+)(?P=quote)\s*$""")
+_PLAIN_HEREDOC = ["<<", "heredoc_start", "heredoc_end"]
+"""Without `<<-`, further redirects or commands after it."""
 
 
 class HeredocPatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +45,24 @@ def is_raw_patch(script: str) -> bool:
 
 
 def parse_heredoc_invocation(script: str) -> HeredocPatch | None:
-    """The patch, if the script is exactly one of the two forms."""
-    if not any(name in script for name in COMMAND_NAMES):
-        return None  # spares nearly every command the parsing
+    """The patch, if the script is exactly one of the two forms.
+
+    Only the first line is parsed, with an empty body under it: a patch may be of any size, and a heredoc's body is
+    whatever stands before the first line that is its word.
+    """
+    opener, _, rest = script.lstrip().partition("\n")
+    word = _HEREDOC_WORD.search(opener)
+    if word is None or not any(name in opener for name in COMMAND_NAMES):
+        return None
+    body, found, after = ("\n" + rest + "\n").partition(f"\n{word['word']}\n")
+    if not found or after.strip():
+        return None
+    workdir = _workdir(f"{opener}\n{word['word']}\n")
+    return None if workdir is None else HeredocPatch(patch=body[1:] + "\n", workdir=workdir or None)
+
+
+def _workdir(script: str) -> str | None:
+    """Where the statement changes to first, "" if nowhere; None if it is not one of the two forms."""
     root = parse(script)
     if root is None or root.has_error or len(root.children) != 1:
         return None
@@ -50,28 +70,18 @@ def parse_heredoc_invocation(script: str) -> HeredocPatch | None:
     if statement.type != "redirected_statement" or len(statement.children) != 2:
         return None
     body, redirect = statement.children
-    patch = _heredoc_body(redirect)
-    if patch is None:
+    if [child.type for child in redirect.children if child.type != "heredoc_body"] != _PLAIN_HEREDOC:
         return None
     # The statement without its heredoc must be plain words: the same reader that decides what is safe reads it.
     commands = plain_words(_text(body))
     operators = {child.type for child in body.children if not child.is_named} if body.type == "list" else set()
     match commands:
         case ((name,),) if name in COMMAND_NAMES:
-            return HeredocPatch(patch=patch)
-        case (("cd", path), (name,)) if name in COMMAND_NAMES and operators == {"&&"} and not path.startswith("-"):
-            return HeredocPatch(patch=patch, workdir=path)
+            return ""
+        case (("cd", path), (name,)) if name in COMMAND_NAMES and operators == {"&&"} and path[:1] not in ("", "-"):
+            return path
         case _:
             return None
-
-
-def _heredoc_body(redirect: Node) -> str | None:
-    if redirect.type != "heredoc_redirect":
-        return None
-    kinds = [child.type for child in redirect.children]
-    if kinds != ["<<", "heredoc_start", "heredoc_body", "heredoc_end"]:
-        return None
-    return _text(redirect.children[2])
 
 
 def _text(node: Node) -> str:

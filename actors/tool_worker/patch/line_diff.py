@@ -19,8 +19,8 @@ import msgspec
 CONTEXT_LINES = 3
 """Around each change, as git and diff -u show by default."""
 
-EXHAUSTIVE_CELLS = 40_000
-"""Up to 200 lines against 200 without an anchor are compared exhaustively: a few milliseconds even if all are alike."""
+EXHAUSTIVE_CELLS = 10_000
+"""Up to 100 lines against 100 without an anchor are compared exhaustively: a millisecond or two even if all are alike."""
 
 NO_NEWLINE = "\\ No newline at end of file\n"
 

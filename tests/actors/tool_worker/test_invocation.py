@@ -45,11 +45,20 @@ def test_a_patch_in_a_heredoc_is_found_and_taken_literally(script: str, workdir:
         f"./apply_patch <<'EOF'\n{BODY}EOF",
         f"echo apply_patch <<'EOF'\n{BODY}EOF",
         f"apply_patch <<'EOF'\n{BODY}",
+        f"apply_patch <<EO F\n{BODY}EO F",
+        f"apply_patch <<'EOF'\n{BODY} EOF",
+        f"cd '' && apply_patch <<'EOF'\n{BODY}EOF",
         BODY,
     ],
 )
 def test_anything_more_or_less_is_left_to_the_shell(script: str) -> None:
     assert parse_heredoc_invocation(script) is None
+
+
+def test_a_patch_may_be_empty_or_large_and_hold_its_own_word_inside_a_line() -> None:
+    assert parse_heredoc_invocation("apply_patch <<E\nE") == HeredocPatch(patch="\n")
+    large = "+ E ${a" * 100_000 + "\n"
+    assert parse_heredoc_invocation(f"apply_patch <<E\n{large}E") == HeredocPatch(patch=large)
 
 
 def test_a_script_that_is_itself_a_patch_is_told_apart() -> None:
