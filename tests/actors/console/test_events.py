@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from actors.console.client import Incoming
 from actors.console.events import Lines
 
@@ -16,7 +18,7 @@ def test_a_turn_becomes_lines_with_ids_counted_from_zero() -> None:
         "commandActions": [],
         "status": "inProgress",
     }
-    messages = [
+    messages: list[tuple[str, dict[str, Any]]] = [
         ("turn/started", {"turn": {"id": "t"}}),
         ("item/started", {"item": {"type": "userMessage", "id": "u", "content": []}}),
         ("item/started", {"item": command}),

@@ -102,7 +102,6 @@ def test_a_command_that_goes_on_is_named_and_its_end_is_told_once_with_the_whole
 def test_the_wait_of_a_call_is_kept_within_its_limits() -> None:
     async def program(run: ProgramRun) -> int:
         await trio.sleep_forever()
-        return 0
 
     async def test(bench: Bench) -> None:
         for asked, waited in ((1, 0.25), (10**9, 30.0)):
@@ -118,7 +117,6 @@ def test_typing_reaches_a_terminal_and_is_reported_before_the_answer() -> None:
         line = await run.read_stdin()
         await run.write(b"got " + line)
         await trio.sleep_forever()
-        return 0
 
     async def test(bench: Bench) -> None:
         _, started = await bench.run("exec_command", {"cmd": "ask", "tty": True, "yield_time_ms": 250})
@@ -135,7 +133,6 @@ def test_typing_reaches_a_terminal_and_is_reported_before_the_answer() -> None:
 def test_without_a_terminal_typing_is_refused_and_says_what_to_do() -> None:
     async def program(run: ProgramRun) -> int:
         await trio.sleep_forever()
-        return 0
 
     async def test(bench: Bench) -> None:
         _, started = await bench.run("exec_command", {"cmd": "x", "yield_time_ms": 250})
@@ -153,7 +150,6 @@ def test_cancelling_a_call_ends_its_process_before_the_call_is_gone() -> None:
     async def program(run: ProgramRun) -> int:
         run.traps = True
         await trio.sleep_forever()
-        return 0
 
     async def test(bench: Bench) -> None:
         with trio.move_on_after(1):
@@ -170,7 +166,6 @@ def test_cancelling_a_look_at_a_command_loses_only_the_wait() -> None:
 
     async def program(run: ProgramRun) -> int:
         await trio.sleep_forever()
-        return 0
 
     async def test(bench: Bench) -> None:
         _, started = await bench.run("exec_command", {"cmd": "x", "yield_time_ms": 250})
@@ -185,7 +180,6 @@ def test_cancelling_a_look_at_a_command_loses_only_the_wait() -> None:
 def test_killing_a_background_command_ends_its_item_and_closing_the_workshop_ends_the_rest() -> None:
     async def program(run: ProgramRun) -> int:
         await trio.sleep_forever()
-        return 0
 
     async def test(bench: Bench) -> None:
         _, one = await bench.run("exec_command", {"cmd": "1", "yield_time_ms": 250})
