@@ -20,7 +20,7 @@ CONTEXT_LINES = 3
 """Around each change, as git and diff -u show by default."""
 
 EXHAUSTIVE_CELLS = 10_000
-"""Up to 100 lines against 100 without an anchor are compared exhaustively: a millisecond or two even if all are alike."""
+"""Up to 100 lines against 100 without an anchor are compared exhaustively: a millisecond or two at worst."""
 
 NO_NEWLINE = "\\ No newline at end of file\n"
 
