@@ -1,8 +1,11 @@
 """Text that is still growing: one writer, many readers, no message per piece.
 
 While a response streams, its model_stream is the only writer of the open item's texts; a running command's worker is
-the only writer of its output. Readers (cursors of connections, the checkpoint journal) keep the index of the next
-piece they have not seen. Appending costs a list append and, when somebody is waiting to hear of it, one call.
+the only writer of its output. Readers (cursors of connections, the checkpoint journal) keep the offset in characters
+up to which they have read. Appending costs a list append and, when somebody waits to hear of it, one call.
+
+Offsets are characters, not pieces, so that a read may join the pieces it walked over: a reader far behind would
+otherwise walk the same million small pieces again for each chunk it takes. All in all every piece is joined about once.
 """
 
 from __future__ import annotations
@@ -13,34 +16,53 @@ from messages.model import TextChannel
 
 
 class OpenText:
-    """The pieces of one text so far. ``chars`` is their total length."""
+    """One text so far. ``chars`` is its length."""
 
-    __slots__ = ("chars", "channel", "index", "on_grow", "pieces")
+    __slots__ = ("channel", "chars", "index", "on_grow", "pieces")
 
     def __init__(self, channel: TextChannel, index: int = 0) -> None:
         self.channel = channel
         self.index = index
         self.pieces: list[str] = []
+        """Never empty strings. Readers use `since`; only the writer appends, and `since` may join them."""
         self.chars = 0
         self.on_grow: Callable[[], None] | None = None
+        """Called after an append; set by the feed it is attached to. It must not raise."""
 
     def append(self, piece: str) -> None:
         """Writer only."""
-        self.pieces.append(piece)
-        self.chars += len(piece)
-        if self.on_grow is not None:
-            self.on_grow()
+        if piece:
+            self.pieces.append(piece)
+            self.chars += len(piece)
+            if self.on_grow is not None:
+                self.on_grow()
 
-    def since(self, position: int) -> str:
-        """Everything from piece number ``position`` on."""
+    def since(self, offset: int, limit: int | None = None) -> str:
+        """The text from character ``offset`` on, at most ``limit`` characters of it."""
+        behind = self.chars - offset
+        if behind <= 0:
+            return ""
         pieces = self.pieces
-        if len(pieces) - position == 1:
-            return pieces[position]
-        return "".join(pieces[position:])
+        first = len(pieces) - 1
+        text = pieces[first]
+        if len(text) < behind:
+            size = len(text)
+            while size < behind:
+                first -= 1
+                size += len(pieces[first])
+            text = "".join(pieces[first:])
+            pieces[first:] = (text,)
+        start = len(text) - behind
+        if start or (limit is not None and limit < behind):
+            return text[start:] if limit is None else text[start : start + limit]
+        return text
 
     def text(self) -> str:
         """All of it so far."""
-        return "".join(self.pieces)
+        pieces = self.pieces
+        if len(pieces) > 1:
+            pieces[:] = ("".join(pieces),)
+        return pieces[0] if pieces else ""
 
 
 class TextTable:
@@ -50,21 +72,27 @@ class TextTable:
     there are too many of them.
     """
 
-    __slots__ = ("_attached", "_slots")
+    __slots__ = ("_slots", "_unattached", "on_attach")
 
     def __init__(self) -> None:
         self._slots: dict[int, OpenText] = {}
-        self._attached: set[int] = set()
+        self._unattached: dict[int, OpenText] = {}
+        self.on_attach: Callable[[], None] | None = None
+        """Called after an attach; the writer may have waited for it. It must not raise."""
 
     def open(self, text_slot: int, text: OpenText) -> None:
         """Writer: a text began."""
         self._slots[text_slot] = text
+        self._unattached[text_slot] = text
 
     def attach(self, text_slot: int) -> OpenText:
         """Session: take over the text of a slot that `TextBegan` named. Raises KeyError for a slot never opened."""
-        self._attached.add(text_slot)
-        return self._slots[text_slot]
+        text = self._slots[text_slot]
+        self._unattached.pop(text_slot, None)
+        if self.on_attach is not None:
+            self.on_attach()
+        return text
 
     def undelivered_chars(self) -> int:
         """Characters in texts that the session has not attached yet."""
-        return sum(text.chars for slot, text in self._slots.items() if slot not in self._attached)
+        return sum(text.chars for text in self._unattached.values())
