@@ -44,11 +44,12 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """The files touched since the turn began. Make an empty one per turn.
+    """The files touched since the turn began. Make an empty one per turn; ``root`` is what paths are relative to.
 
     Recording costs what the changed files cost; rendering writes down what is there.
     """
 
+    root: str
     files: dict[str, _File] = {}
     sections: dict[str, _Section] = {}
     """By the new path, sorted."""
@@ -70,11 +71,11 @@ class TurnDiff(msgspec.Struct, frozen=True, kw_only=True):
                 origin=source.origin or revision.path,
             )
         sections = {new: self._section(old, new, files[old].at_start, files[new].now) for old, new in _pairs(files)}
-        return TurnDiff(files=files, sections=sections)
+        return TurnDiff(root=self.root, files=files, sections=sections)
 
-    def render(self, root: str) -> str:
-        """The diff, sorted by path, paths relative to ``root`` (those outside it stay absolute); "" without changes."""
-        return "".join(_file_diff(section, root) for section in self.sections.values())
+    def render(self) -> str:
+        """The diff, sorted by path; files outside the root keep their absolute paths. "" when nothing is changed."""
+        return "".join(_file_diff(section, self.root) for section in self.sections.values())
 
     def _section(self, old_path: str, new_path: str, old: FileContent, new: FileContent) -> _Section:
         known = self.sections.get(new_path)

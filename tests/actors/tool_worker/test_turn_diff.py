@@ -29,7 +29,7 @@ def revision(
 
 
 def diff_of(*revisions: FileRevision) -> str:
-    return TurnDiff().record(revisions).render(ROOT)
+    return TurnDiff(root=ROOT).record(revisions).render()
 
 
 def test_changed_new_and_deleted_files_are_sorted_sections() -> None:
@@ -53,14 +53,14 @@ def test_changed_new_and_deleted_files_are_sorted_sections() -> None:
 
 
 def test_several_patches_come_to_one_change_and_what_was_undone_is_gone() -> None:
-    first = TurnDiff().record([revision("a", b"1\n", b"2\n"), revision("b", b"1\n", b"2\n")])
+    first = TurnDiff(root=ROOT).record([revision("a", b"1\n", b"2\n"), revision("b", b"1\n", b"2\n")])
     second = first.record([revision("a", b"2\n", b"3\n"), revision("b", b"2\n", b"1\n")])
-    assert second.render(ROOT) == diff_of(revision("a", b"1\n", b"3\n"))
-    assert first.render(ROOT) == diff_of(revision("a", b"1\n", b"2\n"), revision("b", b"1\n", b"2\n"))
+    assert second.render() == diff_of(revision("a", b"1\n", b"3\n"))
+    assert first.render() == diff_of(revision("a", b"1\n", b"2\n"), revision("b", b"1\n", b"2\n"))
 
 
 def test_a_file_is_compared_again_only_when_it_changed() -> None:
-    first = TurnDiff().record([revision("a", b"1\n", b"2\n"), revision("b", b"1\n", b"2\n")])
+    first = TurnDiff(root=ROOT).record([revision("a", b"1\n", b"2\n"), revision("b", b"1\n", b"2\n")])
     second = first.record([revision("b", b"2\n", b"3\n")])
     assert second.sections[f"{ROOT}/a"] is first.sections[f"{ROOT}/a"]
     assert second.sections[f"{ROOT}/b"] is not first.sections[f"{ROOT}/b"]
