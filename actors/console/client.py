@@ -40,6 +40,15 @@ class NotReachableError(Exception):
     """No daemon answered at the address; the text says what to do."""
 
 
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The errors themselves, out of however many nurseries they came through."""
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """A notification, or with ``id`` a request of the daemon that wants an answer."""
 

@@ -22,7 +22,7 @@ from rich.panel import Panel
 from actors.console import home as homes
 from actors.console import repository
 from actors.console.borrowed import daemon
-from actors.console.client import NotReachableError, WireError, connect
+from actors.console.client import NotReachableError, WireError, connect, leaves
 from actors.console.stage import Stage
 from actors.console.turn import SIGINT_EXIT, run_turn
 
@@ -36,7 +36,7 @@ def start(flags: Sequence[str], *, keep: bool) -> int:
     try:
         code = trio.run(_run, console, folder, list(flags))
     except* (NotReachableError, WireError, OSError, subprocess.SubprocessError) as group:
-        for error in group.exceptions:
+        for error in leaves(group):
             words = getattr(error, "stderr", None) or error
             console.print(f"[bold red]callboard demo:[/] {words}", highlight=False)
         code = 1

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from actors.console import home as homes
 from actors.console.borrowed import Borrowed, daemon
-from actors.console.client import Client, NotReachableError, WireError, connect
+from actors.console.client import Client, NotReachableError, WireError, connect, leaves
 from actors.console.events import Lines
 from actors.console.stage import Stage
 from actors.console.turn import SIGINT_EXIT, Ending, run_turn
@@ -44,7 +44,7 @@ async def run(options: ExecOptions) -> int:
             client = await stack.enter_async_context(connect(place.address, token=place.token))
             ending = await _turn(client, options)
     except* (NotReachableError, WireError) as group:
-        for error in _flat(group):
+        for error in leaves(group):
             errors.print(f"[bold red]callboard exec:[/] {error}", highlight=False)
     if ending is None:
         return FAILED
@@ -125,14 +125,6 @@ async def _thread(client: Client, options: ExecOptions) -> str:
     else:
         found = await client.request("thread/start", settings)
     return str(found["thread"]["id"])
-
-
-def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (_flat(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]
 
 
 def start(options: ExecOptions) -> int:

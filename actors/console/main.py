@@ -1,6 +1,7 @@
 """The command line: which verb runs what. ``callboard`` alone says what it is and how the daemon is.
 
-`serve` needs the supervisors, which actors may not import: whoever owns the entry point hands it in.
+`serve` needs the supervisors, which actors may not import: whoever owns the entry point hands it in. Each verb imports
+what it needs when it runs: a daemon that starts must not wait for the console's drawing.
 """
 
 from __future__ import annotations
@@ -12,13 +13,6 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import msgspec
-import trio
-from rich.console import Console
-
-from actors.console import demo, ps
-from actors.console import exec as execution
-from actors.console import home as homes
-from actors.console.client import NotReachableError, WireError, connect
 
 DESCRIPTION = """\
 callboard hosts many LLM coding-agent sessions in one daemon. Clients attach over WebSocket in the
@@ -56,30 +50,7 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return _run(parser, options, serve)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # whoever read our output has gone (`callboard ps | head`): that is no failure of ours to report
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (NotReachableError, WireError) as error:
-        print(f"callboard: {error}", file=sys.stderr)
-        return 1
-    except BaseExceptionGroup as group:
-        known, rest = group.split((NotReachableError, WireError))
-        if known is None or rest is not None:
-            raise
-        for leaf in execution._flat(known):
-            print(f"callboard: {leaf}", file=sys.stderr)
-        return 1
-
-
-def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, serve: Serve) -> int:
-    match options.verb:
-        case None:
-            return _welcome(parser)
-        case "serve":
+        if options.verb == "serve":
             return serve(
                 ServeOptions(
                     listen=options.listen,
@@ -91,93 +62,15 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, serve: Se
                     overrides=tuple(options.config or ()),
                 )
             )
-        case "demo":
-            return demo.start(_endpoint_flags(options), keep=options.keep)
-        case "exec":
-            return _exec(parser, options)
-        case "ps":
-            found = _running()
-            trio.run(lambda: ps.show(found, homes.token(homes.home()), as_json=options.json))
-            return 0
-        case _:
-            return trio.run(_interrupt, options.thread)
+        from actors.console import verbs
 
-
-def _exec(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    prompt = options.prompt
-    if prompt in (None, "-"):
-        if sys.stdin.isatty():
-            parser.error('exec needs a prompt: callboard exec "fix the failing test"')
-        prompt = sys.stdin.read()
-    if not prompt.strip():
-        print("callboard exec: the prompt is empty", file=sys.stderr)
-        return execution.USAGE
-    return execution.start(
-        execution.ExecOptions(
-            prompt=prompt,
-            cwd=os.path.abspath(options.cd),
-            json=options.json,
-            model=options.model,
-            approve_all=options.approve_all,
-            thread=options.thread,
-            connect=options.connect,
-            serve_flags=tuple(_endpoint_flags(options)),
-        )
-    )
-
-
-def _endpoint_flags(options: argparse.Namespace) -> list[str]:
-    flags: list[str] = []
-    if options.base_url is not None:
-        flags += ["--base-url", options.base_url, "--wire", options.wire]
-        if options.model is not None:
-            flags += ["--model", options.model]
-    return flags
-
-
-def _welcome(parser: argparse.ArgumentParser) -> int:
-    parser.print_help()
-    found = homes.running(homes.home())
-    print()
-    if found is None:
-        print(f"No daemon runs in {homes.home()}. Start one with: callboard serve")
+        return verbs.run(parser, options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has gone (`callboard ps | head`): that is no failure of ours to report
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    trio.run(lambda: _state(found))
-    return 0
-
-
-async def _state(found: homes.Running) -> None:
-    async with connect(found.address, token=homes.token(homes.home())) as client:
-        status = await client.request("callboard/status")
-    Console().print(ps.summary(found, status), highlight=False)
-
-
-async def _interrupt(thread: str | None) -> int:
-    found = _running()
-    async with connect(found.address, token=homes.token(homes.home())) as client:
-        threads = [thread] if thread else (await client.request("thread/loaded/list"))["data"]
-        interrupted = 0
-        for thread_id in threads:
-            try:
-                view = await client.request("thread/read", {"threadId": thread_id, "includeTurns": True})
-            except WireError as error:
-                print(f"callboard interrupt: {error.reason}", file=sys.stderr)
-                return 1
-            for turn in view["thread"]["turns"]:
-                if turn["status"] == "inProgress":
-                    await client.request("turn/interrupt", {"threadId": thread_id, "turnId": turn["id"]})
-                    print(f"interrupted turn {turn['id']} of thread {thread_id}")
-                    interrupted += 1
-    if not interrupted:
-        print("no turn is running")
-    return 0
-
-
-def _running() -> homes.Running:
-    found = homes.running(homes.home())
-    if found is None:
-        raise NotReachableError(f"No daemon runs in {homes.home()}. Start one with: callboard serve")
-    return found
 
 
 def _parser() -> argparse.ArgumentParser:

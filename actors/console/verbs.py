@@ -1,0 +1,120 @@
+"""The verbs of a client: everything but `serve`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import trio
+from rich.console import Console
+
+from actors.console import demo, ps
+from actors.console import exec as execution
+from actors.console import home as homes
+from actors.console.client import NotReachableError, WireError, connect, leaves
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Run the verb; the exit code. What the daemon refuses is said in one line."""
+    try:
+        return _run(parser, options)
+    except (NotReachableError, WireError) as error:
+        print(f"callboard: {error}", file=sys.stderr)
+        return 1
+    except BaseExceptionGroup as group:
+        known, rest = group.split((NotReachableError, WireError))
+        if known is None or rest is not None:
+            raise
+        for leaf in leaves(known):
+            print(f"callboard: {leaf}", file=sys.stderr)
+        return 1
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    match options.verb:
+        case None:
+            return _welcome(parser)
+        case "demo":
+            return demo.start(_endpoint_flags(options), keep=options.keep)
+        case "exec":
+            return _exec(parser, options)
+        case "ps":
+            found = _running()
+            trio.run(lambda: ps.show(found, homes.token(homes.home()), as_json=options.json))
+            return 0
+        case _:
+            return trio.run(_interrupt, options.thread)
+
+
+def _exec(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    prompt = options.prompt
+    if prompt in (None, "-"):
+        if sys.stdin.isatty():
+            parser.error('exec needs a prompt: callboard exec "fix the failing test"')
+        prompt = sys.stdin.read()
+    if not prompt.strip():
+        print("callboard exec: the prompt is empty", file=sys.stderr)
+        return execution.USAGE
+    return execution.start(
+        execution.ExecOptions(
+            prompt=prompt,
+            cwd=os.path.abspath(options.cd),
+            json=options.json,
+            model=options.model,
+            approve_all=options.approve_all,
+            thread=options.thread,
+            connect=options.connect,
+            serve_flags=tuple(_endpoint_flags(options)),
+        )
+    )
+
+
+def _endpoint_flags(options: argparse.Namespace) -> list[str]:
+    flags: list[str] = []
+    if options.base_url is not None:
+        flags += ["--base-url", options.base_url, "--wire", options.wire]
+        if options.model is not None:
+            flags += ["--model", options.model]
+    return flags
+
+
+def _welcome(parser: argparse.ArgumentParser) -> int:
+    parser.print_help()
+    found = homes.running(homes.home())
+    print()
+    if found is None:
+        print(f"No daemon runs in {homes.home()}. Start one with: callboard serve")
+        return 0
+    trio.run(lambda: _state(found))
+    return 0
+
+
+async def _state(found: homes.Running) -> None:
+    async with connect(found.address, token=homes.token(homes.home())) as client:
+        status = await client.request("callboard/status")
+    Console().print(ps.summary(found, status), highlight=False)
+
+
+async def _interrupt(thread: str | None) -> int:
+    found = _running()
+    async with connect(found.address, token=homes.token(homes.home())) as client:
+        threads = [thread] if thread else (await client.request("thread/loaded/list"))["data"]
+        interrupted = 0
+        for thread_id in threads:
+            view = await client.request("thread/read", {"threadId": thread_id, "includeTurns": True})
+            for turn in view["thread"]["turns"]:
+                if turn["status"] == "inProgress":
+                    await client.request("turn/interrupt", {"threadId": thread_id, "turnId": turn["id"]})
+                    print(f"interrupted turn {turn['id']} of thread {thread_id}")
+                    interrupted += 1
+    if not interrupted:
+        print("no turn is running")
+    return 0
+
+
+def _running() -> homes.Running:
+    found = homes.running(homes.home())
+    if found is None:
+        raise NotReachableError(f"No daemon runs in {homes.home()}. Start one with: callboard serve")
+    return found
