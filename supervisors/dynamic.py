@@ -13,7 +13,7 @@ Rejected: a mailbox of start requests (a second switch per start, and a slow sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import trio
@@ -260,13 +260,15 @@ class DynamicSupervisor:
     async def _end_children(self, context: Context, children: tuple[_Child, ...]) -> bool:
         """Ask, cancel, report; whether some of them are stuck."""
         reason = f"{context.name} ends it"
+        asked: list[_Child] = []
         for child in children:
-            if self.shutdown <= 0 or not child.ask(self.shutdown):
+            if self.shutdown > 0 and child.ask(self.shutdown):
+                asked.append(child)
+            else:
                 child.cancel(reason)
-        if await self._wait_all(children, self.shutdown):
-            return False
-        for child in children:
-            child.cancel(reason)
+        if not await self._wait_all(asked, self.shutdown):
+            for child in asked:
+                child.cancel(reason)
         if await self._wait_all(children, CANCEL_GRACE_SECONDS):
             return False
         for child in children:
@@ -276,7 +278,7 @@ class DynamicSupervisor:
                 self._report(context, child.context, "stuck", text, stack=child.life.stack())
         return True
 
-    async def _wait_all(self, children: tuple[_Child, ...], seconds: float) -> bool:
+    async def _wait_all(self, children: Sequence[_Child], seconds: float) -> bool:
         with trio.move_on_after(seconds) as scope:
             for child in children:
                 if self._children.get(child.context.id) is child:

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from actors.kernel import Context, Life, Node, Start, System, run_life
+from actors.kernel import Context, Life, Node, NotStartedError, Start, System, run_life
 from actors.kernel.children import report_ending
 
 
@@ -57,7 +57,9 @@ async def open_tree(
 
     async def run() -> None:
         try:
-            await run_life(life, start, lambda _: started.set())
+            # Shielded: whatever cancels the block around it, the tree ends in order, asked by the `finally` below.
+            with trio.CancelScope(shield=True):
+                await run_life(life, start, lambda _: started.set())
         finally:
             report_ending(id_, life)
             started.set()
@@ -66,9 +68,10 @@ async def open_tree(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run, name=id_)
         try:
-            with body:
-                await started.wait()
-                yield tree
+            await started.wait()
+            if life.started:
+                with body:
+                    yield tree
         finally:
             if life.ending is None:
                 tree.stop()
@@ -76,3 +79,5 @@ async def open_tree(
                     await life.wait_gone()
     if life.error is not None:
         raise life.error
+    if not life.started:
+        raise NotStartedError(f"{id_!r} ended before it had started")
