@@ -29,6 +29,10 @@ from .kernel import (
 )
 from .wire import EMFILE, MECHANISMS, PROTOCOL, REQUEST_FDS, Socket, close_all, receive, send, socket_pair
 
+SPARE_DELAY_SECONDS = 0.003
+"""The next spare is made when nothing was asked for so long: made at once, it takes the processor from the tool that is
+just being started (measured on two busy cores: 4 ms instead of 2.3 ms until the tool runs)."""
+
 
 class Spare:
     """An init that waits for its call: its pid, and our end of its control socket."""
@@ -100,7 +104,8 @@ class Launcher:
         poll.register(self.wakeup, select.POLLIN)
         while True:
             idle = self.spare is None and self.wants_spare
-            ready = {fd for fd, _ in poll.poll(0 if idle else SWEEP_STEP_SECONDS * 1000 if self.orphaned else None)}
+            seconds = SWEEP_STEP_SECONDS if self.orphaned else SPARE_DELAY_SECONDS if idle else None
+            ready = {fd for fd, _ in poll.poll(None if seconds is None else seconds * 1000)}
             if self.daemon.fileno() in ready and not self.take_request():
                 return
             if self.wakeup in ready:
