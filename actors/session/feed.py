@@ -232,7 +232,7 @@ class Feed:
         return tuple(attached.text for attached in self._by_item.get(item_id, ()))
 
     def new_writer(self) -> None:
-        """The session died and was rebuilt from its log: open texts grow no more, and the new life says how they end."""
+        """The session died and was rebuilt from its log: open texts grow no more; the new life says how they end."""
         for texts in self._by_item.values():
             for attached in texts:
                 attached.text.on_grow = None

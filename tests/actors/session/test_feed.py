@@ -1,4 +1,4 @@
-"""Whatever the writer does and however slowly a reader reads, every reader is told the same story, whole and in order."""
+"""Whatever the writer does and however slowly a reader reads, every reader is told the same story, whole, in order."""
 
 from __future__ import annotations
 
@@ -156,8 +156,8 @@ class Writer:
 
     def status(self) -> None:
         self.statuses += 1
-        kind = "active" if self.statuses % 2 else "idle"
-        self.feed.put(StatusChanged(status=ThreadStatus(kind=kind)), ordinal=len(self.log))
+        status = ThreadStatus(kind="active") if self.statuses % 2 else ThreadStatus(kind="idle")
+        self.feed.put(StatusChanged(status=status), ordinal=len(self.log))
 
     def _pick(self, which: int) -> tuple[str, list[OpenText]]:
         keys = list(self.open)

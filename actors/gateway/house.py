@@ -1,0 +1,111 @@
+"""What the gateway needs of the rest of the daemon, as narrow protocols: who assembles the daemon hands it a `House`.
+
+Sessions are reached through `SessionHost` only, the log's list of threads through `ThreadLibrary`, settings, models and
+the live tree through a function each. So the gateway never learns how sessions are supervised, and its tests run
+against a few lines of fakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from actors.kernel import Address, Node
+from actors.ports import Ports
+from actors.session.global_feed import GlobalFeed
+from messages.base import ThreadId
+from messages.client.model import ModelEntry
+from messages.log import ListThreads, Record, ThreadPage
+from messages.session import SessionCommand, ThreadSettings, ThreadSummary, ThreadView
+from messages.settings import SettingsSnapshot
+
+
+class UnknownThreadError(Exception):
+    """There is no thread of this id, loaded or on disk."""
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(thread_id)
+        self.thread_id = thread_id
+
+    def __str__(self) -> str:
+        return f"thread not found: {self.thread_id}"
+
+
+class UnreadableThreadError(Exception):
+    """The thread is there and cannot be loaded: a damaged rollout, a disk error, a session that crashed too often. The
+    text says which, and what can be done."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewThread:
+    """A thread to be made."""
+
+    settings: ThreadSettings
+    source: str
+    """Where it came from, in the wire's word for it."""
+    originator: str
+    """The client's name, for the log."""
+
+
+class SessionHost(Protocol):
+    """Whoever keeps the sessions (`actors/session/host.py`)."""
+
+    async def start_thread(self, request: NewThread) -> tuple[ThreadView, Address[SessionCommand]]:
+        """Make a thread, on disk unless ephemeral, and load it. Raises UnreadableThreadError (a full disk)."""
+        ...
+
+    async def open(self, thread_id: ThreadId) -> Address[SessionCommand]:
+        """The thread's session as it lives now, loaded from the log if need be.
+
+        Ask anew for each command: a session that crashed has a successor with another address. Raises
+        UnknownThreadError, UnreadableThreadError.
+        """
+        ...
+
+    def loaded(self) -> Mapping[ThreadId, Address[SessionCommand]]:
+        """The threads in memory, oldest first."""
+        ...
+
+    def active(self) -> int:
+        """In how many of them a turn runs."""
+        ...
+
+
+class ThreadLibrary(Protocol):
+    """The threads on disk (`actors/rollout_writer`)."""
+
+    async def page(self, request: ListThreads) -> ThreadPage:
+        """One page of the list."""
+        ...
+
+    async def find(self, thread_id: ThreadId) -> ThreadSummary | None:
+        """One thread; None if there is no rollout of that id."""
+        ...
+
+    async def records(self, thread_id: ThreadId, *, first_ordinal: int, limit: int) -> tuple[tuple[int, Record], ...]:
+        """Records of a thread's log with their ordinals, from ``first_ordinal`` on and at most about ``limit``; empty
+        beyond its end and for a thread without a log. Reads the file, changes nothing. Raises OSError."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class House:
+    """Everything the gateway may touch."""
+
+    ports: Ports
+    sessions: SessionHost
+    library: ThreadLibrary
+    everywhere: GlobalFeed
+    settings: Callable[[], Awaitable[SettingsSnapshot]]
+    models: Callable[[], Awaitable[tuple[ModelEntry, ...]]]
+    tree: Callable[[], Node]
+    home: str
+    """``$CALLBOARD_HOME``"""
+    cwd: str
+    """Where a client that names no folder works."""
+    version: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What commands run by `command/exec` inherit."""
+    system: str = "linux"
+    """The platform's name, for the handshake."""

@@ -1,0 +1,320 @@
+"""Session events as frames of the client wire: the `FeedEncoder` and `BroadcastEncoder` of this gateway.
+
+A frame is the JSON text of one message; the transport adds its own framing. Every frame begins with its method, so that
+a connection that has opted out of a method can tell without decoding. Members beside ``params``:
+
+    emittedAtMs   when the frame was made, in unix milliseconds (not on requests)
+    callboard     on events of a thread its position: ``epoch`` and ``seq``, strictly increasing by one; left out on
+                  what was read back from the log for a reader that had fallen behind. On deltas ``offset``: where in
+                  its text, in characters, the delta begins.
+
+Deltas are by far the most frequent, so theirs is assembled from a head made once per text; the rest goes through
+structs.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from actors.gateway.views import NO_SANDBOX, error_body, status_body, thread_body, turn_body
+from actors.session.open_text import OpenText
+from messages.approval import CommandNeed, PatchNeed
+from messages.base import ItemId, ThreadId, TurnId
+from messages.client import event as wire
+from messages.client.approval import DECISIONS, CommandApprovalParams, FileChangeApprovalParams
+from messages.client.callboard import LiveMarker
+from messages.client.item import UnknownAction, Wire
+from messages.client.turn import CollaborationMode, CollaborationSettings, ItemsView
+from messages.model import TextChannel, TokenUsage
+from messages.session import (
+    Approval,
+    ApprovalRequested,
+    ApprovalResolved,
+    DiffUpdated,
+    ItemCompleted,
+    ItemStarted,
+    NameChanged,
+    PlanUpdated,
+    ReasoningPartAdded,
+    SessionEvent,
+    SettingsChanged,
+    StatusChanged,
+    TerminalInput,
+    ThreadSettings,
+    ThreadStatus,
+    ThreadView,
+    TurnCompleted,
+    TurnFailing,
+    TurnStarted,
+    UsageUpdated,
+    Warned,
+)
+
+_encoder = msgspec.json.Encoder()
+encode: Final = _encoder.encode
+
+DELTA_METHODS: Final[dict[TextChannel, str]] = {
+    "text": "item/agentMessage/delta",
+    "refusal": "item/agentMessage/delta",
+    "summary": "item/reasoning/summaryTextDelta",
+    "reasoning": "item/reasoning/textDelta",
+    "output": "item/commandExecution/outputDelta",
+}
+"""How each kind of text is shown; a call's arguments are not shown while they grow."""
+
+_INDEX_MEMBER: Final[dict[TextChannel, str]] = {"summary": "summaryIndex", "reasoning": "contentIndex"}
+
+REQUEST_METHODS: Final = frozenset({"item/commandExecution/requestApproval", "item/fileChange/requestApproval"})
+"""What we ask of clients. Nobody can opt out of being asked."""
+
+
+def method_of(frame: bytes) -> bytes:
+    """The method of a frame made here."""
+    return frame[11 : frame.index(b'"', 11)]
+
+
+def encode_text(text: str) -> bytes:
+    """A JSON string. Half a surrogate pair, which some models emit and no JSON can carry as UTF-8, becomes U+FFFD."""
+    try:
+        return encode(text)
+    except UnicodeEncodeError:
+        return encode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def encode_any(value: Any) -> bytes:
+    """As JSON; a text that is not valid Unicode somewhere inside does not keep the rest from being shown."""
+    try:
+        return encode(value)
+    except UnicodeEncodeError:
+        return encode(_mended(msgspec.to_builtins(value)))
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_mended(key): _mended(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mended(each) for each in value]
+    return value
+
+
+def notification(method: str, params: Wire, at_ms: int, position: bytes = b"") -> bytes:
+    """A frame."""
+    return b'{"method":"%b","params":%b,"emittedAtMs":%d%b}' % (method.encode(), encode_any(params), at_ms, position)
+
+
+def request(method: str, id_: str, params: Wire, position: bytes = b"") -> bytes:
+    """A frame that wants an answer."""
+    return b'{"method":"%b","id":%b,"params":%b%b}' % (method.encode(), encode(id_), encode_any(params), position)
+
+
+class WireEncoder:
+    """Frames of the app-server vocabulary. ``now_ms`` is the clock for ``emittedAtMs``."""
+
+    __slots__ = ("_now_ms",)
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+
+    # --- one thread's feed ------------------------------------------------------------------------------------------
+
+    def event(self, thread_id: ThreadId, epoch: str, seq: int, event: SessionEvent) -> bytes:
+        """The frame of one event; with ``seq`` 0 without its position."""
+        position = b',"callboard":{"epoch":%b,"seq":%d}' % (encode(epoch), seq) if seq else b""
+        if isinstance(event, ApprovalRequested):
+            return approval_request(thread_id, event.approval, position)
+        method, params = event_params(thread_id, event)
+        return notification(method, params, self._now_ms(), position)
+
+    def delta_head(self, thread_id: ThreadId, turn_id: TurnId, item_id: ItemId, text: OpenText) -> bytes | None:
+        """All of a delta's frame that comes before its text; None for a channel that is not shown."""
+        method = DELTA_METHODS.get(text.channel)
+        if method is None:
+            return None
+        index = _INDEX_MEMBER.get(text.channel)
+        return b'{"method":"%b","params":{"threadId":%b,"turnId":%b,"itemId":%b,%b"delta":' % (
+            method.encode(),
+            encode(thread_id),
+            encode(turn_id),
+            encode_text(item_id),
+            b"" if index is None else b'"%b":%d,' % (index.encode(), text.index),
+        )
+
+    def delta(self, head: bytes, delta: str, offset: int) -> bytes:
+        """The frame of one merged delta."""
+        return b'%b%b},"emittedAtMs":%d,"callboard":{"offset":%d}}' % (
+            head,
+            encode_text(delta),
+            self._now_ms(),
+            offset,
+        )
+
+    def live(self, thread_id: ThreadId, epoch: str, seq: int) -> bytes:
+        """callboard/live"""
+        return notification("callboard/live", LiveMarker(thread_id=thread_id, epoch=epoch, seq=seq), self._now_ms())
+
+    # --- for everybody ----------------------------------------------------------------------------------------------
+
+    def thread_started(self, view: ThreadView) -> bytes:
+        return notification(
+            "thread/started", wire.ThreadStarted(thread=thread_body(view, include_turns=False)), self._now_ms()
+        )
+
+    def thread_status(self, thread_id: ThreadId, status: ThreadStatus) -> bytes:
+        params = wire.ThreadStatusChanged(thread_id=thread_id, status=status_body(status))
+        return notification("thread/status/changed", params, self._now_ms())
+
+    def thread_closed(self, thread_id: ThreadId) -> bytes:
+        return notification("thread/closed", wire.ThreadClosed(thread_id=thread_id), self._now_ms())
+
+    # --- for one connection -----------------------------------------------------------------------------------------
+
+    def notice(self, method: str, params: Wire) -> bytes:
+        """A notification that belongs to no thread's feed."""
+        return notification(method, params, self._now_ms())
+
+
+def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = b"") -> bytes:
+    """A question, under its durable id: whoever asks again, asks the same."""
+    started_at_ms = int(approval.asked_at * 1000)
+    match approval.need:
+        case CommandNeed() as need:
+            return request(
+                "item/commandExecution/requestApproval",
+                approval.id,
+                CommandApprovalParams(
+                    kind="command",
+                    thread_id=thread_id,
+                    turn_id=approval.turn_id,
+                    item_id=approval.item_id,
+                    started_at_ms=started_at_ms,
+                    reason=need.justification,
+                    command=shlex.join(need.argv),
+                    cwd=need.cwd,
+                    command_actions=(UnknownAction(command=need.script or shlex.join(need.argv)),),
+                    available_decisions=DECISIONS,
+                ),
+                position,
+            )
+        case PatchNeed() as need:
+            reason = None
+            if need.outside:
+                reason = "It changes files outside the workspace: " + ", ".join(need.outside)
+            return request(
+                "item/fileChange/requestApproval",
+                approval.id,
+                FileChangeApprovalParams(
+                    thread_id=thread_id,
+                    turn_id=approval.turn_id,
+                    item_id=approval.item_id,
+                    started_at_ms=started_at_ms,
+                    reason=reason,
+                ),
+                position,
+            )
+
+
+def token_counts(usage: TokenUsage) -> wire.TokenCounts:
+    return wire.TokenCounts(
+        total_tokens=usage.total,
+        input_tokens=usage.input,
+        cached_input_tokens=usage.cached_input,
+        output_tokens=usage.output,
+        reasoning_output_tokens=usage.reasoning_output,
+        cache_write_input_tokens=usage.cache_write_input,
+    )
+
+
+def settings_body(settings: ThreadSettings) -> wire.ThreadSettingsBody:
+    return wire.ThreadSettingsBody(
+        model=settings.model,
+        model_provider=settings.provider,
+        cwd=settings.cwd,
+        approval_policy=settings.approval_policy,
+        approvals_reviewer="user",
+        sandbox_policy=NO_SANDBOX,
+        collaboration_mode=CollaborationMode(
+            mode="default",
+            settings=CollaborationSettings(model=settings.model, reasoning_effort=settings.reasoning_effort),
+        ),
+        effort=settings.reasoning_effort,
+        summary=settings.reasoning_summary,
+    )
+
+
+def event_params(thread_id: ThreadId, event: SessionEvent) -> tuple[str, Wire]:
+    """The method and the params of every event but `ApprovalRequested`, which is a request."""
+    match event:
+        case ItemStarted():
+            return "item/started", wire.ItemStarted(
+                thread_id=thread_id, turn_id=event.turn_id, item=event.item, started_at_ms=event.at_ms
+            )
+        case ItemCompleted():
+            return "item/completed", wire.ItemCompleted(
+                thread_id=thread_id, turn_id=event.turn_id, item=event.item, completed_at_ms=event.at_ms
+            )
+        case TurnStarted():
+            return "turn/started", wire.TurnNotice(
+                thread_id=thread_id, turn=turn_body(event.turn, items_view="notLoaded")
+            )
+        case TurnCompleted():
+            view: ItemsView = "summary" if event.turn.items else "notLoaded"
+            return "turn/completed", wire.TurnNotice(thread_id=thread_id, turn=turn_body(event.turn, items_view=view))
+        case StatusChanged():
+            return "thread/status/changed", wire.ThreadStatusChanged(
+                thread_id=thread_id, status=status_body(event.status)
+            )
+        case UsageUpdated():
+            return "thread/tokenUsage/updated", wire.TokenUsageUpdated(
+                thread_id=thread_id,
+                turn_id=event.turn_id,
+                token_usage=wire.ThreadTokenUsage(
+                    total=token_counts(event.total),
+                    last=token_counts(event.last),
+                    model_context_window=event.context_window,
+                ),
+            )
+        case ReasoningPartAdded():
+            return "item/reasoning/summaryPartAdded", wire.SummaryPartAdded(
+                thread_id=thread_id, turn_id=event.turn_id, item_id=event.item_id, summary_index=event.index
+            )
+        case DiffUpdated():
+            return "turn/diff/updated", wire.TurnDiffUpdated(
+                thread_id=thread_id, turn_id=event.turn_id, diff=event.diff
+            )
+        case PlanUpdated():
+            return "turn/plan/updated", wire.TurnPlanUpdated(
+                thread_id=thread_id, turn_id=event.turn_id, plan=event.plan, explanation=event.explanation
+            )
+        case TurnFailing():
+            return "error", wire.ErrorNotice(
+                thread_id=thread_id,
+                turn_id=event.turn_id,
+                error=error_body(event.failure),
+                will_retry=event.will_retry,
+            )
+        case ApprovalResolved():
+            return "serverRequest/resolved", wire.RequestResolved(thread_id=thread_id, request_id=event.approval_id)
+        case NameChanged():
+            return "thread/name/updated", wire.ThreadNameUpdated(thread_id=thread_id, thread_name=event.name)
+        case SettingsChanged():
+            return "thread/settings/updated", wire.ThreadSettingsUpdated(
+                thread_id=thread_id, thread_settings=settings_body(event.settings)
+            )
+        case TerminalInput():
+            return "item/commandExecution/terminalInteraction", wire.TerminalInteraction(
+                thread_id=thread_id,
+                turn_id=event.turn_id,
+                item_id=event.item_id,
+                process_id=event.process_id,
+                stdin=event.text,
+            )
+        case Warned():
+            return "warning", wire.Warning(thread_id=thread_id, message=event.message)
+        case ApprovalRequested():
+            raise ValueError("an approval is a request, not a notification; use approval_request")

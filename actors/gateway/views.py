@@ -1,0 +1,107 @@
+"""How threads, turns and failures look on the client wire. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from messages.client.item import AgentMessage
+from messages.client.thread import GitInfo, SandboxPolicy, ThreadBody, ThreadStatusBody
+from messages.client.turn import ItemsView, TurnBody, TurnError
+from messages.failure import Failure, FailureKind
+from messages.session import ThreadStatus, ThreadSummary, ThreadView, Turn
+
+NO_SANDBOX: Final = SandboxPolicy(type="dangerFullAccess")
+"""Said plainly whatever a client asked for: nothing confines a command yet."""
+
+WIRE_SOURCES: Final = frozenset({"cli", "vscode", "exec", "appServer", "unknown"})
+"""The words the wire has for where a thread came from; any other is a `custom` one."""
+
+FAILURE_WORDS: Final[dict[FailureKind, str]] = {
+    "connection": "httpConnectionFailed",
+    "stream_disconnected": "responseStreamDisconnected",
+    "timeout": "responseStreamDisconnected",
+    "rate_limited": "rateLimitExceeded",
+    "quota_exhausted": "usageLimitExceeded",
+    "overloaded": "serverOverloaded",
+    "server_error": "internalServerError",
+    "unauthorized": "unauthorized",
+    "forbidden": "unauthorized",
+    "not_found": "modelNotFound",
+    "invalid_request": "badRequest",
+    "context_window_exceeded": "contextWindowExceeded",
+    "refused": "other",
+    "incomplete": "other",
+    "protocol": "other",
+    "missing_key": "unauthorized",
+    "budget_exceeded": "sessionBudgetExceeded",
+    "storage": "other",
+    "internal": "other",
+}
+"""codexErrorInfo for each kind of failure: what a client chooses its words and its advice by."""
+
+WITH_STATUS: Final = frozenset({"httpConnectionFailed", "responseStreamDisconnected"})
+"""The words that carry the HTTP status."""
+
+
+def error_body(failure: Failure) -> TurnError:
+    """A failure as a turn's error."""
+    word = FAILURE_WORDS[failure.kind]
+    info: str | dict[str, Any] = {word: {"httpStatusCode": failure.http_status}} if word in WITH_STATUS else word
+    return TurnError(message=failure.message, codex_error_info=info, additional_details=failure.detail)
+
+
+def turn_body(turn: Turn, *, items_view: ItemsView = "full") -> TurnBody:
+    """A turn, with all, none or the last message of its items."""
+    items = turn.items
+    if items_view == "notLoaded":
+        items = ()
+    elif items_view == "summary":
+        items = tuple(item for item in items if isinstance(item, AgentMessage))[-1:]
+    return TurnBody(
+        id=turn.id,
+        items=items,
+        items_view=items_view,
+        status=turn.status,
+        error=None if turn.failure is None else error_body(turn.failure),
+        started_at=int(turn.started_at),
+        completed_at=None if turn.completed_at is None else int(turn.completed_at),
+        duration_ms=None if turn.completed_at is None else max(0, round((turn.completed_at - turn.started_at) * 1000)),
+    )
+
+
+def status_body(status: ThreadStatus) -> ThreadStatusBody:
+    """A thread's status."""
+    return ThreadStatusBody(type=status.kind, active_flags=status.flags if status.kind == "active" else None)
+
+
+def summary_body(summary: ThreadSummary, status: ThreadStatus, turns: tuple[TurnBody, ...] = ()) -> ThreadBody:
+    """A thread as a list of threads shows it."""
+    git = None
+    if summary.git_branch or summary.git_commit or summary.git_origin:
+        git = GitInfo(branch=summary.git_branch, sha=summary.git_commit, origin_url=summary.git_origin)
+    return ThreadBody(
+        id=summary.id,
+        session_id=summary.id,
+        cli_version=summary.cli_version,
+        created_at=int(summary.created_at),
+        updated_at=int(summary.updated_at),
+        recency_at=int(summary.updated_at),
+        cwd=summary.cwd,
+        ephemeral=summary.ephemeral,
+        model_provider=summary.provider,
+        model=summary.model or None,
+        preview=summary.preview,
+        project_id=None,
+        source=summary.source if summary.source in WIRE_SOURCES else {"custom": summary.source},
+        status=status_body(status),
+        turns=turns,
+        path=summary.path,
+        name=summary.name,
+        git_info=git,
+    )
+
+
+def thread_body(view: ThreadView, *, include_turns: bool = True) -> ThreadBody:
+    """A loaded thread as it stands."""
+    turns = tuple(turn_body(turn) for turn in view.turns) if include_turns else ()
+    return summary_body(view.summary, view.status, turns)

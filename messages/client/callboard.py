@@ -1,0 +1,54 @@
+"""What we add to the wire, under ``callboard/``."""
+
+from __future__ import annotations
+
+from messages.client.item import Wire
+
+
+class ActorNode(Wire, frozen=True, kw_only=True):
+    """One actor in the live tree."""
+
+    id: str
+    kind: str
+    state: str
+    mailbox_depth: int = 0
+    mailbox_peak: int = 0
+    message_age_seconds: float | None = None
+    restarts: int = 0
+    last_failure: str | None = None
+    children: tuple[ActorNode, ...] = ()
+
+
+class ThreadCounts(Wire, frozen=True, kw_only=True):
+    loaded: int
+    active: int
+
+
+class StatusResponse(Wire, frozen=True, kw_only=True):
+    """callboard/status"""
+
+    tree: ActorNode
+    threads: ThreadCounts
+    connections: int
+
+
+class CancelCallParams(Wire, frozen=True, kw_only=True):
+    """callboard/toolCall/cancel: end one running call; the turn goes on."""
+
+    thread_id: str
+    call_id: str
+
+
+class LiveMarker(Wire, frozen=True, kw_only=True):
+    """callboard/live: a resumed client has now been told everything it missed, up to ``seq``."""
+
+    thread_id: str
+    epoch: str
+    seq: int
+
+
+class EventsSkipped(Wire, frozen=True, kw_only=True):
+    """callboard/eventsSkipped: this client fell behind, and the log could not tell what it missed. Read the thread."""
+
+    thread_id: str
+    reason: str

@@ -1,0 +1,134 @@
+"""Notifications about a thread: the ``params`` of each method. Names end like the methods do."""
+
+from __future__ import annotations
+
+from messages.client.item import PlanStep, ThreadItem, Wire
+from messages.client.thread import SandboxPolicy, ThreadBody, ThreadStatusBody
+from messages.client.turn import CollaborationMode, TurnBody, TurnError
+
+
+class ThreadStarted(Wire, frozen=True, kw_only=True):
+    thread: ThreadBody
+
+
+class ThreadStatusChanged(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    status: ThreadStatusBody
+
+
+class ThreadClosed(Wire, frozen=True, kw_only=True):
+    thread_id: str
+
+
+class ThreadNameUpdated(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    thread_name: str | None
+
+
+class ThreadSettingsBody(Wire, frozen=True, kw_only=True):
+    model: str
+    model_provider: str
+    cwd: str
+    approval_policy: str
+    approvals_reviewer: str
+    sandbox_policy: SandboxPolicy
+    collaboration_mode: CollaborationMode
+    effort: str | None = None
+    summary: str | None = None
+
+
+class ThreadSettingsUpdated(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    thread_settings: ThreadSettingsBody
+
+
+class TokenCounts(Wire, frozen=True, kw_only=True):
+    total_tokens: int
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    reasoning_output_tokens: int
+    cache_write_input_tokens: int = 0
+
+
+class ThreadTokenUsage(Wire, frozen=True, kw_only=True):
+    total: TokenCounts
+    last: TokenCounts
+    model_context_window: int | None = None
+
+
+class TokenUsageUpdated(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    turn_id: str
+    token_usage: ThreadTokenUsage
+
+
+class TurnNotice(Wire, frozen=True, kw_only=True):
+    """turn/started and turn/completed."""
+
+    thread_id: str
+    turn: TurnBody
+
+
+class TurnDiffUpdated(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    turn_id: str
+    diff: str
+
+
+class TurnPlanUpdated(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    turn_id: str
+    plan: tuple[PlanStep, ...]
+    explanation: str | None = None
+
+
+class ItemStarted(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    turn_id: str
+    item: ThreadItem
+    started_at_ms: int
+
+
+class ItemCompleted(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    turn_id: str
+    item: ThreadItem
+    completed_at_ms: int
+
+
+class SummaryPartAdded(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    turn_id: str
+    item_id: str
+    summary_index: int
+
+
+class TerminalInteraction(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    turn_id: str
+    item_id: str
+    process_id: str
+    stdin: str
+
+
+class ErrorNotice(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    turn_id: str
+    error: TurnError
+    will_retry: bool
+
+
+class RequestResolved(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    request_id: str
+
+
+class Warning(Wire, frozen=True, kw_only=True):  # noqa: A001  # the method is called `warning`
+    message: str
+    thread_id: str | None = None
+
+
+class ConfigWarning(Wire, frozen=True, kw_only=True):
+    summary: str
+    details: str | None = None

@@ -1,0 +1,93 @@
+"""Turns as clients start them and are told of them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from messages.client.item import ThreadItem, UserInput, Wire
+
+TurnStatus = Literal["inProgress", "completed", "interrupted", "failed"]
+ItemsView = Literal["notLoaded", "summary", "full"]
+
+ApprovalPolicyParam = Literal["untrusted", "on-request", "on-failure", "never"] | dict[str, Any]
+"""An object is the granular form: like everything stricter or finer than ours, it is taken as on-request."""
+
+SandboxModeParam = Literal["read-only", "workspace-write", "danger-full-access"]
+
+
+class TurnError(Wire, frozen=True, kw_only=True):
+    message: str
+    codex_error_info: str | dict[str, Any] | None = None
+    """One word, or one word with what belongs to it, such as an HTTP status."""
+    additional_details: str | None = None
+
+
+class TurnBody(Wire, frozen=True, kw_only=True):
+    """A turn; times in unix seconds."""
+
+    id: str
+    items: tuple[ThreadItem, ...]
+    status: TurnStatus
+    items_view: ItemsView
+    error: TurnError | None = None
+    started_at: int | None = None
+    completed_at: int | None = None
+    duration_ms: int | None = None
+
+
+class CollaborationSettings(Wire, frozen=True, kw_only=True, rename=None):
+    """snake_case on the wire, unlike everything around it."""
+
+    model: str | None = None
+    reasoning_effort: str | None = None
+    developer_instructions: str | None = None
+
+
+class CollaborationMode(Wire, frozen=True, kw_only=True):
+    """What a client's mode asks for; where it names a model or an effort, that comes before the plain fields."""
+
+    mode: str
+    settings: CollaborationSettings | None = None
+
+
+class SettingsFields(Wire, frozen=True, kw_only=True):
+    """The settings a client may send with a turn or on their own."""
+
+    model: str | None = None
+    model_provider: str | None = None
+    cwd: str | None = None
+    approval_policy: ApprovalPolicyParam | None = None
+    sandbox_policy: dict[str, Any] | None = None
+    """Read and not followed: there is one mode yet, and the settings say plainly which."""
+    effort: str | None = None
+    summary: str | None = None
+    collaboration_mode: CollaborationMode | None = None
+
+
+class TurnStartParams(SettingsFields, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    thread_id: str
+    input: tuple[UserInput, ...]
+    client_user_message_id: str | None = None
+    """Makes it safe to send again: the same id is the same turn."""
+    output_schema: dict[str, Any] | None = None
+
+
+class TurnStartResponse(Wire, frozen=True, kw_only=True):
+    turn: TurnBody
+
+
+class TurnSteerParams(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    input: tuple[UserInput, ...]
+    expected_turn_id: str
+    client_user_message_id: str | None = None
+
+
+class TurnSteerResponse(Wire, frozen=True, kw_only=True):
+    turn_id: str
+
+
+class TurnInterruptParams(Wire, frozen=True, kw_only=True):
+    thread_id: str
+    turn_id: str | None = None
+    """Absent: whichever turn runs (our addition)."""
