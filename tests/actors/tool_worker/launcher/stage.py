@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.ports.processes import ExitStatus, LauncherLostError, SpawnRequest
+from actors.ports.processes import ExitStatus, LauncherLostError, Processes, SpawnRequest
 from actors.ports.production.processes import ContainedProcess, LauncherProcesses
 from actors.tool_worker.launcher import Mechanism, containment_report, start_launcher
 from actors.tool_worker.launcher.start import LauncherHandle
@@ -84,6 +84,7 @@ class Stage:
 
     def __init__(self, processes: LauncherProcesses, handle: LauncherHandle, nursery: trio.Nursery, mark: str) -> None:
         self.processes = processes
+        self.port: Processes = processes  # what actors are given; that it fits is checked by the type checker
         self.handle = handle
         self.nursery = nursery
         self.mark = mark

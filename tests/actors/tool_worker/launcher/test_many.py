@@ -38,11 +38,10 @@ async def test_a_hundred_calls_leave_no_descriptor_no_zombie_and_no_process(mech
             for number in range(CALLS):
                 nursery.start_soon(call, number)
         assert sorted(ends, key=lambda end: end[0].code) == [(ExitStatus(code=n), f"{n}\n") for n in range(CALLS)]
-        await stage.run("true")  # the launcher has buried all when it has served this, but for the last
         assert descriptors("self") == before[0]
+        while len(proc(f"{stage.handle.pid}/task/{stage.handle.pid}/children").split()) > 2:
+            await stage.run("true")  # while it serves this, it buries; one that leaks never gets there in time
         assert descriptors(stage.handle.pid) <= before[1] + 1  # the spare may not have been there before
-        children = proc(f"{stage.handle.pid}/task/{stage.handle.pid}/children").split()
-        assert len(children) <= 2
 
 
 async def test_a_hanging_launcher_stops_nobody_else() -> None:
