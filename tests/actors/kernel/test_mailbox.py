@@ -289,6 +289,7 @@ def test_waiting_senders_lose_duplicate_and_reorder_nothing(capacity: int, plans
             kinds = [type(message) is Put for message in batch]
             assert kinds == sorted(kinds), "control comes first"
             taken.extend(batch)
+            assert len(box._data) <= capacity
             await trio.sleep(rng.random())
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
