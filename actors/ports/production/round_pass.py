@@ -116,6 +116,8 @@ class RoundBase(abc.ABC):
         self._watches: dict[RoundWatch, None] = {}
         self._pending: dict[RoundWatch, None] = {}
         self._dirty: dict[Flushable, None] = {}
+        self._flushing: dict[Flushable, None] = {}
+        """Whose turn in the flush under way is still to come: made dirty again, they need no other."""
         self._under_way = False
         self._sleeper: trio.lowlevel.Task | None = None
         self._rung = False
@@ -140,9 +142,10 @@ class RoundBase(abc.ABC):
 
     def flush_later(self, target: Flushable) -> None:
         """See `actors.ports.network.Rounds`."""
-        self._dirty[target] = None
-        if not self._under_way:
-            self._ring()
+        if target not in self._flushing:
+            self._dirty[target] = None
+            if not self._under_way:
+                self._ring()
 
     def statistics(self) -> RoundStatistics:
         """Counters since the start."""
@@ -203,11 +206,12 @@ class RoundBase(abc.ABC):
             self._ring()
 
     def _flush(self) -> None:
-        """Flush each dirty target once; one that is made dirty by a flush has its turn later, so this ends."""
+        """Flush each dirty target once; one that a flush makes dirty again has its turn later, so this ends."""
         if not self._dirty:
             return
-        dirty, self._dirty = self._dirty, {}
-        for target in dirty:
+        self._flushing, self._dirty = self._dirty, {}
+        for target in tuple(self._flushing):
+            del self._flushing[target]
             self._flushes += 1
             try:
                 target.flush()

@@ -13,6 +13,7 @@ import socket
 
 import trio
 
+from actors.ports.network import ByteStream
 from actors.ports.production.round_pass import RoundStream
 
 RECEIVE_BYTES = 65536
@@ -39,6 +40,19 @@ _PEER_GAVE_UP = frozenset(
         *((errno.ENONET,) if hasattr(errno, "ENONET") else ()),
     }
 )
+
+
+DRAIN_READS = 16
+"""See `drain`: a megabyte, far more than a peer sends that is being said goodbye to."""
+
+
+def drain(stream: ByteStream) -> None:
+    """Throw away what has come. Closing a TCP socket with unread data resets the connection, and then the kernel drops
+    what we sent last and the peer has not read yet (RFC 1122 §4.2.2.13)."""
+    with contextlib.suppress(trio.BrokenResourceError):
+        for _ in range(DRAIN_READS):
+            if not stream.try_receive(RECEIVE_BYTES):
+                return
 
 
 class SocketStream(RoundStream):
@@ -129,7 +143,9 @@ class SocketStream(RoundStream):
             self._socket.close()
 
     async def aclose(self) -> None:
-        self.close_now()
+        if self._descriptor >= 0:
+            drain(self)
+            self.close_now()
         await trio.lowlevel.checkpoint()
 
     def _open_descriptor(self) -> int:

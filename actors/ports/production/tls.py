@@ -24,6 +24,7 @@ import trio
 
 from actors.ports.network import ByteStream
 from actors.ports.production.round_pass import RoundStream
+from actors.ports.production.sockets import drain
 
 TRANSPORT_BYTES = 65536
 """One read of the transport: four full TLS records (RFC 8446 §5.1: 16 KiB each)."""
@@ -113,14 +114,16 @@ class TlsStream(RoundStream):
             except ssl.SSLError as error:
                 self._end = error
             else:
+                if not piece:  # the same goodbye, as Python words it when we have not said ours
+                    self._end = ssl.SSLZeroReturnError()
                 gathered.append(piece)
                 room -= len(piece)
         if self._outgoing.pending:
             self._answer()
         # What ends a stream does not make its socket readable a second time, so it counts as more to come.
         self._may_have_more = bool(gathered) and (room == 0 or self._end is not None)
-        if gathered:
-            return gathered[0] if len(gathered) == 1 else b"".join(gathered)
+        if data := b"".join(gathered):
+            return data
         if self._end is None:
             return None
         if isinstance(self._end, ssl.SSLZeroReturnError):
@@ -272,6 +275,7 @@ class TlsStream(RoundStream):
                 with contextlib.suppress(ssl.SSLError):
                     self._tls.unwrap()
                 await self._push_all()
+            drain(self._transport)  # session tickets that nobody asked for, most of all
         finally:
             self.close_now()
         await trio.lowlevel.checkpoint()
