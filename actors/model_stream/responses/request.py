@@ -78,8 +78,8 @@ def _settings(request: SampleRequest) -> dict[str, Any]:
         settings["tools"] = [_tool(tool) for tool in request.tools]
         settings["tool_choice"] = "auto"
         settings["parallel_tool_calls"] = request.parallel_tool_calls
-    reasoning: dict[str, str] = {}
-    if request.reasoning_effort is not None:
+    reasoning: dict[str, str | None] = {}
+    if request.reasoning_effort not in (None, "none"):  # the catalogue's word for a model without levels
         reasoning["effort"] = request.reasoning_effort
     if request.reasoning_summary not in (None, "none"):
         reasoning["summary"] = request.reasoning_summary

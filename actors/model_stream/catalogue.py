@@ -1,0 +1,153 @@
+"""The models we know something about: a short list, because it ages, and a sensible answer for all the others.
+
+What depends on it is small: what `model/list` offers, how full the context window is shown, whether a reasoning effort
+is sent. An unknown slug works as well as a known one; the provider has the last word on what it can do. Source of the
+bundled entries: OpenAI's published model pages and the catalogue of the Codex clients, November 2026.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from messages.client.model import EffortOption, ModelEntry
+
+FALLBACK_CONTEXT_WINDOW = 128_000
+"""For a model nobody has described: what nearly every model that can use tools has at least. Settings override it."""
+
+EFFORTS = {
+    "none": "no reasoning",
+    "minimal": "hardly any reasoning: fastest",
+    "low": "some reasoning: fast",
+    "medium": "a balance of speed and thoroughness",
+    "high": "thorough: for harder tasks",
+    "xhigh": "very thorough: for the hardest tasks",
+    "max": "as thorough as the model can be, whatever it takes",
+}
+"""What a client may offer, with words for people."""
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one model."""
+
+    slug: str
+    provider: str
+    display_name: str
+    description: str
+    efforts: tuple[str, ...] = ()
+    """Empty: none is sent unless the user asks for one."""
+    default_effort: str | None = None
+    context_window: int = FALLBACK_CONTEXT_WINDOW
+    """Tokens of input that the model takes."""
+    images: bool = True
+    known: bool = True
+    """False for one we made up from its slug."""
+
+
+_WIDE = ("low", "medium", "high", "xhigh", "max")
+
+BUNDLED: tuple[Model, ...] = (
+    Model(
+        slug="gpt-6.1-sol",
+        provider="openai",
+        display_name="GPT-6.1-Sol",
+        description="OpenAI's recommended model for coding agents.",
+        efforts=_WIDE,
+        default_effort="low",
+        context_window=272_000,
+    ),
+    Model(
+        slug="gpt-6-astra",
+        provider="openai",
+        display_name="GPT-6-Astra",
+        description="OpenAI's largest model, for the hardest work.",
+        efforts=_WIDE,
+        default_effort="low",
+        context_window=272_000,
+    ),
+    Model(
+        slug="gpt-6-sol",
+        provider="openai",
+        display_name="GPT-6-Sol",
+        description="The generation before GPT-6.1-Sol.",
+        efforts=_WIDE,
+        default_effort="medium",
+        context_window=272_000,
+    ),
+    Model(
+        slug="gpt-6-luna",
+        provider="openai",
+        display_name="GPT-6-Luna",
+        description="Smaller and faster, for everyday work.",
+        efforts=_WIDE,
+        default_effort="medium",
+        context_window=272_000,
+    ),
+    Model(
+        slug="gpt-5.5",
+        provider="openai",
+        display_name="GPT-5.5",
+        description="An earlier generation.",
+        efforts=("low", "medium", "high", "xhigh"),
+        default_effort="medium",
+        context_window=272_000,
+    ),
+    Model(
+        slug="rehearsal",
+        provider="rehearsal",
+        display_name="Rehearsed model",
+        description="Embedded and scripted: needs no key, and knows only its scenes.",
+        context_window=272_000,
+        images=False,
+    ),
+)
+"""In the order they are offered; the first of a provider is its default."""
+
+
+def find(provider: str, slug: str) -> Model:
+    """The model of that name, or what may be assumed of one that nobody has described."""
+    for model in BUNDLED:
+        if model.provider == provider and model.slug == slug:
+            return model
+    # The same model behind another provider (a gateway, Azure) is still that model, but for the vendor's own prefix.
+    for model in BUNDLED:
+        if model.slug == slug.rpartition("/")[2]:
+            return msgspec.structs.replace(model, slug=slug, provider=provider)
+    return Model(
+        slug=slug,
+        provider=provider,
+        display_name=slug,
+        description="Not in the catalogue: defaults are assumed.",
+        efforts=(),
+        known=False,
+    )
+
+
+def default_model(provider: str) -> str | None:
+    """The slug to use when none is set; None when the provider has no model that could be assumed."""
+    return next((model.slug for model in BUNDLED if model.provider == provider), None)
+
+
+def offered(provider: str, chosen: str) -> tuple[ModelEntry, ...]:
+    """For `model/list`: the models of a provider, ``chosen`` among them, marked as the default."""
+    models = [model for model in BUNDLED if model.provider == provider]
+    if all(model.slug != chosen for model in models):
+        models.insert(0, find(provider, chosen))
+    return tuple(_entry(model, is_default=model.slug == chosen) for model in models)
+
+
+def _entry(model: Model, *, is_default: bool) -> ModelEntry:
+    # Clients insist on an effort; a model that knows none gets the one that says so.
+    efforts = model.efforts or ("none",)
+    return ModelEntry(
+        id=model.slug,
+        model=model.slug,
+        display_name=model.display_name,
+        description=model.description,
+        hidden=False,
+        is_default=is_default,
+        default_reasoning_effort=model.default_effort or efforts[0],
+        supported_reasoning_efforts=tuple(
+            EffortOption(reasoning_effort=effort, description=EFFORTS.get(effort, effort)) for effort in efforts
+        ),
+        input_modalities=("text", "image") if model.images else ("text",),
+    )
