@@ -5,13 +5,26 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from bench import micro_decode, micro_mailbox, micro_sse, report
+from bench import (
+    micro_decode,
+    micro_feed,
+    micro_http,
+    micro_log_append,
+    micro_mailbox,
+    micro_resume,
+    micro_sse,
+    report,
+)
 from bench.harness import QUICK_ROUNDS, ROUNDS, Suite, SuiteResult, measure
 
 MICRO: dict[str, Callable[[], tuple[Suite, ...]]] = {
     "mailbox": micro_mailbox.suites,
     "sse": micro_sse.suites,
     "decode": micro_decode.suites,
+    "feed": micro_feed.suites,
+    "log_append": micro_log_append.suites,
+    "resume": micro_resume.suites,
+    "http": micro_http.suites,
 }
 
 
