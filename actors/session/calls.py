@@ -151,7 +151,7 @@ def start_ready(step: Step) -> None:
             barrier=call.side_effects,
         )
         step.put_call(call, phase="running", started_at=step.at.now)
-        step.do(RunTool(child=call.child))
+        step.do(RunTool(child=call.child, call_id=call.call_id))
 
 
 def finished(step: Step, event: ToolFinished) -> None:

@@ -19,7 +19,7 @@ from typing import NewType, Protocol
 
 import msgspec
 
-from messages.base import ItemId, TurnId
+from messages.base import CallId, ItemId, Message, TurnId
 from messages.failure import Failure
 from messages.log import Record
 from messages.model import SampleRequest, StreamEvent, TextChannel
@@ -75,7 +75,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """An id nobody else has, should the command begin something."""
 
 
-class ChildDown(msgspec.Struct, frozen=True, kw_only=True):
+class ChildDown(Message, frozen=True, kw_only=True):
     """Nothing of a child runs any more. Comes after everything the child said."""
 
     child: ChildId
@@ -83,7 +83,7 @@ class ChildDown(msgspec.Struct, frozen=True, kw_only=True):
     """The exception's class when it crashed."""
 
 
-class TurnDue(msgspec.Struct, frozen=True, kw_only=True):
+class TurnDue(Message, frozen=True, kw_only=True):
     """The turn's deadline has come."""
 
     turn_id: TurnId
@@ -162,6 +162,7 @@ class RunTool(msgspec.Struct, frozen=True, kw_only=True):
     """Let a prepared worker run."""
 
     child: ChildId
+    call_id: CallId
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,129 @@
+"""What a session needs of its children: who samples, who runs calls, and the bench they share.
+
+The session knows these shapes and nothing of how they are filled (`crew` fills them); tests fill them with a few lines.
+A child is one task of the session's own (`kernel.Children`): its crash is contained and reported, cancelling it ends
+everything it began before it is gone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import trio
+
+from actors.kernel import Address, Context, Mailbox
+from actors.session.open_text import OpenText, TextTable
+from actors.session.state import Offer
+from messages.base import Message, ThreadId
+from messages.model import SampleRequest, StreamEvent
+from messages.session import ThreadSettings
+from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent
+
+MAILBOX_CAPACITY = 64
+"""Data messages of one session. A response's structure is a handful; a model that is faster than its session waits."""
+
+
+class Terminals(Protocol):
+    """The running commands of one thread."""
+
+    def pass_to_thread(self, id_: int, /) -> None:
+        """The output that names it is in the log: from now on it is the thread's."""
+        ...
+
+    def kill(self, id_: int, /) -> None:
+        """Begin to end it; `TerminalEnded` follows."""
+        ...
+
+
+class Workshop(Protocol):
+    """What all calls of one thread share. ``settings`` is set before a call is started."""
+
+    settings: ThreadSettings
+
+    @property
+    def terminals(self) -> Terminals: ...
+
+
+class Sampler(Protocol):
+    """A model_stream: reports `StreamEvent`s; its last word is `SampleCompleted` or `SampleFailed`."""
+
+    def __call__(
+        self,
+        ctx: Context,
+        request: SampleRequest,
+        texts: TextTable,
+        report: Address[StreamEvent],
+        /,
+        *,
+        task_status: trio.TaskStatus[None],
+    ) -> Awaitable[None]: ...
+
+
+class Worker(Protocol):
+    """A tool worker: reports `ToolPrepared`, waits for leave, runs, reports `ToolFinished` once and returns."""
+
+    def __call__(
+        self,
+        call: ToolCall,
+        workshop: Any,
+        output: OpenText,
+        leave: Mailbox[RunTool],
+        report: Callable[[ToolEvent], None],
+        /,
+    ) -> Awaitable[None]: ...
+
+
+class OpenWorkshop(Protocol):
+    """Leaving the workshop ends every command that still runs and returns when none is left."""
+
+    def __call__(
+        self, thread_id: ThreadId, settings: ThreadSettings, report: Callable[[TerminalEnded], None], /
+    ) -> AbstractAsyncContextManager[Workshop]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Crew:
+    """Everybody a session can set to work, and what it offers a model."""
+
+    offer: Offer
+    sample: Sampler
+    work: Worker
+    open_workshop: OpenWorkshop
+
+
+class Inlet:
+    """The way into the session's mailbox for those who cannot wait: in order, and nothing is lost.
+
+    What the mailbox has no room for is kept here. That is bounded by what the children have left to say: a few events
+    for each call of one response.
+    """
+
+    __slots__ = ("_address", "_expecting", "_kept")
+
+    def __init__(self, address: Address[Any]) -> None:
+        self._address = address
+        self._kept: deque[Message] = deque()
+        self._expecting = False
+
+    def put(self, message: Message) -> None:
+        """Send, now or as soon as there is room. Never raises, never waits."""
+        self._kept.append(message)
+        self._push()
+
+    def _push(self) -> None:
+        kept = self._kept
+        while kept:
+            if not self._address.send_nowait(kept[0]):
+                if not self._expecting:
+                    self._expecting = True
+                    self._address.on_room(self._has_room)
+                return
+            kept.popleft()
+
+    def _has_room(self) -> None:
+        self._expecting = False
+        self._push()

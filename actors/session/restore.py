@@ -1,0 +1,143 @@
+"""A session from its log: what `rollout_writer` read and recovered, as the state the session goes on from.
+
+A turn that waits for nothing but people is taken up again: its questions stand, and a fresh worker prepares each of its
+calls (see `approvals`). Everything else the crash left open has been ended by the recovery's records.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenTurn
+from actors.rollout_writer.recovery import Recovery, ended
+from actors.session import approvals, calls, history
+from actors.session.effects import Effect, Instant, StartTool
+from actors.session.instructions import ENVIRONMENT_TAG
+from actors.session.shown import partial
+from actors.session.state import SUBMISSIONS_REMEMBERED, Call, CallResult, Offer, SessionState, TurnState, status_of
+from actors.session.step import Step
+from messages.base import ItemId, TurnId
+from messages.client.item import ThreadItem
+from messages.items import HistoryItem, InputText, MessageItem
+from messages.log import ItemShown, Record, TurnClosed
+from messages.session import Approval, Turn, TurnBudget
+
+
+def restored(
+    loaded: LoadedThread, recovery: Recovery, *, ids: str, offer: Offer, path: str | None, at: Instant
+) -> tuple[SessionState, tuple[Effect, ...]]:
+    """The state once the recovery's records are in the log, and what is to be done to go on."""
+    turns = {turn.id: turn for turn in loaded.turns}
+    for record in recovery.records:
+        _apply(turns, record)
+    open_turn = loaded.open_turn if recovery.state == "waiting_on_approval" else None
+    taken_up = None if open_turn is None else turns.pop(open_turn.turn_id, None)
+    state = SessionState(
+        thread_id=loaded.meta.thread_id,
+        ids=ids,
+        offer=offer,
+        settings=loaded.settings,
+        summary=msgspec.structs.replace(loaded.summary(path), turns=len(turns)),
+        history=loaded.history,
+        turns=tuple(turns.values()),
+        submissions=tuple(loaded.submissions.items())[-SUBMISSIONS_REMEMBERED:],
+        usage=loaded.usage,
+        environment=_last_environment(loaded.history),
+    )
+    if open_turn is None or taken_up is None:
+        return state, ()
+    return _take_up(state, loaded, open_turn, taken_up, at)
+
+
+def unfinished(
+    open_items: tuple[tuple[TurnId, ThreadItem], ...], recovery: Recovery, state: SessionState, at: Instant
+) -> tuple[Record, ...]:
+    """Records that end items which clients saw start and the log knows nothing of, after the session itself crashed."""
+    known = {record.item.id for record in recovery.records if isinstance(record, ItemShown)}
+    if state.turn is not None:
+        known |= {call.shown.id for call in state.turn.calls if call.shown is not None}
+    return tuple(
+        ItemShown(
+            turn_id=turn_id,
+            item=ended(partial(item, at.texts.partial(ItemId(item.id))), at.now_ms),
+            at_ms=at.now_ms,
+            partial=True,
+        )
+        for turn_id, item in open_items
+        if item.id not in known
+    )
+
+
+def with_records(state: SessionState, records: tuple[Record, ...]) -> SessionState:
+    """The state once these completions are in the log as well."""
+    turns = {turn.id: turn for turn in state.turns}
+    for record in records:
+        _apply(turns, record)
+    return msgspec.structs.replace(state, turns=tuple(turns.values()))
+
+
+def _apply(turns: dict[TurnId, Turn], record: Record) -> None:
+    if isinstance(record, ItemShown) and record.turn_id in turns:
+        turn = turns[record.turn_id]
+        items = {item.id: item for item in turn.items}
+        items[record.item.id] = record.item
+        turns[turn.id] = msgspec.structs.replace(turn, items=tuple(items.values()))
+    elif isinstance(record, TurnClosed) and record.turn_id in turns:
+        turns[record.turn_id] = msgspec.structs.replace(
+            turns[record.turn_id], status=record.status, completed_at=record.completed_at, failure=record.failure
+        )
+
+
+def _take_up(
+    state: SessionState, loaded: LoadedThread, open_turn: OpenTurn, shown: Turn, at: Instant
+) -> tuple[SessionState, tuple[Effect, ...]]:
+    """Go on with a turn that waits for people."""
+    transcript = loaded.transcript
+    turn = TurnState(
+        id=open_turn.turn_id,
+        settings=open_turn.settings,
+        budget=TurnBudget(),
+        started_at=open_turn.started_at,
+        items=shown.items,
+        calls_used=open_turn.calls_started,
+    )
+    state = msgspec.structs.replace(state, turn=turn, history=(*transcript.settled, *transcript.group))
+    step = Step(state, at)
+    outputs = {output.call_id: output for output in transcript.outputs}
+    step.put_turn(calls=tuple(_call(step, call, outputs.get(call.call_id)) for call in open_turn.calls))
+    for call, opened in zip(step.turn.calls, open_turn.calls, strict=True):
+        if call.phase == "answered":
+            continue
+        if opened.decision is not None and opened.decision.decision in ("decline", "cancel") and opened.asked:
+            output = approvals.rejection(opened.asked.approval.need)
+            calls.settle(step, call, CallResult(outcome="denied", output=output))
+        else:
+            step.put_turn(live=step.turn.live | {call.child})
+            step.do(StartTool(call=call.call))
+    step.put(shown_status=status_of(step.state))
+    return step.finish()
+
+
+def _call(step: Step, opened: OpenCall, output: HistoryItem | None) -> Call:
+    approval: Approval | None = opened.asked.approval if opened.asked is not None else None
+    shown_as = approval.item_id if approval is not None else ItemId(step.new_id())
+    call = Call(call=calls.tool_call(step, opened.call, shown_as), shown=opened.item)
+    if output is not None:
+        return msgspec.structs.replace(call, phase="answered", output=output)
+    if opened.awaits_approval:
+        return msgspec.structs.replace(call, phase="asking", approval=approval)
+    if opened.decision is not None and opened.decision.decision in ("accept", "acceptForSession"):
+        return msgspec.structs.replace(call, granted=None if approval is None else approval.need)
+    return call
+
+
+def _last_environment(items: tuple[HistoryItem, ...]) -> str | None:
+    tag = ENVIRONMENT_TAG.encode()
+    for item in reversed(items):
+        if item.kind == "message" and item.origin is None and tag in item.raw:
+            read = history.readable(item)
+            if isinstance(read, MessageItem) and read.content and isinstance(read.content[0], InputText):
+                text = read.content[0].text
+                if text.startswith(ENVIRONMENT_TAG):
+                    return text
+    return None

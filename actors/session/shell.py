@@ -1,0 +1,353 @@
+"""The session's shell: takes messages to the core and performs its effects in order.
+
+    mailbox ──▶ handle(state, message) ──▶ outbox ──▶ feed, log, children, replies
+       ▲                                                      │
+       └──────────── events, ChildDown, Appended ◀────────────┘
+
+Nothing here waits: the log's answer, a child's end and a person's word all come as messages. A child's `Down` takes the
+kernel's control lane and would overtake what the child said last; so it is put in line behind that, as `ChildDown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, assert_never
+
+import msgspec
+
+from actors.kernel import Address, Context, PoisonError, Reply, ServiceAddress, message_key
+from actors.kernel.signals import Down, Shutdown, Unanswered
+from actors.ports import Ports
+from actors.rollout_writer.checkpoints import CheckpointKind, TextCheckpoints
+from actors.session.children import Inlet
+from actors.session.core import handle
+from actors.session.effects import (
+    Append,
+    Asked,
+    AttachOutput,
+    AttachText,
+    Cancel,
+    ChildDown,
+    Effect,
+    GiveSubscription,
+    GiveView,
+    Input,
+    Instant,
+    KillTerminal,
+    PassTerminal,
+    Quarantined,
+    RunTool,
+    SetDeadline,
+    Show,
+    StartSampling,
+    StartTool,
+    Stop,
+    StorageLost,
+    TurnDue,
+)
+from actors.session.effects import Reply as Answer
+from actors.session.feed import Feed
+from actors.session.outbox import Outbox, Write
+from actors.session.shown import partial
+from actors.session.state import SessionState
+from actors.session.troupe import Troupe, so_far
+from messages.base import ItemId
+from messages.client.item import ThreadItem
+from messages.failure import Failure
+from messages.log import Append as LogAppend
+from messages.log import Appended, AppendFailed, LogRequest
+from messages.model import (
+    ItemBegan,
+    ItemFinished,
+    SampleCompleted,
+    SampleFailed,
+    SampleRetrying,
+    StreamEvent,
+    TextBegan,
+    TextChannel,
+)
+from messages.session import (
+    CloseThread,
+    ItemCompleted,
+    Refused,
+    SessionCommand,
+    StartTurn,
+    SteerTurn,
+    ThreadView,
+    Turn,
+)
+from messages.tools import RunTool as Leave
+from messages.tools import TerminalEnded, TerminalWritten, ToolEvent, ToolFinished, ToolPrepared
+
+BACKLOG_RECORDS = 4096
+"""Records that a log refused and that are kept to be tried again: many failed turns' worth. Beyond it no turn is begun
+before the log takes them."""
+
+DATE_KEPT_SECONDS = 10.0
+"""The local date is looked up again after this long: time zones and days change rarely, messages come often."""
+
+KINDS: dict[TextChannel, CheckpointKind] = {
+    "text": "message",
+    "refusal": "message",
+    "summary": "reasoning",
+    "reasoning": "reasoning",
+    "arguments": "message",
+    "output": "command",
+}
+"""What a text belongs to. Arguments are never shown."""
+
+SessionMessage = SessionCommand | StreamEvent | ToolEvent | ChildDown | TurnDue | Appended | AppendFailed
+Signal = Down | Shutdown | Unanswered
+
+
+class Shell:
+    """Of one life of a session."""
+
+    __slots__ = (
+        "_address",
+        "_checkpoints",
+        "_ctx",
+        "_date",
+        "_date_until",
+        "_feed",
+        "_inlet",
+        "_log",
+        "_path",
+        "_ports",
+        "_troupe",
+        "on_step",
+        "outbox",
+        "state",
+        "stopped",
+    )
+
+    def __init__(
+        self,
+        *,
+        ctx: Context,
+        ports: Ports,
+        log: ServiceAddress[LogRequest],
+        address: Address[Any],
+        inlet: Inlet,
+        feed: Feed,
+        path: str | None,
+        state: SessionState,
+        outbox: Outbox,
+        troupe: Troupe,
+        checkpoints: TextCheckpoints,
+    ) -> None:
+        self.state = state
+        self.outbox = outbox
+        self.stopped = False
+        self.on_step: Callable[[], None] | None = None
+        """Called after each step, by whoever waits for the turn to end."""
+        self._ctx = ctx
+        self._ports = ports
+        self._log = log
+        self._address = address
+        self._inlet = inlet
+        self._feed = feed
+        self._path = path
+        self._troupe = troupe
+        self._checkpoints = checkpoints
+        self._date = ""
+        self._date_until = 0.0
+
+    # --- taking in --------------------------------------------------------------------------------------------------
+
+    def take(self, message: SessionMessage | Signal, reply: Reply | None) -> None:
+        """One message out of the mailbox. Raises what a defect raises; that is the end of this life."""
+        match message:
+            case (
+                ItemBegan()
+                | TextBegan()
+                | ItemFinished()
+                | SampleCompleted()
+                | SampleRetrying()
+                | SampleFailed()
+                | ToolPrepared()
+                | ToolFinished()
+                | TerminalWritten()
+                | TerminalEnded()
+                | TurnDue()
+            ):
+                self.hear(message)
+            case ChildDown():
+                self.hear(message)
+                self._troupe.forget(message.child)
+            case Appended():
+                self.outbox.written()
+                self.pump()
+            case AppendFailed():
+                self._storage_lost(message.failure)
+            case Unanswered():
+                what = message.detail or message.reason
+                self._storage_lost(Failure(kind="storage", message=f"The log did not answer ({what})."))
+            case Down():
+                self._troupe.gone(message)
+            case Shutdown():
+                self.hear(Asked(command=CloseThread(suspend=True), token=None, fresh_id=""))
+            case _:
+                self._command(message, reply)
+
+    def hear(self, message: Input) -> None:
+        """Let the core decide, and do what can be done at once."""
+        state, effects = handle(self.state, message, self.instant())
+        self.state = state
+        self.put(effects)
+        if self.on_step is not None:
+            self.on_step()
+
+    def put(self, effects: tuple[Effect, ...]) -> None:
+        """Line up effects and perform what may be performed."""
+        for effect in effects:
+            match effect:
+                case Cancel():
+                    if not self._troupe.cancel(effect.child) and self.outbox.withdraw(effect.child):
+                        self._inlet.put(ChildDown(child=effect.child))
+                case KillTerminal():
+                    self._troupe.kill_terminal(effect.terminal)
+                case AttachText():
+                    self._troupe.take_text(effect)
+                    if effect.item_id is not None:
+                        self.outbox.put(effect)
+                case AttachOutput():
+                    self._troupe.take_output(effect)
+                    self.outbox.put(effect)
+                case _:
+                    self.outbox.put(effect)
+        self.pump()
+
+    def instant(self) -> Instant:
+        """Now, as the core sees it."""
+        now = self._ports.clock.now()
+        if not self._date or not 0 <= self._date_until - now <= DATE_KEPT_SECONDS:
+            self._date = datetime.fromtimestamp(now).astimezone().date().isoformat()
+            self._date_until = now + DATE_KEPT_SECONDS
+        return Instant(now=now, date=self._date, texts=self._troupe)
+
+    def _command(self, command: SessionCommand, reply: Reply | None) -> None:
+        key = command.submission_id if isinstance(command, StartTurn | SteerTurn) else message_key(command)
+        if not self._ctx.poison.begin(key):
+            kind = type(command).__name__
+            self.hear(Quarantined(kind=kind, reason=f"{kind} {key} crashed this thread's session before."))
+            if reply is not None:
+                reply.fail(PoisonError(self._ctx.name, key))
+            return
+        if isinstance(command, StartTurn) and self.outbox.behind > BACKLOG_RECORDS:
+            self._refuse(reply)
+        else:
+            self.hear(Asked(command=command, token=reply, fresh_id=self._ports.entropy.uuid7()))
+        self._ctx.poison.end()
+
+    def _refuse(self, reply: Reply | None) -> None:
+        if reply is not None:
+            text = "The log of this thread cannot be written; make room on the disk and resume the thread."
+            reply.answer(Refused(reason="storage", message=text))
+
+    # --- the log ----------------------------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Perform effects until one has to wait for the log."""
+        outbox = self.outbox
+        while (todo := outbox.next()) is not None:
+            if not isinstance(todo, Write):
+                self._perform(todo)
+            elif self._path is None:
+                outbox.written()
+            else:
+                self._send(todo)
+
+    def _send(self, write: Write) -> None:
+        assert self._path is not None
+        request = LogAppend(
+            thread_id=self.state.thread_id,
+            path=self._path,
+            first_ordinal=write.first_ordinal,
+            at=self._ports.clock.now(),
+            records=write.records,
+            barrier=write.barrier,
+        )
+        if not self._log.request_nowait(request, reply_to=self._address):
+            self._log.on_room(lambda: self._send_again(write))
+
+    def _send_again(self, write: Write) -> None:
+        if self._address.alive and self.outbox.write is write:
+            self._send(write)
+
+    def _storage_lost(self, failure: Failure) -> None:
+        first = self.outbox.behind == 0
+        waited = self.outbox.failed()
+        turn = self.state.turn
+        told = first or (turn is not None and turn.closing is None)
+        for effect in waited:
+            if isinstance(effect, StartSampling | StartTool):
+                self._inlet.put(ChildDown(child=effect.child))
+            elif not isinstance(effect, RunTool):
+                self._perform(effect)
+        if told:
+            self.hear(StorageLost(failure=failure))
+        else:
+            self.pump()
+
+    # --- effects ----------------------------------------------------------------------------------------------------
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Show(event=event):
+                self._feed.put(event, ordinal=self.outbox.ordinal)
+                if isinstance(event, ItemCompleted):
+                    self._troupe.item_over(ItemId(event.item.id))
+                    self._checkpoints.unregister(self.state.thread_id, ItemId(event.item.id))
+            case AttachText() | AttachOutput():
+                text = self._troupe.text_for(effect)
+                if text is not None and effect.item_id is not None:
+                    self._feed.attach(effect.turn_id, effect.item_id, text)
+                    if self._path is not None:
+                        kind = KINDS[text.channel]
+                        self._checkpoints.register(self.state.thread_id, effect.turn_id, effect.item_id, kind, text)
+            case StartSampling():
+                self._troupe.sample(effect.request)
+            case StartTool():
+                turn = self.state.turn
+                self._troupe.prepare(effect.call, self.state.settings if turn is None else turn.settings)
+            case RunTool():
+                self._troupe.run(effect.child, Leave(call_id=effect.call_id))
+            case PassTerminal():
+                self._troupe.pass_terminal(effect.terminal)
+            case Answer():
+                self._answer(effect.token, effect.value)
+            case GiveSubscription():
+                view = self._filled(effect.view)
+                self._answer(
+                    effect.token, self._feed.subscription(view, after_seq=effect.after_seq, epoch=effect.epoch)
+                )
+            case GiveView():
+                self._answer(effect.token, self._filled(effect.view))
+            case SetDeadline():
+                self._troupe.set_deadline(effect.turn_id, effect.seconds)
+            case Stop():
+                self.stopped = True
+            case Append() | Cancel() | KillTerminal():
+                raise AssertionError(f"{type(effect).__name__} is not performed in line")
+            case _:
+                assert_never(effect)
+
+    def _answer(self, token: object, value: object) -> None:
+        assert isinstance(token, Reply)
+        token.answer(value)
+
+    def _filled(self, view: ThreadView) -> ThreadView:
+        """The view with the texts of its open items as far as they have been shown or could be."""
+        return msgspec.structs.replace(view, turns=tuple(self._filled_turn(turn) for turn in view.turns))
+
+    def _filled_turn(self, turn: Turn) -> Turn:
+        """Only what the feed has: its cursor goes on from there."""
+        if not any(item.completed_at_ms is None for item in turn.items):
+            return turn
+        return msgspec.structs.replace(turn, items=tuple(map(self._filled_item, turn.items)))
+
+    def _filled_item(self, item: ThreadItem) -> ThreadItem:
+        texts = self._feed.partial_texts(ItemId(item.id))
+        return partial(item, tuple(map(so_far, texts)))
