@@ -57,6 +57,7 @@ DOOR_CALLS = frozenset(
         "open",
         "io.open",
         "datetime.now",
+        "datetime.datetime.now",
         "datetime.utcnow",
         "datetime.today",
         "date.today",
