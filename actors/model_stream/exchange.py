@@ -8,6 +8,7 @@ kept without work per chunk beyond one timestamp: whoever sleeps looks at it whe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
 
 import httpx2
 import msgspec
@@ -204,11 +205,12 @@ async def _read(response: httpx2.Response, limit: int) -> bytes:
     size = 0
     try:
         with trio.move_on_after(ERROR_BODY_SECONDS):
-            async for piece in response.aiter_raw():
-                pieces.append(piece)
-                size += len(piece)
-                if size >= limit:
-                    break
+            async with aclosing(response.aiter_raw()) as body:
+                async for piece in body:
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size >= limit:
+                        break
     except httpx2.RequestError:
         pass  # the status and what there is of the body say enough
     return b"".join(pieces)[:limit]

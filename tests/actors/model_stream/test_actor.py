@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.kernel import Ending
+from actors.rehearsal.script import Scene, Status, Step
 from messages.failure import Failure, FailureKind
 from messages.model import (
     ItemBegan,
@@ -236,3 +237,59 @@ async def test_a_key_that_the_provider_quotes_back_is_not_passed_on(autojump_clo
         await home.hear_until(SampleFailed)
         assert "model" in str(home.heard)
         assert KEY not in str(home.heard)
+
+
+def scene(status: int, body: str, content_type: str) -> tuple[Scene, ...]:
+    act = Status(code=status, body=body, content_type=content_type)
+    return (Scene(name="only", step=(Step(then=(act,)),)),)
+
+
+async def test_a_server_that_cannot_stream_is_heard_all_the_same(autojump_clock: MockClock) -> None:
+    response = """{
+        "id": "resp_9", "object": "response", "status": "completed", "error": null, "model": "m",
+        "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hi"}]}],
+        "usage": {"input_tokens": 1, "output_tokens": 2}
+    }"""
+    async with household(scenes=scene(200, response, "application/json; charset=utf-8")) as home:
+        home.sample(request("hello"))
+        completed = await home.hear_until(SampleCompleted, SampleFailed)
+        assert isinstance(completed, SampleCompleted)
+        assert (completed.response_id, completed.usage.total) == ("resp_9", 3)
+        assert [type(event) for event in home.heard] == [ItemBegan, ItemFinished, SampleCompleted]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "words"),
+    [
+        ("<html><body>Log in to the hotel's network</body></html>", "text/html", "web page"),
+        ('{"answer": 42}', "application/json", "neither a stream nor a response nor an error"),
+        ('{"answer": ', "application/json", "neither a stream nor a response nor an error"),
+        ("hello", "text/plain", "no event of the Responses API"),
+        ("", "text/event-stream", "without an answer"),
+    ],
+)
+async def test_a_good_status_with_something_else_in_it_is_told_as_what_it_is(
+    body: str, content_type: str, words: str, autojump_clock: MockClock
+) -> None:
+    async with household(scenes=scene(200, body, content_type)) as home:
+        home.sample(request("hello"))
+        failed = await home.hear_until(SampleFailed)
+        assert isinstance(failed, SampleFailed)
+        assert words in failed.failure.message
+
+
+async def test_a_server_that_takes_the_request_and_says_nothing_is_a_timeout(autojump_clock: MockClock) -> None:
+    def mute(_: str) -> ProviderSettings:
+        return ProviderSettings(base_url="http://127.0.0.1:7/v1", request_max_retries=1, stream_idle_timeout_ms=5000)
+
+    async with household(settings=mute) as home:
+        listener = await home.world.outside.network.listen("127.0.0.1", 7)
+        began = trio.current_time()
+        home.sample(request("hello"))
+        failed = await home.hear_until(SampleFailed)
+        assert isinstance(failed, SampleFailed)
+        assert failed.failure.kind == "timeout"
+        retrying = home.heard[0]
+        assert isinstance(retrying, SampleRetrying)
+        assert trio.current_time() - began == pytest.approx(10 + retrying.delay_seconds)
+        await listener.aclose()
