@@ -35,6 +35,10 @@ from actors.tool_worker.launcher.wording import explain, shown, write_specificat
 CONNECT_SECONDS = 5.0
 """How long a spawn waits for a launcher that is being (re)started; nothing has begun then, so waiting is safe."""
 
+EXEC_SECONDS = 30.0
+"""From an init's call to its program executing: a millisecond, but for a program on a file system that hangs, or a
+tool that stops the wrapper in its first moment, where there is no namespace to hide the wrapper from it."""
+
 SWEEP_SECONDS = 3.0
 """A wrapper that does not end its sweep in this time (it gives up on what it may not kill after 2 s) is killed."""
 
@@ -124,9 +128,16 @@ class ContainedProcess:
 
     async def started(self) -> None:
         """Return when the program is executing. Raises SpawnError."""
-        match (await self._next_packet()).split():
+        packet = b"late"
+        with trio.move_on_after(EXEC_SECONDS):
+            packet = await self._next_packet()
+        match packet.split():
             case [b"started", _]:
                 return
+            case [b"late"]:
+                program = shown(self._request.argv[0])
+                text = f"{program} did not begin within {EXEC_SECONDS:g} s, and was ended (a file system that hangs?)"
+                raise SpawnError(text)
             case [b"failed", stage, number]:
                 raise SpawnError(explain(stage.decode(), int(number), self._request))
             case _ if self._link is not None and self._link.lost:

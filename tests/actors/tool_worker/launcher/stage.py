@@ -59,6 +59,12 @@ def marked(mark: str) -> dict[int, str]:
     return found
 
 
+async def crowded(mark: str) -> None:
+    """Return when all of DAEMONS and their parent are seen: just before an exec a process shows no environment."""
+    while len(marked(mark)) < 4:
+        await trio.lowlevel.checkpoint()
+
+
 async def vanished(mark: str) -> None:
     """Return when no marked process is left; fails by naming those that are."""
     with trio.move_on_after(DEADLINE_SECONDS / 2):

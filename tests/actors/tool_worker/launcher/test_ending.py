@@ -12,7 +12,7 @@ import trio.testing
 from actors.ports.processes import ExitStatus
 from actors.tool_worker.launcher import Mechanism
 
-from .stage import DAEMONS, every_mechanism, launched, read_all, read_words
+from .stage import DAEMONS, crowded, every_mechanism, launched, read_all, read_words
 
 SHORT_GRACE = 0.05
 """Seconds; for tools that are known to be deaf."""
@@ -23,7 +23,7 @@ async def test_what_a_tool_left_running_is_gone_when_wait_returns(mechanism: Mec
     async with launched(mechanism) as stage:
         process = await stage.shell(f"{DAEMONS}\nread go; exit 5", stdin="pipe")
         await read_words(process, "one", "two")
-        assert len(stage.left()) >= 4
+        await crowded(stage.mark)
         await process.write_stdin(b"go\n")
         assert await process.wait() == ExitStatus(code=5)
         assert stage.left() == {}
@@ -91,7 +91,8 @@ async def test_a_stopped_tool_can_be_ended(mechanism: Mechanism) -> None:
 async def test_a_tool_that_stops_its_wrapper_can_still_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.ports.production.processes.SWEEP_SECONDS", SHORT_GRACE)
     async with launched("subreaper") as stage:
-        process = await stage.shell(f"{DAEMONS}\nkill -STOP $PPID; echo stopped; sleep 1001")
+        process = await stage.shell(f"{DAEMONS}\nread go; kill -STOP $PPID; echo stopped; sleep 1001", stdin="pipe")
+        await process.write_stdin(b"go\n")
         await read_words(process, "one", "two", "stopped")
         assert await process.stop(SHORT_GRACE) == ExitStatus(code=137, signal=9)
         assert stage.left() == {}

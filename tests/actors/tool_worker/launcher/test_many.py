@@ -83,6 +83,16 @@ async def test_a_launcher_that_does_not_answer_in_time_is_given_up(monkeypatch: 
         assert handle.is_gone()
 
 
+async def test_a_call_that_does_not_begin_in_time_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.ports.production.processes.EXEC_SECONDS", 0.05)
+    async with launched() as stage:
+        (spare,) = proc(f"{stage.handle.pid}/task/{stage.handle.pid}/children").split()
+        os.kill(int(spare), signal.SIGSTOP)
+        with pytest.raises(SpawnError, match=r"'sleep' did not begin within 0\.05 s, and was ended"):
+            await stage.spawn("sleep", "1001")
+        assert (stage.left(), stage.processes.live) == ({}, 0)
+
+
 async def test_without_descriptors_a_start_is_refused_and_leaves_none_open() -> None:
     async with launched() as stage:
         await stage.run("true")
