@@ -73,20 +73,22 @@ class SseDecoder:
             return []
 
         held = self._held
-        if b"\n\n" not in chunk and not (held.endswith(b"\n") and chunk.startswith(b"\n")):
-            held += chunk
-            if len(held) > self._limit:
-                raise self._too_large(len(held))
-            return []
         if held:
+            straddles = held.endswith(b"\n") and chunk.startswith(b"\n")
             held += chunk
+            if not straddles and b"\n\n" not in chunk:
+                if len(held) > self._limit:
+                    raise self._too_large(len(held))
+                return []
             chunk = bytes(held)
             held.clear()
         blocks = chunk.split(b"\n\n")
         if rest := blocks.pop():
             held += rest
+            if not blocks and len(rest) <= self._limit:
+                return []
         if len(chunk) > self._limit:
-            largest = max(len(held), *map(len, blocks))
+            largest = max(map(len, (rest, *blocks)))
             if largest > self._limit:
                 raise self._too_large(largest)
         return self._decode(blocks)
