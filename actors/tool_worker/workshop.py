@@ -27,6 +27,12 @@ QUIET = {
 """A model reads plain text: no colours, and no pager that waits for a key."""
 
 
+def preferred_shell(environment: Mapping[str, str]) -> str:
+    """The user's shell if it is one whose scripts we can read; else bash."""
+    shell = environment.get("SHELL", "")
+    return shell if posixpath.basename(shell) in ("bash", "zsh", "sh") else "/bin/bash"
+
+
 class Workshop:
     """One thread's. ``settings`` is set by the session before it starts a call."""
 
@@ -66,9 +72,7 @@ class Workshop:
 
     @property
     def shell(self) -> str:
-        """The user's shell if it is one whose scripts we can read; else bash."""
-        shell = self._environment.get("SHELL", "")
-        return shell if posixpath.basename(shell) in ("bash", "zsh", "sh") else "/bin/bash"
+        return preferred_shell(self._environment)
 
     def writable_roots(self) -> tuple[str, ...]:
         """The workspace. What lies beyond it is asked about before it is patched."""

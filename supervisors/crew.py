@@ -1,0 +1,97 @@
+"""Who a session sets to work: model streams and tool workers, plugged into the shapes the session knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+import trio
+
+from actors.kernel import Address, Context, Mailbox
+from actors.model_stream import actor as model_stream
+from actors.model_stream.models import Models
+from actors.ports import Ports
+from actors.session import children, instructions
+from actors.session.open_text import OpenText, TextTable
+from actors.session.state import Offer
+from actors.tool_worker.actor import run_call
+from actors.tool_worker.registry import Registry
+from actors.tool_worker.tool import Job
+from actors.tool_worker.truncation import TruncationPolicy
+from actors.tool_worker.workshop import Workshop, open_workshop, preferred_shell
+from messages.base import ThreadId
+from messages.model import SampleRequest, StreamEvent
+from messages.session import ThreadSettings
+from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent
+
+
+def make_crew(
+    *,
+    ports: Ports,
+    models: Models,
+    registry: Registry,
+    environment: Mapping[str, str],
+    output_tokens: int,
+    context_window: int | None,
+) -> children.Crew:
+    """``environment`` is what tools inherit; ``output_tokens`` is how much of one output a model is shown."""
+    tools = registry.specs()
+    return children.Crew(
+        offer=Offer(
+            instructions=instructions.system_prompt(tools),
+            tools=tools,
+            shell=preferred_shell(environment),
+            context_window=context_window,
+        ),
+        sample=partial(_sample, models),
+        work=_work,
+        open_workshop=partial(
+            _open_workshop, ports, registry, environment, TruncationPolicy(mode="tokens", limit=output_tokens)
+        ),
+    )
+
+
+async def _sample(
+    models: Models,
+    ctx: Context,
+    request: SampleRequest,
+    texts: TextTable,
+    report: Address[StreamEvent],
+    /,
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    await model_stream.run(ctx, request, texts, report, models, task_status=task_status)
+
+
+async def _work(
+    call: ToolCall,
+    workshop: Workshop,
+    output: OpenText,
+    leave: Mailbox[RunTool],
+    report: Callable[[ToolEvent], None],
+    /,
+) -> None:
+    await run_call(Job(call=call, output=output, report=report, workshop=workshop), leave)
+
+
+def _open_workshop(
+    ports: Ports,
+    registry: Registry,
+    environment: Mapping[str, str],
+    truncation: TruncationPolicy,
+    thread_id: ThreadId,
+    settings: ThreadSettings,
+    report: Callable[[TerminalEnded], None],
+    /,
+) -> AbstractAsyncContextManager[Workshop]:
+    return open_workshop(
+        thread_id=thread_id,
+        ports=ports,
+        registry=registry,
+        settings=settings,
+        environment=environment,
+        truncation=truncation,
+        report=report,
+    )
