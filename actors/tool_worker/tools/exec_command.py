@@ -89,6 +89,8 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
             cwd=cwd,
             environment=workshop.environment(job.call, terminal=arguments.tty),
             terminal=TerminalSize() if arguments.tty else None,
+            # Full access includes sudo, which a user namespace would take away.
+            needs_setuid=workshop.settings.sandbox_mode == "danger-full-access",
         )
 
         async def run() -> Result:
