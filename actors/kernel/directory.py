@@ -228,7 +228,8 @@ class ServiceAddress(Generic[M_contra]):
 
     async def send(self, message: M_contra) -> None:
         """As `Address.send`; between two lives it waits for the next one. Raises DownError when none will come."""
-        await (await self.wait_current()).send(message)
+        address = self.current or await self.wait_current()
+        await address.send(message)
 
     def has_room(self) -> bool:
         """Whether `send_nowait` would keep nothing back."""
@@ -259,7 +260,7 @@ class ServiceAddress(Generic[M_contra]):
         life will come.
         """
         while True:
-            address = await self.wait_current()
+            address = self.current or await self.wait_current()
             try:
                 return await address.ask(message, returns)
             except DownError as down:
