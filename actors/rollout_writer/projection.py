@@ -173,16 +173,15 @@ class Projector:
 
     def _take(self, record: Record, *, paired: bool) -> None:
         held, self._held = self._held, None
-        partner = record if isinstance(record, ItemShown | TerminalPassed) else None
         if held is not None:
-            if partner is not None and paired and partner.item.id == held.item_id:
+            if paired and isinstance(record, (ItemShown, TerminalPassed)) and record.item.id == held.item_id:
                 self._records += 2
                 self._add_history(held)
                 self._fold(record)
                 return
             self._half_item(held.item_id)
         if paired:
-            self._half_item(partner.item.id if partner is not None else None)
+            self._half_item(record.item.id if isinstance(record, (ItemShown, TerminalPassed)) else None)
         elif isinstance(record, ResponseItem) and record.item_id is not None:
             self._held = record
         else:

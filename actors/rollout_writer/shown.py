@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import lru_cache
 from typing import Any, assert_never
 from urllib.parse import quote, unquote
 
@@ -279,7 +280,13 @@ def argv_of(command: str) -> tuple[str, ...]:
 
 def command_of(argv: tuple[str, ...]) -> str:
     """The display string of an argv; a single element is a display string already."""
+    if len(argv) == 3:
+        return f"{_quote_often(argv[0])} {_quote_often(argv[1])} {shlex.quote(argv[2])}"
     return argv[0] if len(argv) == 1 else shlex.join(argv)
+
+
+_quote_often = lru_cache(maxsize=64)(shlex.quote)
+"""Shells and their flags, of which a file names few and often."""
 
 
 def _uri_of(path: str) -> str:
@@ -287,7 +294,9 @@ def _uri_of(path: str) -> str:
 
 
 def _path_of(uri: str) -> str:
-    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+    if not uri.startswith("file://"):
+        return uri
+    return unquote(uri[7:]) if "%" in uri else uri[7:]
 
 
 def _duration_of(milliseconds: int | None) -> KeptDuration | None:

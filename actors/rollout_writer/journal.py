@@ -1,0 +1,115 @@
+"""The checkpoint journal on disk: one file that grows, replaced by a new one when it has served. Blocking.
+
+See `checkpoints` for what it holds and why it is never synced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+from collections.abc import Callable, Sequence
+
+from actors.ports import Files
+from actors.ports.files import AppendFile
+from actors.rollout_writer.checkpoints import PartialItem, checkpoint_records, read_journal
+from actors.rollout_writer.disk import DIRECTORY_MODE, RolloutFile
+from actors.rollout_writer.lines import encode
+from actors.rollout_writer.reader import find_rollout, load_file, pieces
+from messages.base import ThreadId
+
+DIRECTORY = "checkpoints"
+_SUFFIX = ".jsonl"
+
+
+def segments(files: Files, home: str) -> list[str]:
+    """The journal's files, oldest first. Raises OSError."""
+    directory = posixpath.join(home, DIRECTORY)
+    if files.stat(directory) is None:
+        return []
+    names = [entry.name for entry in files.list_dir(directory) if entry.name.endswith(_SUFFIX)]
+    return [posixpath.join(directory, name) for name in names]
+
+
+class Journal:
+    """The segment that is being written."""
+
+    __slots__ = ("_file", "_files", "_home", "_number", "_path", "size")
+
+    def __init__(self, files: Files, home: str, number: int) -> None:
+        """``number``: above that of every segment there is."""
+        self._files = files
+        self._home = home
+        self._number = number
+        self._file: AppendFile | None = None
+        self._path = ""
+        self.size = 0
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Add lines. Raises OSError; then `start_over`."""
+        if self._file is None:
+            directory = posixpath.join(self._home, DIRECTORY)
+            self._files.make_dirs(directory, mode=DIRECTORY_MODE)
+            self._path = posixpath.join(directory, f"{self._number:08}{_SUFFIX}")
+            self._number += 1
+            self._file = self._files.open_append(self._path)
+        data = b"".join(lines)
+        self._file.write(data)
+        self.size += len(data)
+
+    def start_over(self, lines: Sequence[bytes] = ()) -> None:
+        """Begin a new segment with ``lines`` and remove the old one. Raises OSError."""
+        file, self._file = self._file, None
+        path = self._path
+        self.size = 0
+        try:
+            if lines:
+                self.append(lines)
+        finally:
+            if file is not None:
+                file.close()
+                with contextlib.suppress(OSError):
+                    self._files.remove(path)
+
+
+def recover_journal(files: Files, home: str, *, at: float, warn: Callable[[str], None]) -> int:
+    """Append to the rollouts what a former process was showing when it died, durably, and remove its journal.
+
+    Before anybody loads a thread. Returns the number of the next segment. What cannot be saved (the rollout is gone,
+    the disk is full) is told to ``warn``; the journal then stays for the next start unless nothing of it can be used.
+    """
+    try:
+        paths = segments(files, home)
+    except OSError as error:
+        warn(f"the checkpoint journal cannot be listed ({error}); text shown before the last crash may be missing")
+        return 1
+    number = 1
+    for path in paths:
+        stem = posixpath.basename(path).removesuffix(_SUFFIX)
+        number = max(number, int(stem) + 1 if stem.isdecimal() else 1)
+    try:
+        found = read_journal(line for path in paths for lines, _ in pieces(files, path) for line in lines)
+        for thread_id, partials in found.items():
+            _save(files, home, thread_id, partials, at)
+    except OSError as error:
+        warn(f"text shown before the last crash could not be saved ({error}); the journal is kept for the next start")
+        return number
+    for path in paths:
+        with contextlib.suppress(OSError):
+            files.remove(path)
+    return number
+
+
+def _save(files: Files, home: str, thread_id: ThreadId, partials: Sequence[PartialItem], at: float) -> None:
+    path = find_rollout(files, home, thread_id)
+    if path is None:
+        return  # an ephemeral thread, or one that was deleted
+    thread = load_file(files, path)
+    records = checkpoint_records(thread, partials)
+    if not records:
+        return
+    file = RolloutFile(files, path)
+    try:
+        file.append(file.next_ordinal, encode(records, thread_id=thread_id, first_ordinal=file.next_ordinal, at=at))
+        file.sync()
+    finally:
+        file.close()

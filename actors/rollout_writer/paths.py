@@ -1,0 +1,50 @@
+"""Where rollouts are: ``<home>/sessions/YYYY/MM/DD/rollout-YYYY-MM-DDThh-mm-ss-<thread id>.jsonl``, in local time.
+
+The same scheme as Codex uses, so that either can be pointed at the other's files. A thread id is a UUIDv7 and so tells
+when it was made: the day to look in first, without any index.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from datetime import UTC, datetime, timedelta
+
+from messages.base import ThreadId
+
+SESSIONS = "sessions"
+ARCHIVED = "archived_sessions"
+"""Flat: archiving moves a file out of its day."""
+
+_NAME = re.compile(
+    r"rollout-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\.jsonl"
+)
+
+
+def rollout_path(home: str, created_at: float, thread_id: ThreadId) -> str:
+    """The path of a new thread's rollout. ``created_at`` in unix seconds."""
+    local = datetime.fromtimestamp(created_at, UTC).astimezone()
+    name = f"rollout-{local:%Y-%m-%dT%H-%M-%S}-{thread_id}.jsonl"
+    return posixpath.join(home, SESSIONS, f"{local:%Y}", f"{local:%m}", f"{local:%d}", name)
+
+
+def thread_id_of(path: str) -> ThreadId | None:
+    """The thread whose rollout this is, by its name; None if it is no rollout's name."""
+    match = _NAME.fullmatch(posixpath.basename(path))
+    return ThreadId(match.group(1)) if match else None
+
+
+def likely_days(home: str, thread_id: ThreadId) -> tuple[str, ...]:
+    """The directories a thread's rollout is most likely in, best first; empty if its id tells nothing.
+
+    Three days, because the id's time is UTC, the directory's is local, and a clock may have been off by a little.
+    """
+    digits = thread_id.replace("-", "")
+    if len(digits) != 32 or digits[12] != "7":
+        return ()
+    try:
+        made = datetime.fromtimestamp(int(digits[:12], 16) / 1000, UTC).astimezone()
+        days = [made, made - timedelta(days=1), made + timedelta(days=1)]
+        return tuple(posixpath.join(home, SESSIONS, f"{day:%Y}", f"{day:%m}", f"{day:%d}") for day in days)
+    except (ValueError, OverflowError, OSError):
+        return ()
