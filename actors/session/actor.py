@@ -121,10 +121,10 @@ class _Shown:
 async def run(ctx: Context, means: Means, role: Role, *, task_status: trio.TaskStatus[Address[SessionCommand]]) -> None:
     """Live until closed. Raises StorageError when a new log cannot be begun, OSError when one cannot be read."""
     mailbox: Mailbox[SessionMessage | Signal] = ctx.open_mailbox(capacity=MAILBOX_CAPACITY)
+    state, outbox, effects = await _open(means, role)
     async with Children(ctx) as children:
         inlet = Inlet(mailbox.address)
         troupe = Troupe(means.crew, children, mailbox.address, inlet, role.thread_id)
-        state, outbox, effects = await _open(means, role)
         shell = Shell(
             ctx=ctx,
             ports=means.ports,

@@ -7,6 +7,7 @@ before their end, a cancelled one ends sooner or later, and a terminal that was 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -31,7 +32,7 @@ from messages.client.item import ThreadItem
 from messages.failure import Failure
 from messages.items import HistoryItem
 from messages.log import ToolStarted
-from messages.model import ItemFinished, SampleFailed, SampleRetrying, StopReason
+from messages.model import ItemFinished, SampleFailed, SampleRetrying, StopReason, TextChannel
 from messages.session import (
     ApprovalRequested,
     CancelToolCall,
@@ -71,7 +72,7 @@ BROKEN = Failure(kind="stream_disconnected", message="The stream broke off.", re
 FULL = Failure(kind="storage", message="The disk is full.")
 
 
-Move = tuple[str, Callable[[], None]]
+Move = tuple[str, Callable[[], object]]
 
 
 class Model:
@@ -171,7 +172,7 @@ class World:
         for child, worker in list(self.workers.items()):
             moves += self._worker_moves(child, worker)
         for terminal in list(self.terminals):
-            moves.append((f"terminal {terminal} ends", lambda terminal=terminal: self.end_terminal(terminal)))
+            moves.append((f"terminal {terminal} ends", partial(self.end_terminal, terminal)))
         return moves + self._people_moves()
 
     def _people_moves(self) -> list[Move]:
@@ -180,7 +181,7 @@ class World:
         for question in self.questions[-3:]:
             for decision in decisions:
                 answer = ResolveApproval(approval_id=question, decision=decision, by="me")
-                moves.append((f"{decision} {question}", lambda answer=answer: self.ask(answer)))
+                moves.append((f"{decision} {question}", partial(self.ask, answer)))
         return moves
 
     def _client_moves(self) -> list[Move]:
@@ -204,11 +205,10 @@ class World:
             moves.append(("interrupt", lambda: self.ask(InterruptTurn(turn_id=here))))
             moves.append(("storage", lambda: self.hear(StorageLost(failure=FULL))))
         moves += [
-            (f"cancel {each.call_id}", lambda each=each: self.ask(CancelToolCall(call_id=each.call_id)))
-            for each in live_calls
+            (f"cancel {each.call_id}", partial(self.ask, CancelToolCall(call_id=each.call_id))) for each in live_calls
         ]
         moves += [
-            (f"terminate {terminal}", lambda terminal=terminal: self.ask(TerminateTerminal(terminal=terminal)))
+            (f"terminate {terminal}", partial(self.ask, TerminateTerminal(terminal=terminal)))
             for terminal in self.terminals
         ]
         return moves
@@ -232,12 +232,12 @@ class World:
             ("call", lambda: call(f"c{self.number()}")),
             ("freeform", lambda: call(f"c{self.number()}", freeform=True)),
         ):
-            moves.append((f"{child} begins {name}", lambda make=make: self.begin(model, make())))
-            moves += [(f"{child} says {name}", lambda make=make: self.end(model, self.begin(model, make())))] * 3
-        moves += [(f"{child} ends slot {slot}", lambda slot=slot: self.end(model, slot)) for slot in model.open]
+            moves.append((f"{child} begins {name}", partial(self.begin_one, model, make)))
+            moves += [(f"{child} says {name}", partial(self.say, model, make))] * 3
+        moves += [(f"{child} ends slot {slot}", partial(self.end, model, slot)) for slot in model.open]
         rare: tuple[StopReason, ...] = ("pause", "length", "refused", "filtered")
         stops: tuple[StopReason, ...] = ("end", "tool_use", "tool_use", "tool_use", rare[self.count % 4])
-        moves += [(f"{child} stops {stop}", lambda stop=stop: self.complete(model, stop)) for stop in stops]
+        moves += [(f"{child} stops {stop}", partial(self.complete, model, stop)) for stop in stops]
         moves.append((f"{child} retries", lambda: self.retry(model)))
         moves.append((f"{child} fails", lambda: self.fail(model)))
         return moves
@@ -246,9 +246,17 @@ class World:
         slot, model.next_slot = model.next_slot, model.next_slot + 1
         model.open[slot] = item
         self.hear(began(model.request_id, slot, item))
-        channel = "summary" if item.kind == "reasoning" else "text" if item.kind == "message" else "arguments"
+        channel: TextChannel = (
+            "summary" if item.kind == "reasoning" else "text" if item.kind == "message" else "arguments"
+        )
         self.hear(text_began(model.request_id, slot, channel, slot))
         return slot
+
+    def begin_one(self, model: Model, make: Callable[[], HistoryItem]) -> None:
+        self.begin(model, make())
+
+    def say(self, model: Model, make: Callable[[], HistoryItem]) -> None:
+        self.end(model, self.begin(model, make()))
 
     def end(self, model: Model, slot: int) -> None:
         self.hear(ItemFinished(request_id=model.request_id, slot=slot, item=model.open.pop(slot)))
@@ -280,7 +288,7 @@ class World:
                 moves.append(
                     (
                         f"{child} prepares {name}",
-                        lambda item=item, safe=safe, asks=asks: self.prepare(worker, item=item, safe=safe, asks=asks),
+                        partial(self.prepare, worker, item=item, safe=safe, asks=asks),
                     )
                 )
             moves.append((f"{child} refuses its arguments", lambda: self.finish(worker, "failed")))
@@ -291,9 +299,7 @@ class World:
             moves += [
                 (
                     f"{child} writes to {terminal}",
-                    lambda terminal=terminal: self.hear(
-                        TerminalWritten(call_id=worker.call.call_id, terminal=terminal, text="y")
-                    ),
+                    partial(self.hear, TerminalWritten(call_id=worker.call.call_id, terminal=terminal, text="y")),
                 )
                 for terminal in self.terminals
             ]
@@ -368,7 +374,7 @@ class World:
             said.append(ItemFinished(request_id=model.request_id, slot=99, item=call("c0")))
             said.append(began(model.request_id, 0, reasoning()))
             said.append(completed(model.request_id, "tool_use"))
-        return [(f"junk {event}", lambda event=event: self.hear(event)) for event in said]
+        return [(f"junk {event}", partial(self.hear, event)) for event in said]
 
     # --- the end ---
 
