@@ -8,6 +8,7 @@ import signal
 import pytest
 import trio
 
+from actors.model_stream.http import BODY_EXTENSION, open_client
 from actors.ports import Ports
 from actors.ports.processes import SpawnError, SpawnRequest
 from tests.simulation import Chances, ProgramRun, Trace, World
@@ -60,6 +61,38 @@ def test_the_same_seed_gives_the_same_trace_and_another_seed_another() -> None:
     assert traces[0].outcome == "finished"
     assert traces[0].events != traces[2].events
     assert sorted(str(traces[2].result)) == ["0", "1", "2", "3"]
+
+
+async def streaming_daemon(ports: Ports) -> bytes:
+    """A model's server and a request to it, read in the rounds."""
+    listener = await ports.network.listen("127.0.0.1", 80)
+    got = bytearray()
+
+    async def serve() -> None:
+        stream = await listener.accept()
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(20):
+            await trio.sleep(0.01)
+            await stream.send_all(b"8\r\ndata: %02d\r\n" % number)
+        await stream.send_all(b"0\r\n\r\n")
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(ports.network.rounds.run)
+        nursery.start_soon(serve)
+        over = trio.Event()
+        async with open_client(ports) as client, client.stream("POST", "http://127.0.0.1/", content=b"{}") as response:
+            response.extensions[BODY_EXTENSION].deliver(got.extend, lambda _: over.set())
+            await over.wait()
+        nursery.cancel_scope.cancel()
+    return bytes(got)
+
+
+def test_a_stream_read_in_rounds_is_reproducible_too() -> None:
+    traces = [World(seed).run(streaming_daemon) for seed in (4, 4, 5)]
+    assert traces[0] == traces[1]
+    assert traces[0].events != traces[2].events
+    assert {trace.result for trace in traces} == {b"".join(b"data: %02d" % number for number in range(20))}
 
 
 def test_a_crash_at_any_step_or_effect_leaves_a_prefix_of_the_same_run() -> None:
@@ -238,3 +271,72 @@ def test_programs_are_recorded_terminated_and_die_with_the_daemon() -> None:
     assert world.run(daemon).result == (7, b"bye", signal.SIGINT)
     assert [execution.outcome for execution in world.programs.history] == ["exited", "killed", "killed"]
     assert world.programs.running() == ()
+
+
+def test_a_tester_can_forbid_writing_fail_any_verb_and_reset_connections() -> None:
+    world = World(1)
+    world.disk.put(LOG, b"")
+    world.disk.unwritable |= {"/home", LOG}
+
+    def fail_syncs(verb: str, path: str) -> None:
+        if verb == "datasync":
+            raise OSError(errno.EIO, "Input/output error", path)
+
+    world.disk.before = fail_syncs
+
+    async def daemon(ports: Ports) -> None:
+        with pytest.raises(PermissionError):
+            ports.files.write_atomic("/home/new", b"x")
+        with pytest.raises(PermissionError):
+            append(ports, b"x")
+        with pytest.raises(OSError, match="Input/output error"):
+            ports.files.open_append("/tmp/file").datasync()
+        listener = await ports.network.listen("127.0.0.1", 1)
+        near = await ports.network.connect("127.0.0.1", 1)
+        far = await listener.accept()
+        await near.send_all(b"x")
+        world.fabric.streams[0].reset()
+        assert await far.receive_some() == b"x"
+        for stream in (near, far):
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some()
+            with pytest.raises(trio.BrokenResourceError):
+                stream.try_send(b"x")
+        world.fabric.unreachable.add("127.0.0.1:1")
+        with trio.move_on_after(30) as scope:
+            await ports.network.connect("127.0.0.1", 1)
+        assert scope.cancelled_caught
+
+    assert world.run(daemon).outcome == "finished"
+
+
+async def test_clients_outside_outlive_a_crash_and_meet_the_next_life(autojump_clock: trio.testing.MockClock) -> None:
+    world = World(8)
+    seen: list[bytes] = []
+
+    async def daemon(ports: Ports) -> None:
+        listener = await ports.network.listen("127.0.0.1", 1)
+        while True:
+            await (await listener.accept()).send_all(f"life {ports.clock.monotonic():.0f}".encode())
+
+    async def client() -> None:
+        while len(seen) < 2:
+            try:
+                stream = await world.outside.network.connect("127.0.0.1", 1)
+            except OSError:
+                await trio.sleep(1)
+                continue
+            text = b""
+            while data := await stream.receive_some():
+                text += data
+            seen.append(text)
+
+    async with world.powered(), trio.open_nursery() as nursery:
+        nursery.start_soon(client)
+        for _ in range(2):
+            async with trio.open_nursery() as life:
+                life.start_soon(world.live, daemon)
+                await trio.sleep(10)
+                world.crash()
+    assert len(seen) == 2
+    assert all(text.startswith(b"life") for text in seen)

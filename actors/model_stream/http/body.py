@@ -36,6 +36,7 @@ class BodyWatch:
         self._watch: Watch | None = None
         if not body.whole:
             self._watch = rounds.watch(body.connection.stream, self._read)
+            body.connection.on_lost = self._lost
         if body.whole or body.early:
             rounds.flush_later(self)
 
@@ -74,10 +75,10 @@ class BodyWatch:
                 return
             chunk = body.take(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._end(body.blame(httpx2.ReadError(f"the connection to the server broke: {error}"), error))
+            self._fail(body.blame(httpx2.ReadError(f"the connection to the server broke: {error}"), error))
             return
         except httpx2.RemoteProtocolError as error:
-            self._end(body.blame(error))
+            self._fail(body.blame(error))
             return
         if body.early:
             chunk, body.early = body.early + chunk, b""
@@ -97,6 +98,13 @@ class BodyWatch:
         if self._body.whole and not self._over:
             self._end(None)
 
+    def _fail(self, error: httpx2.RequestError) -> None:
+        """What came with the head may not have had its turn yet, and is no worse for what happened after it."""
+        early, self._body.early = self._body.early, b""
+        self._hand_out(early)
+        if not self._over:
+            self._end(error)
+
     def _end(self, error: Exception | None) -> None:
         self.close()
         self._on_end(error)
@@ -105,6 +113,10 @@ class BodyWatch:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
+            self._body.connection.on_lost = None
+
+    def _lost(self) -> None:
+        self._fail(self._body.blame(httpx2.ReadError("the HTTP client was closed under this response")))
 
 
 class ResponseBody(httpx2.AsyncByteStream):

@@ -42,6 +42,8 @@ class Connection:
     """How many it has carried before: the first answer may be missing because the server closed an idle one."""
     expires_at: float = 0.0
     idle_watch: Watch | None = None
+    on_lost: Callable[[], None] | None = None
+    """Whom to tell when the pool closes it under a request that no task is waiting for."""
 
 
 class ConnectionPool:
@@ -144,6 +146,8 @@ class ConnectionPool:
         self._closed = True
         for connection in tuple(self._open):
             self.discard(connection)
+            if connection.on_lost is not None:
+                connection.on_lost()
 
     # --- idle connections -------------------------------------------------------------------------------------------
 

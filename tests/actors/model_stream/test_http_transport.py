@@ -471,6 +471,23 @@ async def test_closing_a_delivered_body_closes_its_connection_and_is_the_end_of_
         assert (delivery.ends, second.ends) == ([], [])
 
 
+async def test_closing_the_client_ends_a_delivered_body(ports: Ports) -> None:
+    async with serving(ports) as server:
+        server.script = lambda stream: _begin_and_stay(server, stream)
+        async with client_of(ports) as (client, transport):
+            request = client.build_request("GET", server.url)
+            delivery = Delivery(await client.send(request, stream=True))
+            await delivery.wait_for(b"hi")
+        assert [str(end) for end in delivery.ends] == ["the HTTP client was closed under this response"]
+        assert transport.pool.open_connections == 0
+
+
+async def _begin_and_stay(server: Server, stream: ByteStream) -> None:
+    await server.next_request(stream)
+    await stream.send_all(CHUNKED + b"2\r\nhi\r\n")
+    await ended(stream)
+
+
 async def test_a_reader_that_raises_gets_its_own_error_as_the_end(ports: Ports) -> None:
     async with serving(ports) as server, client_of(ports) as (client, transport):
         server.script = replying(CHUNKED + b"2\r\nhi\r\n", b"1\r\n!\r\n0\r\n\r\n")(server)
