@@ -18,7 +18,7 @@ class Failure:
     at: float
     """Trio's clock, seconds."""
     reason: str
-    error: BaseException | None
+    """Its error in words: the error itself would keep the frames of a dead actor and all they held."""
 
 
 class SupervisionError(Exception):

@@ -252,7 +252,7 @@ class Plan:
         self, slot: _Slot, ending: Ending, error: BaseException | None, now: float, *, had_started: bool
     ) -> list[Action]:
         reason = f"it {ending.value}" if error is None else _words(error)
-        self._history.append(Failure(child=slot.spec.id, at=now, reason=reason, error=error))
+        self._history.append(Failure(child=slot.spec.id, at=now, reason=reason))
         if not self.intensity.allows(now):
             escalation = EscalationError(
                 self.supervisor, self.intensity.intensity, self.intensity.period, tuple(self._history)

@@ -87,10 +87,14 @@ class Supervisor:
             auto_shutdown=self.auto_shutdown,
             rng=ctx.system.random,
         )
-        async with trio.open_nursery() as nursery:
-            error = await _Shell(ctx, plan, self.children, nursery, task_status).supervise()
-            if plan.stuck:
-                ctx.say_stuck()
+        shell = _Shell(ctx, plan, self.children, task_status)
+        try:
+            async with trio.open_nursery() as shell.nursery:
+                error = await shell.supervise()
+                if plan.stuck:
+                    ctx.say_stuck()
+        finally:
+            shell.hear_the_last()
         if error is not None:
             raise error
 
@@ -107,12 +111,11 @@ class _Shell:
         ctx: Context,
         plan: Plan,
         specs: Sequence[ChildSpec],
-        nursery: trio.Nursery,
         task_status: trio.TaskStatus[None],
     ) -> None:
         self.ctx = ctx
         self.plan = plan
-        self.nursery = nursery
+        self.nursery: trio.Nursery
         self.task_status = task_status
         self.specs = {spec.id: spec for spec in specs}
         self.contexts = {spec.id: ctx.child(spec.id, kind=spec.kind) for spec in specs}
@@ -138,6 +141,12 @@ class _Shell:
             for message, _ in batch:
                 self.carry_out(self.handle(message, now))
         return self.finished.error
+
+    def hear_the_last(self) -> None:
+        """Those that ended when nobody listened any more: they had been stuck, or all was cancelled from outside."""
+        for message, _ in self.mailbox.receive_nowait():
+            if isinstance(message, _Ended):
+                report_ending(self.ctx.name, message.life)
 
     def handle(self, message: _Started | _Ended | _Stuck | Shutdown, now: float) -> list[Action]:
         match message:

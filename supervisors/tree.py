@@ -77,6 +77,7 @@ async def open_tree(
                 tree.stop()
                 with trio.CancelScope(shield=True):  # bounded by the children's own deadlines
                     await life.wait_gone()
+    life.context.retire()
     if life.error is not None:
         raise life.error
     if not life.started:

@@ -265,12 +265,13 @@ class Child:
 class Children:
     """An actor's own temporary children: contained, visible in the tree, never restarted."""
 
-    __slots__ = ("_context", "_manager", "_nursery")
+    __slots__ = ("_context", "_lives", "_manager", "_nursery")
 
     def __init__(self, ctx: Context) -> None:
         self._context = ctx
         self._manager = trio.open_nursery()
         self._nursery: trio.Nursery | None = None
+        self._lives: dict[str, Life] = {}
 
     async def __aenter__(self) -> Self:
         self._nursery = await self._manager.__aenter__()
@@ -290,6 +291,7 @@ class Children:
         """
         assert self._nursery is not None, "enter the block first"
         life = Life(self._context.child(id_, kind=kind))
+        self._lives[id_] = life
         self._nursery.start_soon(self._run, life, start, watcher, name=life.context.name)
         return Child(id_, life)
 
@@ -298,6 +300,7 @@ class Children:
             await run_life(life, start)
         finally:
             context = life.context
+            del self._lives[context.id]
             self._context.remove_child(context.id)
             report_ending(self._context.name, life)
             if watcher is not None and life.ending is not None:
@@ -307,9 +310,9 @@ class Children:
                 )
 
     def cancel(self, reason: str | None = None) -> None:
-        """End all of them. Leaving the block, or `Child.wait`, tells when they are gone."""
-        assert self._nursery is not None, "enter the block first"
-        self._nursery.cancel_scope.cancel(reason)
+        """End all there are now, not the block's own body. Leaving the block, or `Child.wait`, waits for their end."""
+        for life in tuple(self._lives.values()):
+            life.cancel(reason)
 
 
 class StackFrame(msgspec.Struct, frozen=True, kw_only=True):

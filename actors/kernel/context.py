@@ -189,6 +189,9 @@ class Context:
             box.close(reason, detail)
         self._shutdown_to = None
         self._label = None
+        # The names its children had published come back with its next life, or are retired with its place.
+        for child in (self._children or {}).values():
+            self._services += tuple(name for name in child._services if name not in self._services)
         self._children = None
         return quarantined
 

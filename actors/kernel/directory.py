@@ -84,7 +84,7 @@ class Directory:
         entry = self._entries.get(service.name)
         return entry.live if entry else None
 
-    def expect(self, service: Service[M]) -> None:
+    def expect(self, service: Service[Any]) -> None:
         """Say that somebody will publish this name: until then its callers wait rather than fail."""
         self._entry(service.name)
 

@@ -202,7 +202,8 @@ class Mailbox(Generic[M]):
             return True
         if self._policy is Full.REJECT:
             raise MailboxFullError(self.name, limit)
-        if self._coalesce is not None and reply is None and lane is self._data:
+        # Behind senders that wait it waits too: merged into the lane it would overtake them.
+        if self._coalesce is not None and reply is None and lane is self._data and not self._data_senders:
             newest, asked = lane[-1]
             if asked is None:
                 merged = self._coalesce(newest, message)

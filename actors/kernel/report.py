@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 RECENT_REPORTS = 64
-"""Kept for whoever looks later (`callboard ps`, a test); the observers have long written them elsewhere."""
+"""Kept for whoever looks later (`callboard ps`, a test), without the errors, whose tracebacks would keep the frames of
+dead actors and all they held; the observers have long written those elsewhere."""
 
 Happened = Literal[
     "start_failed",
@@ -60,6 +61,6 @@ class Reports:
 
     def add(self, report: Report) -> None:
         """Report."""
-        self.recent.append(report)
+        self.recent.append(replace(report, error=None))
         for observer in tuple(self._observers):
             observer(report)

@@ -298,3 +298,35 @@ async def test_an_error_in_the_body_ends_the_tree_in_order_first(autojump_clock:
         await use()
     assert caught.group_contains(LookupError)
     assert log.words[-2:] == ["end b", "end a"]
+
+
+async def test_the_names_of_a_whole_branch_are_retired_with_it(autojump_clock: MockClock) -> None:
+    system = new_system()
+    inner = supervise(ChildSpec(id="counter", start=counter([], crash_on_first=False)))
+    branch = ChildSpec(id="inner", start=inner.run, restart="temporary", kind="supervisor")
+    async with open_tree(supervise(branch).run, system=system) as tree:
+        address = system.directory.address(COUNTER)
+        assert await address.ask(GetTotal(), int) == 1
+        [context] = (tree.context._children or {}).values()
+        context.request_shutdown(1)
+        await trio.sleep(1)
+        with pytest.raises(DownError):
+            await address.ask(GetTotal(), int)
+
+
+async def test_a_stuck_child_that_ends_after_all_with_a_crash_is_reported(autojump_clock: MockClock) -> None:
+    system = new_system()
+
+    async def stuck(ctx: Context, /, *, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(60)
+            raise ValueError("at last")
+
+    async with open_tree(supervise(ChildSpec(id="a", start=stuck)).run, system=system):
+        pass
+    assert happened(system.reports.recent) == [("stuck", "a"), ("crashed_while_stopping", "a")]
+    assert system.dead_letters.total == 0

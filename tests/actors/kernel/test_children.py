@@ -221,3 +221,13 @@ async def test_the_stack_of_a_child_shows_where_it_waits() -> None:
         assert functions.index("run_life") < functions.index("Mailbox.receive")
         life.cancel()
     assert life.stack() == ()
+
+
+async def test_cancelling_the_children_leaves_the_block_itself_alone() -> None:
+    async with Children(new_root()) as children:
+        first = children.start("first", waiting_actor())
+        await wait_all_tasks_blocked()
+        children.cancel()
+        assert await first.wait() is Ending.STOPPED
+        second = children.start("second", returning)
+        assert await second.wait() is Ending.RETURNED

@@ -158,6 +158,17 @@ async def test_a_coalescing_mailbox_merges_into_the_newest_and_waits_where_it_ca
     assert messages_of(await box.receive()) == [Put(value=1), Put(value=5)]
 
 
+async def test_coalescing_never_lets_a_newcomer_overtake_one_who_waits() -> None:
+    box = new_mailbox(capacity=1, policy=Full.COALESCE, coalesce=add_up)
+    box.address.send_nowait(Put(value=1, sender=1))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.address.send, Put(value=2, sender=2))
+        await wait_all_tasks_blocked()
+        assert not box.address.send_nowait(Put(value=4, sender=1))
+        assert messages_of(await box.receive()) == [Put(value=1, sender=1)]
+        assert messages_of(await box.receive()) == [Put(value=2, sender=2)]
+
+
 async def test_an_ask_is_never_merged() -> None:
     box = new_mailbox(capacity=1, policy=Full.COALESCE, coalesce=add_up)
     async with trio.open_nursery() as nursery:
