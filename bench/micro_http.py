@@ -86,10 +86,10 @@ async def _read_all(url: str, read: Read, ours: bool) -> float:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(network.rounds.run)
-        async with httpx2.AsyncClient(transport=transport, timeout=None, trust_env=False) as client:
-            async with trio.open_nursery() as readers:
-                for _ in range(STREAMS):
-                    readers.start_soon(one, client)
+        client = httpx2.AsyncClient(transport=transport, timeout=None, trust_env=False)
+        async with client, trio.open_nursery() as readers:
+            for _ in range(STREAMS):
+                readers.start_soon(one, client)
         nursery.cancel_scope.cancel()
     return ended[-1] - began[-1]
 
