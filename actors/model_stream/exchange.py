@@ -1,8 +1,8 @@
 """One attempt: a request over HTTP, and its answer heard in the rounds.
 
 The task that runs it sleeps from the request's last byte to the answer's end. A chunk that arrives is decoded and its
-text appended within the round; the task wakes for the end, or when nothing has come for the idle limit. That limit is
-kept without work per chunk beyond one timestamp: whoever sleeps looks at it when the limit could be up.
+text appended within the round; the task wakes for the end, and now and then to see whether anything has come. So the
+idle limit costs a chunk no more than being counted.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ ERROR_BODY_SECONDS = 10.0
 
 MAX_WHOLE_BODY_BYTES = 16 * 1024 * 1024
 """Of an answer that came as one JSON object instead of a stream: as much as one event may have."""
+
+LOOKS = 16
+"""How often in an idle limit a stream is looked at: every 19 seconds of the default 300."""
 
 LINGER_SECONDS = 0.1
 """After the terminal event, for the body's own end: then the connection can carry the next request. Servers send both
@@ -130,7 +133,7 @@ class Listening:
         self._clock = clock
         self._watch: BodyWatch | None = None
         self._paused = False
-        self._heard_at = 0.0
+        self._chunks = 0
         self._decided = trio.Event()
         """How the attempt ends is known."""
         self._ended = trio.Event()
@@ -140,15 +143,11 @@ class Listening:
 
     async def run(self) -> Failure | None:
         """Return when the answer is complete or the attempt has failed."""
-        self._heard_at = self._clock.monotonic()
         self._watch = self._body.deliver(self._on_data, self._on_end)
         self._outlet.on_free = self._resume
         try:
-            while not self._decided.is_set():
-                if self._quiet_for() >= self._post.idle_seconds:
-                    return _idle(self._post, "sent nothing")
-                with trio.move_on_after(self._post.idle_seconds - self._quiet_for()):
-                    await self._decided.wait()
+            if not await self._decided_in_time():
+                return _idle(self._post, "sent nothing")
             if self._crash is not None:
                 raise self._crash
             if self._hearing.failure is None and self._broken is None:
@@ -161,18 +160,31 @@ class Listening:
             return _broke_off(self._post, self._broken)
         return self._hearing.failure
 
+    async def _decided_in_time(self) -> bool:
+        """Wait for the end; False if nothing came for the idle limit, or for up to a `LOOKS`th longer."""
+        idle = self._post.idle_seconds
+        seen, seen_at = self._chunks, self._clock.monotonic()
+        while not self._decided.is_set():
+            with trio.move_on_after(idle / LOOKS):
+                await self._decided.wait()
+            if self._chunks != seen or self._paused:
+                seen, seen_at = self._chunks, self._clock.monotonic()
+            elif self._clock.monotonic() - seen_at >= idle:
+                return False
+        return True
+
     # --- in the rounds ----------------------------------------------------------------------------------------------
 
     def _on_data(self, data: bytes) -> None:
         if self._decided.is_set():
             return  # garbage after the terminal event
-        self._heard_at = self._clock.monotonic()
+        self._chunks += 1
         events = self._hearing.feed(data)
         if events:
             self._outlet.put(events)
         if self._hearing.done:
             self._decided.set()
-        elif self._outlet.blocked:
+        elif not self._outlet.at_ease and self._outlet.blocked:
             assert self._watch is not None, "deliver returns before it calls"
             self._paused = True
             self._watch.pause()
@@ -191,12 +203,8 @@ class Listening:
         if self._paused:
             assert self._watch is not None, "it was paused"
             self._paused = False
-            self._heard_at = self._clock.monotonic()
+            self._chunks += 1  # the server is not to blame for the time in which nobody read
             self._watch.resume()
-
-    def _quiet_for(self) -> float:
-        """Seconds without a byte; while we do not read, the server is not to blame."""
-        return 0.0 if self._paused else self._clock.monotonic() - self._heard_at
 
 
 async def _read(response: httpx2.Response, limit: int) -> bytes:

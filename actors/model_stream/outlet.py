@@ -20,13 +20,15 @@ class Outlet:
 
     def __init__(self, report: Address[StreamEvent], texts: TextTable, undelivered_limit: int) -> None:
         self.on_free: Callable[[], None] | None = None
+        self.at_ease = True
+        """Nothing is kept and every text is taken over, so it cannot be blocked: what is looked at for each chunk."""
         self._report = report
         self._texts = texts
         self._limit = undelivered_limit
         self._kept: deque[StreamEvent] = deque()
         self._expecting_room = False
         self._draining = False
-        texts.on_attach = self._maybe_free
+        texts.on_attach = self._settle
 
     @property
     def blocked(self) -> bool:
@@ -37,6 +39,7 @@ class Outlet:
         """Send what there is room for and keep the rest, in order."""
         self._kept.extend(events)
         self._push()
+        self.at_ease = not self._kept and self._texts.all_attached
 
     async def send(self, event: StreamEvent) -> None:
         """Send one event behind all that is kept, waiting for room."""
@@ -66,8 +69,9 @@ class Outlet:
     def _has_room(self) -> None:
         self._expecting_room = False
         self._push()
-        self._maybe_free()
+        self._settle()
 
-    def _maybe_free(self) -> None:
+    def _settle(self) -> None:
+        self.at_ease = not self._kept and self._texts.all_attached
         if self.on_free is not None and not self.blocked:
             self.on_free()

@@ -93,6 +93,11 @@ class TextTable:
             self.on_attach()
         return text
 
+    @property
+    def all_attached(self) -> bool:
+        """Whether every text that was opened has been taken over."""
+        return not self._unattached
+
     def undelivered_chars(self) -> int:
         """Characters in texts that the session has not attached yet."""
         return sum(text.chars for text in self._unattached.values())

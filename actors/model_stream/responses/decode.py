@@ -148,7 +148,9 @@ class ResponsesDecoder:
             if self.done:
                 break
         if pieces:
-            self._settle()
+            assert self._text is not None, "pieces are only kept for a text"
+            self._text.append(pieces[0] if len(pieces) == 1 else "".join(pieces))
+            pieces.clear()
         out = self._out
         if out:
             self._out = []
