@@ -187,7 +187,8 @@ class _Writer:
     def _follow_up(self, outcome: Outcome[_Reply]) -> None:
         self._waiting -= len(outcome.answers)
         if outcome.error is not None:
-            logger.error("a rollout could not be made durable: %s", outcome.error)
+            logger.error("a rollout could not be made durable, it is tried again: %s", outcome.error)
+            self._dirtied.set()
         if outcome.partly:
             self.keeper.doubt(outcome.path)
         elif outcome.written:

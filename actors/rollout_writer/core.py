@@ -219,7 +219,7 @@ class Commits(Generic[R]):
         for task in tasks:
             file = self._files[task.path]
             file.busy = True
-            file.open = True
+            file.open = not task.close
         if barrier:
             self.barrier_jobs += 1
         else:

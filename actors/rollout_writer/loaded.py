@@ -88,6 +88,8 @@ class OpenTurn(msgspec.Struct, frozen=True, kw_only=True):
     """Asked in this turn and not answered."""
     calls_started: int
     """Against the turn's budget."""
+    unentered: tuple[UserMessage, ...] = ()
+    """Input that was taken into the turn and had not entered its history."""
 
 
 class LoadedThread(msgspec.Struct, frozen=True, kw_only=True):

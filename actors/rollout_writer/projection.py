@@ -106,6 +106,8 @@ class Projector:
         self._approvals: dict[str, ApprovalAsked] = {}
         self._open_items: dict[str, OpenItem] = {}
         self._submissions: dict[str, TurnId] = {}
+        self._steered: dict[str, UserMessage] = {}
+        """Taken into the open turn and not shown yet, by item."""
         self._usage = TokenUsage()
         self._last_usage = TokenUsage()
         self._name: str | None = None
@@ -251,6 +253,8 @@ class Projector:
                 self._transcript.replace(map(self._sourced, record.history))
             case SteerAccepted():
                 self._submissions[record.submission_id] = record.turn_id
+                if record.item is not None:
+                    self._steered[record.item.id] = record.item
             case UsageRecorded():
                 self._usage, self._last_usage = record.total, record.last
             case ThreadNamed():
@@ -320,6 +324,7 @@ class Projector:
 
     def _close_open(self, status: TurnStatus, at: float | None) -> None:
         turn, self._open = self._open, None
+        self._steered.clear()
         if turn is not None:
             self._transcript.settle()
             turn.status, turn.completed_at = status, at
@@ -333,6 +338,7 @@ class Projector:
 
     def _show(self, turn_id: TurnId, item: ThreadItem) -> None:
         self._open_items.pop(item.id, None)
+        self._steered.pop(item.id, None)
         self._turn(turn_id).items[item.id] = item
         if not self._preview and isinstance(item, UserMessage):
             self._preview = preview_of(item)
@@ -404,6 +410,7 @@ class Projector:
             calls=calls,
             approvals=approvals,
             calls_started=turn.calls_started,
+            unentered=tuple(self._steered.values()),
         )
 
 

@@ -11,6 +11,7 @@
 | text was being shown (a checkpoint)                     | the item is completed with the text so far, as partial    |
 | a command had passed to the thread; its process is gone | its item is completed, whatever became of its turn        |
 | any other item shown as started                         | completed as failed                                       |
+| input was taken into the turn and had not entered       | it enters, so that it is not lost; with the turn          |
 
 Nothing is ever run again. The records are appended in the order above with the turn's end last, so that any prefix of
 them, cut by another crash, is again something this table decides, and comes to the same history. Recovering what has
@@ -25,6 +26,7 @@ import msgspec
 
 from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenItem, OpenTurn
 from actors.rollout_writer.transcript import missing_text, output_for
+from actors.session.history import user_item
 from messages.base import ItemId
 from messages.client.item import (
     AgentMessage,
@@ -73,8 +75,22 @@ def recover(thread: LoadedThread, *, at: float) -> Recovery:
         for open_item in items.values()
     )
     if turn is not None and not waits:
+        records.extend(_enter(turn, at_ms))
         records.append(TurnClosed(turn_id=turn.turn_id, status="interrupted", completed_at=at))
     return Recovery(records=tuple(records), state="waiting_on_approval" if waits else "idle")
+
+
+def _enter(turn: OpenTurn, at_ms: int) -> list[Record]:
+    """The input that the turn had taken and the model was never sent: the next turn's model reads it."""
+    records: list[Record] = []
+    for message in turn.unentered:
+        if message.content:
+            shown = msgspec.structs.replace(message, started_at_ms=at_ms, completed_at_ms=at_ms)
+            records.append(
+                ResponseItem(turn_id=turn.turn_id, item=user_item(message.content), item_id=ItemId(message.id))
+            )
+            records.append(ItemShown(turn_id=turn.turn_id, item=shown, at_ms=at_ms))
+    return records
 
 
 def stays_open(turn: OpenTurn) -> bool:

@@ -8,15 +8,17 @@ import pytest
 from actors.rollout_writer.projection import project
 from actors.rollout_writer.recovery import Recovery, recover
 from actors.rollout_writer.transcript import DECLINED_TEXT, NEVER_STARTED_TEXT, UNKNOWN_TEXT, output_for
+from actors.session.history import user_item
 from messages.approval import ApprovalDecision, CommandNeed
 from messages.base import CallId, ItemId, TurnId
-from messages.client.item import AgentMessage, ThreadItem
+from messages.client.item import AgentMessage, TextInput, ThreadItem, UserMessage
 from messages.log import (
     ApprovalAnswered,
     ApprovalAsked,
     ItemShown,
     Record,
     ResponseItem,
+    SteerAccepted,
     TerminalPassed,
     TextCheckpoint,
     ToolStarted,
@@ -159,6 +161,18 @@ def test_a_command_that_had_passed_to_the_thread_is_completed_whatever_became_of
     assert recovered(*requested("a"), started("a", A_ITEM), output, passed, closed) == Recovery(
         records=(ended(A_ITEM),), state="idle"
     )
+
+
+def test_input_that_was_taken_and_had_not_entered_enters() -> None:
+    steered = UserMessage(id="item_u", content=(TextInput(text="and then?"),))
+    accepted = SteerAccepted(turn_id=TURN, submission_id="sub_2", item=steered)
+    shown = msgspec.structs.replace(steered, started_at_ms=AT_MS, completed_at_ms=AT_MS)
+    entered = (
+        ResponseItem(turn_id=TURN, item=user_item(steered.content), item_id=ItemId("item_u")),
+        ItemShown(turn_id=TURN, item=shown, at_ms=AT_MS),
+    )
+    assert recovered(accepted) == Recovery(records=(*entered, CLOSED), state="idle")
+    assert recovered(accepted, *entered) == Recovery(records=(CLOSED,), state="idle")
 
 
 def test_a_closed_thread_needs_nothing() -> None:
