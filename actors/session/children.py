@@ -7,7 +7,6 @@ everything it began before it is gone.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -106,7 +105,7 @@ class Inlet:
 
     def __init__(self, address: Address[Any]) -> None:
         self._address = address
-        self._kept: deque[Message] = deque()
+        self._kept: list[Message] = []
         self._expecting = False
 
     def put(self, message: Message) -> None:
@@ -122,7 +121,7 @@ class Inlet:
                     self._expecting = True
                     self._address.on_room(self._has_room)
                 return
-            kept.popleft()
+            del kept[0]
 
     def _has_room(self) -> None:
         self._expecting = False

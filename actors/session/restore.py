@@ -10,6 +10,7 @@ import msgspec
 
 from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenTurn
 from actors.rollout_writer.recovery import Recovery, ended
+from actors.rollout_writer.transcript import is_output
 from actors.session import approvals, calls, history
 from actors.session.effects import Effect, Instant, StartTool
 from actors.session.instructions import ENVIRONMENT_TAG
@@ -19,7 +20,7 @@ from actors.session.step import Step
 from messages.base import ItemId, TurnId
 from messages.client.item import ThreadItem
 from messages.items import HistoryItem, InputText, MessageItem
-from messages.log import ItemShown, Record, TurnClosed
+from messages.log import ItemShown, Record, ResponseItem, TurnClosed
 from messages.session import Approval, Turn, TurnBudget
 
 
@@ -38,7 +39,7 @@ def restored(
         offer=offer,
         settings=loaded.settings,
         summary=msgspec.structs.replace(loaded.summary(path), turns=len(turns)),
-        history=loaded.history,
+        history=(*loaded.history, *_entered(recovery)),
         turns=tuple(turns.values()),
         submissions=tuple(loaded.submissions.items())[-SUBMISSIONS_REMEMBERED:],
         usage=loaded.usage,
@@ -99,6 +100,7 @@ def _take_up(
         budget=TurnBudget(),
         started_at=open_turn.started_at,
         items=shown.items,
+        steers=open_turn.unentered,
         calls_used=open_turn.calls_started,
     )
     state = msgspec.structs.replace(state, turn=turn, history=(*transcript.settled, *transcript.group))
@@ -116,6 +118,13 @@ def _take_up(
             step.do(StartTool(call=call.call))
     step.put(shown_status=status_of(step.state))
     return step.finish()
+
+
+def _entered(recovery: Recovery) -> tuple[HistoryItem, ...]:
+    """Input that only the recovery put into history. What it answers calls with is in the loaded history already."""
+    return tuple(
+        record.item for record in recovery.records if isinstance(record, ResponseItem) and not is_output(record.item)
+    )
 
 
 def _call(step: Step, opened: OpenCall, output: HistoryItem | None) -> Call:

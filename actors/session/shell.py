@@ -101,6 +101,13 @@ SessionMessage = SessionCommand | StreamEvent | ToolEvent | ChildDown | TurnDue 
 Signal = Down | Shutdown | Unanswered
 
 
+class RecordsRefusedError(Exception):
+    """The log cannot hold what this session wants to write, now or ever: a defect of ours.
+
+    Crashes the session, whose next life is what the log says.
+    """
+
+
 class Shell:
     """Of one life of a session."""
 
@@ -180,6 +187,8 @@ class Shell:
                 self.outbox.written()
                 self.pump()
             case AppendFailed():
+                if message.failure.kind == "internal":
+                    raise RecordsRefusedError(message.failure.message)
                 self._storage_lost(message.failure)
             case Unanswered():
                 what = message.detail or message.reason
