@@ -185,7 +185,7 @@ def test_the_demo_looks_around_reads_patches_tests_and_reports() -> None:
 
     looked = play(prompt(*history))
     assert [tool for tool, _ in calls(looked)] == ["list_dir", "grep_files", "grep_files"]
-    assert calls(looked)[0] == ("list_dir", {"dir_path": "/work & play"})
+    assert calls(looked)[0] == ("list_dir", {"dir_path": "/work & play", "depth": 1})
     history += round_of(called("list_dir", "1", LIST), called("grep_files", "2", "/work & play/test_tempo.py"))
 
     read = play(prompt(*history))
