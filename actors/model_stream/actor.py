@@ -76,17 +76,18 @@ async def _attempt(
     credentials = await models.credentials.ask(GetHeaders(provider=request.provider), (Headers, Failure))
     if isinstance(credentials, Failure):
         return credentials
-    authorization = tuple((name, value.reveal()) for name, value in credentials.items)
+    authorization = tuple((name.lower(), value.reveal()) for name, value in credentials.items)
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream",
+        "user-agent": CLIENT_NAME,
+        "originator": CLIENT_NAME,
+        "x-client-request-id": request.request_id,
+        **dict(authorization),  # with the headers that settings give this provider, which may replace ours
+    }
     post = Post(
         url=provider.base_url.rstrip("/") + WIRES[provider.wire_api].path,
-        headers=(
-            ("content-type", "application/json"),
-            ("accept", "text/event-stream"),
-            ("user-agent", CLIENT_NAME),
-            ("originator", CLIENT_NAME),
-            ("x-client-request-id", request.request_id),
-            *authorization,
-        ),
+        headers=tuple(headers.items()),
         body=body,
         query=provider.query_params,
         idle_seconds=provider.stream_idle_timeout_ms / 1000,
