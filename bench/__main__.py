@@ -45,6 +45,7 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     """All scenarios of one run: their figures, what went wrong, and delay by percentile in steps of 0.5."""
 
     figures: dict[str, Figures]
+    """With the yardstick before and after each scenario."""
     failures: dict[str, str]
     delays_ms: dict[str, list[float]]
 
@@ -91,15 +92,23 @@ def run_load(names: Sequence[str], *, quick: bool, command: Sequence[str]) -> Lo
         setting = Setting(model_url=url, quick=quick, command=command)
         for name in names or SCENARIOS:
             _say(f"{name} … ")
-            began = time.monotonic()
+            began, yardstick = time.monotonic(), report.yardstick_ms()
             try:
-                figures[name] = SCENARIOS[name](setting)
+                found = SCENARIOS[name](setting)
+                figures[name] = {
+                    **found,
+                    "yardstick_before_ms": yardstick,
+                    "yardstick_after_ms": report.yardstick_ms(),
+                }
             except TROUBLE as error:
                 failures[name] = f"{type(error).__name__}: {error}"
                 _say(f"FAILED: {failures[name]}\n")
             else:
                 _say(f"{time.monotonic() - began:.1f} s\n")
-    print(f"\n{load_table(figures)}\n", flush=True)
+    print(f"\n{load_table(figures)}")
+    measured = sorted(each[when] for each in figures.values() for when in ("yardstick_before_ms", "yardstick_after_ms"))
+    if measured:
+        print(f"yardstick {report.figure(measured[0])} to {report.figure(measured[-1])} ms (bench/README.md)\n")
     return LoadResult(figures=figures, failures=failures, delays_ms=setting.delays)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import statistics
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,13 +17,19 @@ from bench.harness import SuiteResult
 OUT = Path(__file__).parent / "out"
 
 
+YARDSTICK_ADDITIONS = 200_000
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a result was made. ``load`` is the machine's load average (1 min) at the start: others use it too."""
+    """Where a result was made, and how fast that was just then."""
 
     python: str
     system: str
+    processor: str
     cpus: int
     load: float
+    """The machine's load average (1 min): others use it too."""
+    yardstick_ms: float
 
 
 def this_host() -> Host:
@@ -28,9 +37,35 @@ def this_host() -> Host:
     return Host(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        processor=_processor(),
         cpus=os.cpu_count() or 1,
         load=round(os.getloadavg()[0], 2),
+        yardstick_ms=round(yardstick_ms(), 2),
     )
+
+
+def yardstick_ms() -> float:
+    """CPU time of a fixed piece of plain Python, the median of five.
+
+    A virtual core shared with strangers is sometimes three times slower than at other times, by its own CPU clock too.
+    Two results can be compared only as far as their yardsticks agree.
+    """
+    taken = []
+    for _ in range(5):
+        began = time.thread_time()
+        total = 0
+        for number in range(YARDSTICK_ADDITIONS):
+            total += number
+        taken.append(time.thread_time() - began)
+    return statistics.median(taken) * 1000
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
 
 
 def write_json(name: str, value: object, folder: Path = OUT) -> Path:

@@ -1,7 +1,7 @@
 """The load generator: a daemon in a process of its own, a rehearsed model in another, and this process as all clients.
 
     processes.py   starting and stopping the two; what a process tree uses (/proc)
-    model.py       the rehearsal server as a process
+    model.py       the rehearsed model as a process
     websocket.py   the client's side of a WebSocket, as little of it as a loopback needs
     client.py      many connections in one epoll; threads, turns, delays
     figures.py     percentiles

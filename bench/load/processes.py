@@ -29,6 +29,8 @@ POLL_SECONDS = 0.001
 
 DAEMON_FILE = "daemon.json"
 
+PROJECT = Path(__file__).parents[2]
+
 
 class StartError(Exception):
     """A process did not come up; the text holds what it printed."""
@@ -59,7 +61,7 @@ class _DaemonFile(msgspec.Struct):
 def model() -> Iterator[str]:
     """A rehearsal server in a process of its own; its base URL. Raises StartError."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.load.model"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "bench.load.model"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT
     )
     try:
         assert process.stdout is not None
@@ -108,7 +110,7 @@ def daemon(home: Path, model_url: str, *, command: Sequence[str] = ()) -> Iterat
             stdout=output,
             stderr=output,
             env=environment,
-            cwd=home / "work",
+            cwd=PROJECT,
             start_new_session=True,
         )
     try:
