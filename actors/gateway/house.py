@@ -7,7 +7,7 @@ against a few lines of fakes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -107,5 +107,7 @@ class House:
     version: str
     environment: Mapping[str, str] = field(default_factory=dict)
     """What commands run by `command/exec` inherit."""
+    providers: Collection[str] = ()
+    """The ids of the model providers; empty: not checked here."""
     system: str = "linux"
     """The platform's name, for the handshake."""

@@ -25,7 +25,7 @@ from actors.session.open_text import OpenText
 from messages.approval import CommandNeed, PatchNeed
 from messages.base import ItemId, ThreadId, TurnId
 from messages.client import event as wire
-from messages.client.approval import DECISIONS, CommandApprovalParams, FileChangeApprovalParams
+from messages.client.approval import CommandApprovalParams, FileChangeApprovalParams
 from messages.client.callboard import LiveMarker
 from messages.client.item import UnknownAction, Wire
 from messages.client.turn import CollaborationMode, CollaborationSettings, ItemsView
@@ -193,18 +193,15 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                     turn_id=approval.turn_id,
                     item_id=approval.item_id,
                     started_at_ms=started_at_ms,
-                    reason=need.justification,
+                    reason=need.justification or approval.reason,
                     command=shlex.join(need.argv),
                     cwd=need.cwd,
                     command_actions=(UnknownAction(command=need.script or shlex.join(need.argv)),),
-                    available_decisions=DECISIONS,
+                    available_decisions=approval.decisions,
                 ),
                 position,
             )
-        case PatchNeed() as need:
-            reason = None
-            if need.outside:
-                reason = "It changes files outside the workspace: " + ", ".join(need.outside)
+        case PatchNeed():
             return request(
                 "item/fileChange/requestApproval",
                 approval.id,
@@ -213,7 +210,7 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                     turn_id=approval.turn_id,
                     item_id=approval.item_id,
                     started_at_ms=started_at_ms,
-                    reason=reason,
+                    reason=approval.reason,
                 ),
                 position,
             )

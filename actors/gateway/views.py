@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from messages.client.item import AgentMessage
 from messages.client.thread import GitInfo, SandboxPolicy, ThreadBody, ThreadStatusBody
 from messages.client.turn import ItemsView, TurnBody, TurnError
@@ -104,4 +106,11 @@ def summary_body(summary: ThreadSummary, status: ThreadStatus, turns: tuple[Turn
 def thread_body(view: ThreadView, *, include_turns: bool = True) -> ThreadBody:
     """A loaded thread as it stands."""
     turns = tuple(turn_body(turn) for turn in view.turns) if include_turns else ()
-    return summary_body(view.summary, view.status, turns)
+    settings = view.settings
+    return msgspec.structs.replace(
+        summary_body(view.summary, view.status, turns),
+        model=settings.model,
+        model_provider=settings.provider,
+        cwd=settings.cwd,
+        reasoning_effort=settings.reasoning_effort,
+    )

@@ -267,6 +267,18 @@ class Cursor:
         """True: events before the tail are missing and must come from the log first."""
         return self.next_seq < self.feed.first_seq
 
+    def has_backlog(self) -> bool:
+        """There is something to take that `catch_up` brought."""
+        return bool(self._backlog)
+
+    def asks_ahead(self) -> frozenset[str]:
+        """The questions in the tail that this reader has still to come by."""
+        return frozenset(
+            entry.event.approval.id
+            for entry in self.feed.tail
+            if entry.seq >= self.next_seq and isinstance(entry.event, ApprovalRequested)
+        )
+
     def missing(self) -> tuple[int, int]:
         """The ordinals of the log, from and up to but excluding, whose events are to be given to `catch_up`."""
         return self.ordinal, self.feed.dropped_ordinal

@@ -18,7 +18,7 @@ from messages.session import ThreadStatus, ThreadView
 NEWS_KEPT = 8192
 """News of so many threads and kinds are kept for slow readers; older ones only leave lists of threads out of date."""
 
-NewsKind = Literal["started", "status", "closed"]
+NewsKind = Literal["started", "status", "unloaded", "closed"]
 
 
 class BroadcastEncoder(Protocol):
@@ -63,7 +63,7 @@ class GlobalFeed:
     def thread_closed(self, thread_id: ThreadId) -> None:
         """A thread was unloaded."""
         if self._readers:
-            self._put(thread_id, "status", self._encoder.thread_status(thread_id, ThreadStatus(kind="notLoaded")))
+            self._put(thread_id, "unloaded", self._encoder.thread_status(thread_id, ThreadStatus(kind="notLoaded")))
             self._put(thread_id, "closed", self._encoder.thread_closed(thread_id))
 
     def read(self, on_dirty: Callable[[], None]) -> GlobalReader:

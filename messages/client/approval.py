@@ -6,8 +6,6 @@ from typing import Any
 
 from messages.client.item import CommandAction, Wire
 
-DECISIONS = ("accept", "acceptForSession", "decline", "cancel")
-
 
 class CommandApprovalParams(Wire, frozen=True, kw_only=True):
     """item/commandExecution/requestApproval"""

@@ -38,7 +38,8 @@ ABSENT = msgspec.Raw(b"")
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """Any message from a client; which kind it is follows from the members that are there."""
 
-    id: RequestId | None = None
+    id: RequestId | msgspec.UnsetType | None = msgspec.UNSET
+    """A null is no id."""
     method: str | None = None
     params: msgspec.Raw = ABSENT
     result: msgspec.Raw = ABSENT

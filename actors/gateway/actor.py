@@ -1,0 +1,187 @@
+"""The gateway: listens, lets clients in, and keeps one connection actor for each.
+
+A connection is a child of its own: what goes wrong in one is caught there; the others, the sessions and the listener
+never hear of it. When the gateway itself is restarted its clients reconnect and resume; no session notices.
+
+Limits, each with its reason where it is declared: the head of a handshake (`http_head`), its time, the number of
+connections, the size of a message (settings); unread answers (`connection`); requests in hand (settings).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from http import HTTPStatus
+
+import trio
+
+from actors.gateway import http_head
+from actors.gateway.address import check_listen_address
+from actors.gateway.capability import load_or_make_token
+from actors.gateway.configuration import Configuration
+from actors.gateway.connection import Connection
+from actors.gateway.house import House
+from actors.gateway.http_head import BadHeadError, Door, Refusal
+from actors.gateway.methods import ALL
+from actors.gateway.notifications import WireEncoder
+from actors.gateway.websocket import accept
+from actors.kernel import Children, Context, Mailbox, Shutdown
+from actors.ports.network import ByteStream, Listener
+from messages.settings import ListenSettings
+
+logger = logging.getLogger(__name__)
+
+PING_SECONDS = 30.0
+"""A connection on which nothing was sent for so long gets a ping: home routers forget an idle TCP connection after a
+few minutes, and a peer that died without a word is found out by what is sent to it. Nobody is cut for not answering: a
+client that sleeps is slow, not dead."""
+
+
+class Doorway:
+    """The bound address with the rules for who may pass. Made once per daemon by `open_doorway`; `run` may be restarted
+    on it, and clients that connect meanwhile wait in the backlog."""
+
+    def __init__(self, house: House, options: ListenSettings, listener: Listener, door: Door) -> None:
+        self._house = house
+        self._options = options
+        self._listener = listener
+        self._door = door
+
+    @property
+    def address(self) -> str:
+        """``ws://HOST:PORT`` as bound: port 0 is resolved."""
+        return f"ws://{self._listener.address}"
+
+    @property
+    def token_required(self) -> bool:
+        """Clients must show the token in ``$CALLBOARD_HOME/token``."""
+        return self._door.token is not None
+
+    async def run(self, ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+        """The gateway actor: let clients in until told to end."""
+        mailbox: Mailbox[Shutdown] = ctx.open_mailbox(capacity=8)
+        gateway = Gateway(self._house, self._options, self._door)
+        async with Children(ctx) as children:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(gateway.serve, self._listener, children)
+                nursery.start_soon(gateway.ping)
+                ctx.shutdown_to(mailbox.address)
+                ctx.state = f"listening on {self.address}"
+                task_status.started()
+                await mailbox.receive()  # there is only one thing we are ever told
+                nursery.cancel_scope.cancel()
+            children.cancel("the daemon is shutting down")
+
+    async def aclose(self) -> None:
+        """Listen no more."""
+        await self._listener.aclose()
+
+
+async def open_doorway(house: House, options: ListenSettings, *, plaintext_allowed: bool = False) -> Doorway:
+    """Bind. Raises ListenRefusedError when that would not be safe; OSError when the port is in use or the home cannot be
+    written (the token is made there on first start)."""
+    address = check_listen_address(options.address, auth=options.auth, plaintext_allowed=plaintext_allowed)
+    token = await load_or_make_token(house.ports, house.home) if options.auth else None
+    listener = await house.ports.network.listen(address.host, address.port)
+    return Doorway(house, options, listener, Door(token=token, allowed_origins=options.allowed_origins))
+
+
+class Gateway:
+    """What all connections share (`actors.gateway.caller.Gatehouse`)."""
+
+    def __init__(self, house: House, options: ListenSettings, door: Door) -> None:
+        self._options = options
+        self._door = door
+        self._connections: dict[str, Connection] = {}
+        self._handshakes = 0
+        self._count = 0
+        self.house = house
+        self.configuration = Configuration(house)
+        self.encoder = WireEncoder(lambda: round(house.ports.clock.now() * 1000))
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    async def serve(self, listener: Listener, children: Children) -> None:
+        """Let clients in, until the listener is closed."""
+        with contextlib.suppress(trio.ClosedResourceError):
+            while True:
+                stream = await listener.accept()
+                self._count += 1
+                id_ = f"connection-{self._count}"
+                guest = _Guest(self, id_, stream)
+                children.start(id_, guest.run, kind="connection")
+
+    async def ping(self) -> None:
+        """Keep idle connections alive, until cancelled."""
+        while True:
+            await trio.sleep(PING_SECONDS)
+            for connection in self._connections.values():
+                outlet = connection.transport.outlet
+                if not outlet.sent_since_ping:
+                    connection.transport.ping()
+                outlet.sent_since_ping = False
+
+    async def attend(self, id_: str, stream: ByteStream, ctx: Context) -> None:
+        """One connection, from its first byte to its last."""
+        ctx.state = "handshake"
+        try:
+            async with trio.open_nursery() as nursery:
+                with trio.move_on_after(self._options.handshake_seconds) as patience:
+                    connection = await self._shake_hands(id_, stream, nursery)
+                if patience.cancelled_caught or connection is None:
+                    nursery.cancel_scope.cancel()
+                    return
+                self._connections[id_] = connection
+                ctx.state = "connected"
+                try:
+                    await connection.run()
+                finally:
+                    del self._connections[id_]
+                    nursery.cancel_scope.cancel()
+        finally:
+            stream.close_now()
+
+    async def _shake_hands(self, id_: str, stream: ByteStream, nursery: trio.Nursery) -> Connection | None:
+        try:
+            data = await http_head.read(stream)
+            refusal = http_head.judge(http_head.parse(data), self._door)
+        except BadHeadError as error:
+            refusal = Refusal(HTTPStatus.BAD_REQUEST, f"{error}\n")
+            data = b""
+        if refusal is None and len(self._connections) >= self._options.max_connections:
+            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections\n", "Retry-After: 5\r\n")
+        if refusal is not None:
+            if refusal.status is not HTTPStatus.OK:
+                logger.info("%s refused: %d %s", id_, refusal.status, refusal.body.strip())
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await stream.send_all(refusal.encode())
+            await stream.aclose()
+            return None
+        transport = await accept(
+            nursery,
+            stream,
+            self.house.ports.network.rounds,
+            data,
+            max_message_bytes=self._options.max_frame_bytes,
+            peer=id_,
+        )
+        return Connection(id_, transport, self, ALL, max_in_flight=self._options.max_requests_in_flight)
+
+
+class _Guest:
+    """One connection as a child."""
+
+    def __init__(self, gateway: Gateway, id_: str, stream: ByteStream) -> None:
+        self._gateway = gateway
+        self._id = id_
+        self._stream = stream
+
+    async def run(self, ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        try:
+            await self._gateway.attend(self._id, self._stream, ctx)
+        except Exception:
+            logger.exception("%s ended by a defect", self._id)
+            raise

@@ -1,0 +1,64 @@
+"""Where to listen, and whether that is safe. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+class ListenRefusedError(Exception):
+    """The address cannot be listened on as asked; the text says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """A place for WebSockets in the clear."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def parse_listen_address(text: str) -> ListenAddress:
+    """``ws://HOST:PORT``. Raises ListenRefusedError."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ListenRefusedError(f"{text!r} is not an address to listen on ({error}); write ws://HOST:PORT") from error
+    if parts.scheme == "wss":
+        raise ListenRefusedError(
+            f"cannot listen on {text}: TLS is not built in yet; listen on ws:// and put a TLS proxy before it"
+        )
+    if parts.scheme != "ws" or not host or port is None or parts.path not in ("", "/") or parts.query:
+        raise ListenRefusedError(f"{text!r} is not an address to listen on; write ws://HOST:PORT")
+    return ListenAddress(host, port)
+
+
+def check_listen_address(text: str, *, auth: bool, plaintext_allowed: bool) -> ListenAddress:
+    """The address, if listening there is safe. Raises ListenRefusedError.
+
+    Whoever can connect can run commands. So beyond this machine a token is needed, and since it would be sent in the
+    clear, an explicit word that the way there is protected otherwise.
+    """
+    address = parse_listen_address(text)
+    if not address.loopback:
+        if not auth:
+            raise ListenRefusedError(
+                f"refusing to listen on {text} without a token: other machines could run commands here. "
+                "Remove --no-auth, or listen on ws://127.0.0.1"
+            )
+        if not plaintext_allowed:
+            raise ListenRefusedError(
+                f"refusing to listen on {text} in the clear: the token could be read on the way. "
+                "Listen on ws://127.0.0.1 behind a TLS proxy or a tunnel, or pass --insecure if the network is safe"
+            )
+    return address

@@ -1,0 +1,25 @@
+"""The methods, one file per resource. Each file ends in ``METHODS``; here they become one table.
+
+threads    start, resume, read, list, leave, name, settings
+history    a thread's turns and items, page by page
+terminals  commands that go on beyond their turn
+turns      start, steer, interrupt
+settings   account, config, models: what clients ask at start-up
+commands   command/exec
+listings   what there is none of yet
+callboard  our own additions
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from actors.gateway.methods import callboard, commands, history, listings, settings, terminals, threads, turns
+from actors.gateway.rpc import Method
+
+ALL: Final[dict[str, Method[Any]]] = {
+    each.name: each
+    for resource in (threads, history, terminals, turns, settings, commands, listings, callboard)
+    for each in resource.METHODS
+}
+"""By name."""

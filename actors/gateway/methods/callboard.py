@@ -1,0 +1,48 @@
+"""callboard/*: what we add to the wire."""
+
+from __future__ import annotations
+
+from actors.gateway.caller import Caller
+from actors.gateway.rpc import RpcError, method
+from actors.kernel import Node
+from messages.base import CallId
+from messages.client.callboard import ActorNode, CancelCallParams, StatusResponse, ThreadCounts
+from messages.client.envelope import INVALID_REQUEST
+from messages.client.listing import NoParams, Nothing
+from messages.session import CancelToolCall
+
+
+async def status(caller: Caller, _params: NoParams) -> StatusResponse:
+    sessions = caller.house.sessions
+    return StatusResponse(
+        tree=node_body(caller.house.tree()),
+        threads=ThreadCounts(loaded=len(sessions.loaded()), active=sessions.active()),
+        connections=caller.gatehouse.connections,
+    )
+
+
+def node_body(node: Node) -> ActorNode:
+    """The live tree as clients see it."""
+    return ActorNode(
+        id=node.id,
+        kind=node.kind,
+        state=node.state,
+        mailbox_depth=node.mailbox_depth,
+        mailbox_peak=node.mailbox_peak,
+        message_age_seconds=node.message_age_seconds,
+        restarts=node.restarts,
+        last_failure=node.last_failure,
+        children=tuple(node_body(child) for child in node.children),
+    )
+
+
+async def cancel_call(caller: Caller, params: CancelCallParams) -> Nothing:
+    if not await caller.ask(params.thread_id, CancelToolCall(call_id=CallId(params.call_id)), bool):
+        raise RpcError(INVALID_REQUEST, f"no call {params.call_id[:100]!r} runs in this thread")
+    return Nothing()
+
+
+METHODS = (
+    method("callboard/status", NoParams, status),
+    method("callboard/toolCall/cancel", CancelCallParams, cancel_call),
+)
