@@ -67,7 +67,8 @@ class Means:
     ports: Ports
     log: ServiceAddress[LogRequest]
     load: Callable[[str], Awaitable[LoadedThread]]
-    """Read the rollout at a path. Raises OSError."""
+    """Read the rollout at a path as it is on disk (`rollout_writer.reader.load_thread`, never a settled view of it: the
+    session itself decides what recovery adds, and appends it). Raises OSError."""
     crew: Crew
     checkpoints: TextCheckpoints
 

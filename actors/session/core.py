@@ -132,7 +132,7 @@ def _command(step: Step, asked: Asked) -> None:
             step.reply(token, None)
             step.show(NameChanged(name=command.name))
         case UpdateSettings():
-            turns.apply_settings(step, command.settings)
+            turns.change_settings(step, command.settings)
             step.reply(token, step.state.settings)
         case ListTerminals():
             step.reply(token, terminals.views(step.state.terminals))

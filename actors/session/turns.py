@@ -45,7 +45,7 @@ def start(step: Step, asked: Asked, command: StartTurn) -> None:
     elif state.turn is None:
         _begin(step, asked, command)
     elif state.turn.closing is None and not state.turn.suspended:
-        apply_settings(step, command.settings)
+        change_settings(step, command.settings)
         _steer(step, asked.token, command.submission_id, command.input, command.client_id)
     elif len(state.waiting) >= MAX_WAITING:
         step.reply(asked.token, _busy())
@@ -79,18 +79,28 @@ def interrupt(step: Step, token: Token | None, command: InterruptTurn) -> None:
     closing.begin(step, Closing(status="interrupted"))
 
 
-def apply_settings(step: Step, patch: SettingsPatch | None) -> None:
-    """Change what the turns from here on run under."""
+def change_settings(step: Step, patch: SettingsPatch | None) -> None:
+    """Change what the turns from here on run under, in the log as well."""
+    if _apply(step, patch):
+        turn, turns = step.state.turn, step.state.turns
+        last = turn.id if turn is not None else turns[-1].id if turns else TurnId("")
+        step.log(TurnContext(turn_id=last, settings=step.state.settings))
+
+
+def _apply(step: Step, patch: SettingsPatch | None) -> bool:
+    """Put a patch into force; False if it changes nothing."""
     if patch is None:
-        return
+        return False
     asked = {name: value for name in patch.__struct_fields__ if (value := getattr(patch, name)) is not None}
     settings: ThreadSettings = msgspec.structs.replace(step.state.settings, **asked)
-    if settings != step.state.settings:
-        summary = msgspec.structs.replace(
-            step.state.summary, cwd=settings.cwd, provider=settings.provider, model=settings.model
-        )
-        step.put(settings=settings, summary=summary)
-        step.show(SettingsChanged(settings=settings))
+    if settings == step.state.settings:
+        return False
+    summary = msgspec.structs.replace(
+        step.state.summary, cwd=settings.cwd, provider=settings.provider, model=settings.model
+    )
+    step.put(settings=settings, summary=summary)
+    step.show(SettingsChanged(settings=settings))
+    return True
 
 
 def start_waiting(step: Step) -> None:
@@ -143,7 +153,7 @@ def due(step: Step, turn_id: TurnId) -> None:
 
 
 def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
-    apply_settings(step, command.settings)
+    _apply(step, command.settings)
     settings = step.state.settings
     turn_id = TurnId(asked.fresh_id)
     budget = command.budget or TurnBudget()

@@ -9,7 +9,17 @@ from trio.testing import wait_all_tasks_blocked
 from actors.gateway.house import UnknownThreadError, UnreadableThreadError
 from messages.approval import CommandNeed
 from messages.base import ThreadId
-from messages.session import ReadThread, Refused, ThreadStatus, ThreadView, TurnAccepted
+from messages.session import (
+    ReadThread,
+    Refused,
+    SetThreadName,
+    SettingsPatch,
+    ThreadSettings,
+    ThreadStatus,
+    ThreadView,
+    TurnAccepted,
+    UpdateSettings,
+)
 from tests.actors.session.made import call
 from tests.actors.session.theatre import Bench, Scene, Theatre, Thread, open_theatre
 
@@ -47,6 +57,16 @@ async def test_a_full_disk_is_told_to_who_starts_a_thread(autojump_clock: trio.a
         with pytest.raises(UnreadableThreadError, match="No space left"):
             await theatre.thread()
         assert theatre.host.loaded() == {}
+
+
+async def test_settings_and_a_name_outlive_the_session(autojump_clock: trio.abc.Clock) -> None:
+    async with open_theatre() as theatre:
+        thread = await theatre.thread()
+        await thread.ask(UpdateSettings(settings=SettingsPatch(model="other")), ThreadSettings)
+        await thread.ask(SetThreadName(name="mine"))
+        await theatre.host.unload(thread.id)
+        view = await thread.ask(ReadThread(), ThreadView)
+    assert (view.settings.model, view.summary.model, view.summary.name) == ("other", "other", "mine")
 
 
 async def test_an_unknown_thread_is_an_error_that_names_it(autojump_clock: trio.abc.Clock) -> None:

@@ -38,7 +38,7 @@ from messages.client.item import (
 )
 from messages.failure import Failure
 from messages.items import HistoryItem
-from messages.log import ItemShown, ResponseItem, TurnClosed
+from messages.log import ItemShown, ResponseItem, TurnClosed, TurnContext
 from messages.model import ItemFinished, SampleFailed, SampleRetrying
 from messages.patch import FileRevision
 from messages.session import (
@@ -52,6 +52,7 @@ from messages.session import (
     PlanUpdated,
     Refused,
     ResolveApproval,
+    SettingsChanged,
     SettingsPatch,
     StartTurn,
     StatusChanged,
@@ -62,6 +63,7 @@ from messages.session import (
     TurnCompleted,
     TurnFailing,
     TurnStarted,
+    UpdateSettings,
     UsageUpdated,
 )
 from messages.tools import ToolFinished
@@ -507,6 +509,20 @@ def test_plans_and_patches_are_shown_when_their_output_is_logged() -> None:
     (diff,) = [event for event in told if isinstance(event, DiffUpdated)]
     assert "-old\n+new\n" in diff.diff
     assert PlanUpdated(turn_id=TurnId("turn-1"), explanation="why", plan=plan) in told
+
+
+def test_settings_changed_between_turns_are_in_the_log_before_they_are_told() -> None:
+    session = Session()
+    effects = session.hear(asked(UpdateSettings(settings=SettingsPatch(model="other"))))
+    settings = msgspec.structs.replace(new_state().settings, model="other")
+    assert effects == [
+        Append(records=(TurnContext(turn_id=TurnId(""), settings=settings),)),
+        Show(event=SettingsChanged(settings=settings)),
+        Reply(token="token", value=settings),
+    ]
+    assert session.hear(asked(UpdateSettings(settings=SettingsPatch(model="other")))) == [
+        Reply(token="token", value=settings)
+    ]
 
 
 def test_usage_adds_up_over_the_responses_of_a_thread() -> None:
