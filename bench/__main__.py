@@ -17,6 +17,7 @@ from bench import (
     micro_mailbox,
     micro_resume,
     micro_sse,
+    micro_websocket,
     picture,
     report,
 )
@@ -35,6 +36,7 @@ MICRO: dict[str, Callable[[], tuple[Suite, ...]]] = {
     "log_append": micro_log_append.suites,
     "resume": micro_resume.suites,
     "http": micro_http.suites,
+    "websocket": micro_websocket.suites,
 }
 
 TROUBLE = (CallError, WebSocketError, processes.StartError, OSError, msgspec.MsgspecError)
