@@ -277,7 +277,7 @@ _encode = Encoder().encode
 
 def format_time(at: float) -> str:
     """Unix seconds as RFC 3339 in UTC with milliseconds: ``2026-11-21T01:02:03.456Z``."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def parse_time(text: str) -> float | None:

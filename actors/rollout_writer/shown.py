@@ -293,7 +293,9 @@ def _uri_of(path: str) -> str:
     return "file://" + quote(path) if path.startswith(("/", "file://")) else path
 
 
+@lru_cache(maxsize=64)
 def _path_of(uri: str) -> str:
+    """Of working directories, mostly: a file names few and often."""
     if not uri.startswith("file://"):
         return uri
     return unquote(uri[7:]) if "%" in uri else uri[7:]
