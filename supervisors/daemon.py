@@ -1,0 +1,201 @@
+"""The daemon as an object: for the process (`serving`), for programs that embed it, and for the simulation.
+
+    async with Daemon(DaemonOptions(home="/tmp/cb", listen="ws://127.0.0.1:0")) as daemon:
+        ...daemon.address...
+
+`Daemon` is this machine's: it starts the launcher and the real ports. `open_daemon` takes any ports.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions, version
+from types import TracebackType
+
+import msgspec
+import trio
+
+from actors.gateway.actor import Doorway, open_doorway
+from actors.kernel import Node, Report, System
+from actors.ports import Ports
+from actors.ports.files import AppendFile
+from actors.ports.production.processes import LauncherProcesses
+from actors.settings.actor import Sources, load
+from actors.settings.layers import Layer
+from messages.settings import SettingsSnapshot
+from supervisors.parts import Parts, assemble
+from supervisors.root import root
+from supervisors.tree import Tree, open_tree
+
+DISTRIBUTION = "callboard"
+IMPORT_NAMES = ("messages", "actors", "supervisors")
+
+LOCK_FILE = "daemon.lock"
+
+logger = logging.getLogger(__name__)
+
+
+class HomeInUseError(Exception):
+    """Another daemon works in this home; two would write the same rollouts."""
+
+
+class NameClashError(Exception):
+    """Another distribution installs one of our import names; which code would run is a matter of luck."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DaemonOptions:
+    """How to run. ``environment`` is captured once: keys come from it, and tools inherit the rest of it."""
+
+    home: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
+    """Settings above those of the file and the environment."""
+    listen: str | None = None
+    """``ws://HOST:PORT``; port 0 takes a free one. None: as the settings say."""
+    plaintext_allowed: bool = False
+    """Listen beyond loopback without TLS."""
+    cwd: str = "/"
+    """Where a client that names no folder works."""
+    index_path: str | None = None
+    """Of the SQLite index; below the home unless given."""
+
+
+class RunningDaemon:
+    """What whoever runs it may ask of it."""
+
+    def __init__(self, parts: Parts, tree: Tree, doorway: Doorway) -> None:
+        self._parts = parts
+        self._tree = tree
+        self.address = doorway.address
+        """``ws://HOST:PORT``, as bound."""
+        self.token_required = doorway.token_required
+        """Clients must show the token in ``$CALLBOARD_HOME/token``."""
+        self.snapshot: SettingsSnapshot = parts.snapshot
+
+    def tree(self) -> Node:
+        """The live tree of actors."""
+        return self._tree.snapshot()
+
+    async def warm(self) -> None:
+        """Import what the first request to a model needs; clients are served meanwhile."""
+        await self._parts.models.warm()
+
+    async def drain(self, seconds: float | None = None) -> None:
+        """Take no more turns; let running ones finish for so long, then interrupt them. Clients hear of each end."""
+        await self._parts.host.drain(self.snapshot.settings.drain_seconds if seconds is None else seconds)
+
+
+@asynccontextmanager
+async def open_daemon(
+    ports: Ports, options: DaemonOptions, *, launcher: LauncherProcesses | None = None
+) -> AsyncIterator[RunningDaemon]:
+    """Start everything and enter the block when clients can connect; leaving it drains and stops in order.
+
+    Raises SettingsError, ChoiceError, ListenRefusedError, HomeInUseError, OSError (an unwritable home), StartError (a
+    port in use, as its cause), EscalationError when services crash too often.
+    """
+    snapshot = await load(
+        Sources(home=options.home, environment=dict(options.environment), overrides=options.layers), ports
+    )
+    lock = await ports.threads.run(_take_home, ports, options.home)
+    try:
+        holder: list[Tree] = []
+        system = System(random=ports.entropy.random)
+        system.reports.observe(log_report)
+        parts = assemble(
+            ports=ports,
+            system=system,
+            snapshot=snapshot,
+            environment=options.environment,
+            cwd=options.cwd,
+            version=version(DISTRIBUTION),
+            tree=lambda: holder[0].snapshot(),
+            index_path=options.index_path,
+        )
+        listen = parts.snapshot.settings.listen
+        if options.listen is not None:
+            listen = msgspec.structs.replace(listen, address=options.listen)
+        doorway = await open_doorway(parts.house, listen, plaintext_allowed=options.plaintext_allowed)
+        try:
+            async with parts.models, open_tree(root(parts, doorway, launcher).run, system=system) as tree:
+                holder.append(tree)
+                daemon = RunningDaemon(parts, tree, doorway)
+                try:
+                    yield daemon
+                finally:
+                    with trio.CancelScope(shield=True):  # bounded: drain_seconds, then an interrupt of a second
+                        await daemon.drain()
+        finally:
+            with trio.CancelScope(shield=True):
+                await doorway.aclose()
+    finally:
+        lock.close()
+
+
+def log_report(report: Report) -> None:
+    """What supervisors report, with the traceback of a crash."""
+    level = logging.INFO if report.context in ("ended", "restarting") else logging.ERROR
+    logger.log(
+        level,
+        "%s: %s %s: %s%s",
+        report.supervisor,
+        report.offender,
+        report.context,
+        report.reason,
+        "".join(f"\n  {place}" for place in report.stack),
+        exc_info=report.error,
+    )
+
+
+def _take_home(ports: Ports, home: str) -> AppendFile:
+    lock = ports.files.lock(posixpath.join(home, LOCK_FILE))
+    if lock is None:
+        raise HomeInUseError(
+            f"another callboard daemon works in {home}; stop it, or give this one its own CALLBOARD_HOME"
+        )
+    return lock
+
+
+class Daemon:
+    """A daemon on this machine. Enter it in the main thread's trio loop."""
+
+    def __init__(self, options: DaemonOptions) -> None:
+        self._options = options
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> RunningDaemon:
+        """Raises what `open_daemon` raises."""
+        from actors.ports.production import production_ports
+        from actors.tool_worker.launcher import start_launcher
+
+        refuse_name_clashes()
+        async with AsyncExitStack() as stack:
+            handle = start_launcher()
+            stack.callback(handle.release)
+            launcher = LauncherProcesses(handle)
+            ports = production_ports(launcher)
+            daemon = await stack.enter_async_context(open_daemon(ports, self._options, launcher=launcher))
+            self._stack = stack.pop_all()
+        return daemon
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, traceback)
+
+
+def refuse_name_clashes() -> None:
+    """Our import names are generic. Raises NameClashError when another distribution claims one of them."""
+    claims = packages_distributions()
+    for name in IMPORT_NAMES:
+        others = sorted({claimant for claimant in claims.get(name, ()) if claimant.lower() != DISTRIBUTION})
+        if others:
+            raise NameClashError(
+                f"the package {others[0]!r} installs a module named {name!r}, as callboard does; "
+                f"give callboard an environment of its own, or uninstall {others[0]}"
+            )
