@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import report
+from bench.load.processes import environment_of_a_user
 
 PROJECT = Path(__file__).parents[1]
 BINARY = PROJECT / ".venv" / "bin" / "callboard"
@@ -208,9 +209,8 @@ def _run(copy: Path, name: str, options: argparse.Namespace) -> Recorded:
     command = ["node", "bench.js", "--server", f"servers/{name}.sh", "--name", name, "--out", str(out)]
     command += ["--home", str(copy.parent / "home"), "--repeat", str(options.repeat), "--only", options.only]
     command += ["--limit", str(RUN_SECONDS), *(["--pin"] if options.pin else [])]
-    finished = subprocess.run(
-        command, cwd=copy, env={**os.environ, "CALLBOARD_BIN": str(BINARY)}, timeout=RUN_SECONDS + 60, check=False
-    )
+    environment = {**environment_of_a_user(), "CALLBOARD_BIN": str(BINARY)}
+    finished = subprocess.run(command, cwd=copy, env=environment, timeout=RUN_SECONDS + 60, check=False)
     if not out.exists():
         log = copy / f"server-{name}.log"
         words = log.read_text(errors="replace")[-2000:] if log.exists() else ""

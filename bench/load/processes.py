@@ -73,6 +73,19 @@ def model() -> Iterator[str]:
         stop(process)
 
 
+def environment_of_a_user() -> dict[str, str]:
+    """Ours, without what would change the daemon: its own variables, and those of Python that developers set.
+
+    Compiled modules are kept, as after any first start, but not beside the sources.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CALLBOARD_", "OPENAI_", "PYTHON")) or name == "PYTHONPATH"
+    }
+    return {**kept, "PYTHONPYCACHEPREFIX": str(PROJECT / "bench" / "out" / "pycache")}
+
+
 @contextmanager
 def private_home() -> Iterator[Path]:
     """A temporary folder for a daemon's state, with ``work`` for its threads and an empty ``home``."""
@@ -93,7 +106,7 @@ def daemon(home: Path, model_url: str, *, command: Sequence[str] = ()) -> Iterat
     """
     port = _free_port() if command else 0
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("CALLBOARD_", "OPENAI_"))},
+        **environment_of_a_user(),
         "HOME": str(home / "home"),
         "CALLBOARD_HOME": str(home / "state"),
         "PORT": str(port),
