@@ -150,9 +150,11 @@ async def run(ctx: Context, means: Means, role: Role, *, task_status: trio.TaskS
         role.on_life()
         try:
             shell.put(effects)
+            shell.pump()
             while not shell.stopped:
                 for message, reply in await mailbox.receive():
                     shell.take(message, reply)
+                shell.pump()
         finally:
             means.checkpoints.unregister_thread(role.thread_id)
         children.cancel("its session has ended")

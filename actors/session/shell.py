@@ -185,7 +185,6 @@ class Shell:
                 self._troupe.forget(message.child)
             case Appended():
                 self.outbox.written()
-                self.pump()
             case AppendFailed():
                 if message.failure.kind == "internal":
                     raise RecordsRefusedError(message.failure.message)
@@ -201,7 +200,7 @@ class Shell:
                 self._command(message, reply)
 
     def hear(self, message: Input) -> None:
-        """Let the core decide, and do what can be done at once."""
+        """Let the core decide, and line up what it wants done; `pump` does it."""
         state, effects = handle(self.state, message, self.instant())
         self.state = state
         self.put(effects)
@@ -209,7 +208,7 @@ class Shell:
             self.on_step()
 
     def put(self, effects: tuple[Effect, ...]) -> None:
-        """Line up effects and perform what may be performed."""
+        """Line up effects. Only what overtakes is done at once."""
         for effect in effects:
             match effect:
                 case Cancel():
@@ -226,7 +225,6 @@ class Shell:
                     self.outbox.put(effect)
                 case _:
                     self.outbox.put(effect)
-        self.pump()
 
     def instant(self) -> Instant:
         """Now, as the core sees it."""
@@ -248,6 +246,7 @@ class Shell:
             self._refuse(reply)
         else:
             self.hear(Asked(command=command, token=reply, fresh_id=self._ports.entropy.uuid7()))
+            self.pump()  # what a command leads to counts as its handling
         self._ctx.poison.end()
 
     def _refuse(self, reply: Reply | None) -> None:
@@ -258,7 +257,8 @@ class Shell:
     # --- the log ----------------------------------------------------------------------------------------------------
 
     def pump(self) -> None:
-        """Perform effects until one has to wait for the log."""
+        """Perform effects until one has to wait for the log. Once per batch of messages, so that the writes of a batch
+        are one."""
         outbox = self.outbox
         while (todo := outbox.next()) is not None:
             if not isinstance(todo, Write):
@@ -297,8 +297,6 @@ class Shell:
                 self._perform(effect)
         if told:
             self.hear(StorageLost(failure=failure))
-        else:
-            self.pump()
 
     # --- effects ----------------------------------------------------------------------------------------------------
 
