@@ -6,7 +6,8 @@ elsewhere can be opened here and the other way round: what clients saw comes fro
 what the model is sent again from ``response_item``. Our own record types are skipped by other readers; ours skip what
 they do not know.
 
-The structs here are the *meaning* of a record. `actors/rollout_writer/lines.py` turns them into lines and back.
+The structs here are the *meaning* of a record. `actors/rollout_writer` turns them into lines (`lines.py`) and
+back (`parsing.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """The log: every conversation on disk, and what it means when it is read again.
 
-What lines say                     shown         thread items in their persisted form, and back
-                                   lines         records to JSONL lines, and back
+What lines say                     forms, kept   the shapes of payloads and of items in them
+                                   shown         thread items in their persisted form, and back
+                                   lines         records to JSONL lines
+                                   parsing       JSONL lines to records
 What a file means (pure)           transcript    a history in the making: valid for every provider at every instant
                                    projection    records folded into a thread
                                    loaded        that thread, as a value

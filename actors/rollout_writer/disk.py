@@ -17,7 +17,7 @@ import msgspec
 from actors.ports import Files
 from actors.ports.files import AppendFile
 from actors.rollout_writer.core import Answer, Entry, Job, Outcome, Task, appended, failed
-from actors.rollout_writer.lines import decode_ordinal
+from actors.rollout_writer.parsing import decode_ordinal
 from messages.log import Appended, AppendFailed
 
 R = TypeVar("R")

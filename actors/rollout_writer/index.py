@@ -21,8 +21,9 @@ from typing import Any, Literal, assert_never
 import msgspec
 
 from actors.ports import Files
-from actors.rollout_writer.lines import format_time, parse_time
+from actors.rollout_writer.lines import format_time
 from actors.rollout_writer.loaded import preview_of
+from actors.rollout_writer.parsing import parse_time
 from messages.base import ThreadId
 from messages.client.item import UserMessage
 from messages.log import (

@@ -17,7 +17,7 @@ import trio
 from actors.ports import Files, Ports
 from actors.ports.files import FileStat
 from actors.rollout_writer.index import Change, IndexUnusableError, Known, ThreadIndex, change_of, summary_of
-from actors.rollout_writer.lines import Line, decode, parse_time
+from actors.rollout_writer.parsing import Line, decode, parse_time
 from actors.rollout_writer.reader import find_rollout, load_file, pieces, rollouts
 from messages.base import ThreadId
 from messages.log import ListThreads, Record, ThreadPage

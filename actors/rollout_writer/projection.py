@@ -22,8 +22,9 @@ from typing import assert_never
 
 import msgspec
 
-from actors.rollout_writer.lines import UNKNOWN_ORIGIN, HistoryBase, Line, Skipped, decode, parse_time
+from actors.rollout_writer.forms import HistoryBase
 from actors.rollout_writer.loaded import Counts, LoadedThread, OpenCall, OpenItem, OpenTurn, preview_of
+from actors.rollout_writer.parsing import UNKNOWN_ORIGIN, Line, Skipped, decode, parse_time
 from actors.rollout_writer.transcript import (
     Transcript,
     is_call,

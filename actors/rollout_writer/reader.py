@@ -10,8 +10,9 @@ import posixpath
 from collections.abc import Iterator
 
 from actors.ports import Files, Ports
-from actors.rollout_writer.lines import HistoryBase, Line, decode
+from actors.rollout_writer.forms import HistoryBase
 from actors.rollout_writer.loaded import LoadedThread
+from actors.rollout_writer.parsing import Line, decode
 from actors.rollout_writer.paths import ARCHIVED, SESSIONS, likely_days, thread_id_of
 from actors.rollout_writer.projection import NO_ID, Projector
 from actors.rollout_writer.recovery import recover

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.rollout_writer.lines import Line, Skipped, UnencodableError, decode, decode_ordinal, encode
+from actors.rollout_writer.lines import UnencodableError, encode
+from actors.rollout_writer.parsing import Line, Skipped, decode, decode_ordinal
 from actors.rollout_writer.shown import argv_of, command_of, keep, show
 from messages.base import CallId, TurnId
 from messages.client.item import (
