@@ -26,6 +26,7 @@ from actors.session.outbox import Outbox
 from actors.session.shell import SessionMessage, Shell, Signal
 from actors.session.state import SessionState
 from actors.session.troupe import Troupe, so_far
+from actors.session.views import doing
 from messages.base import ItemId, ThreadId, TurnId
 from messages.client.item import ThreadItem
 from messages.failure import Failure
@@ -151,10 +152,12 @@ async def run(ctx: Context, means: Means, role: Role, *, task_status: trio.TaskS
         try:
             shell.put(effects)
             shell.pump()
+            ctx.state = doing(shell.state)
             while not shell.stopped:
                 for message, reply in await mailbox.receive():
                     shell.take(message, reply)
                 shell.pump()
+                ctx.state = doing(shell.state)
         finally:
             means.checkpoints.unregister_thread(role.thread_id)
         children.cancel("its session has ended")

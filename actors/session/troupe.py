@@ -91,6 +91,7 @@ class Troupe:
 
         async def start(ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
             leave: Mailbox[RunTool] = ctx.open_mailbox(capacity=1)
+            ctx.state = call.name
             self._leaves[child] = leave.address
             task_status.started()
             await opened.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.session import terminals
-from actors.session.state import SessionState, status_of
+from actors.session.state import SessionState, only_people_missing, status_of
 from messages.session import ThreadSummary, ThreadView, Turn
 
 
@@ -34,3 +34,17 @@ def thread(state: SessionState, *, include_turns: bool) -> ThreadView:
 def named(summary: ThreadSummary, name: str) -> ThreadSummary:
     """The summary under a new name."""
     return msgspec.structs.replace(summary, name=name)
+
+
+def doing(state: SessionState) -> str:
+    """One word or two for the live tree."""
+    turn = state.turn
+    if turn is None:
+        return "idle" if state.stopping is None else "closing"
+    if turn.closing is not None or turn.suspended:
+        return "ending a turn"
+    if turn.sampling is not None:
+        return "sampling"
+    if only_people_missing(turn):
+        return "waiting on approval"
+    return "running tools"

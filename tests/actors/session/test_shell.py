@@ -343,6 +343,21 @@ async def test_a_question_survives_the_session_and_the_turn_goes_on_when_it_is_a
     assert validate_history(loaded.history) == []
 
 
+async def test_the_tree_shows_what_a_session_and_its_children_do(autojump_clock: trio.abc.Clock) -> None:
+    async with open_theatre() as theatre:
+        theatre.scripts = [wants("forever:c1")]
+        theatre.tools = {"forever": run_for_ever}
+        thread = await theatre.thread()
+        await thread.start()
+        await wait_all_tasks_blocked()
+        (session,) = theatre.tree.snapshot().children[1].children
+        assert (session.id, session.kind, session.state) == (thread.id, "session", "running tools")
+        assert [(child.kind, child.state) for child in session.children] == [
+            ("workshop", "running"),
+            ("tool_worker", "forever"),
+        ]
+
+
 async def test_the_same_submission_twice_is_one_turn(autojump_clock: trio.abc.Clock) -> None:
     async with open_theatre() as theatre:
         theatre.scripts = [answer]

@@ -251,6 +251,7 @@ class Theatre:
     system: System
     everywhere: GlobalFeed
     supervisor: DynamicSupervisor
+    tree: Context
     scripts: list[Script] = field(default_factory=list)
     tools: dict[str, Tool] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -388,7 +389,7 @@ async def open_theatre(*, unload_delay_seconds: float = 60.0) -> AsyncIterator[T
         unload_delay_seconds=unload_delay_seconds,
     )
     supervisor.on_gave_up = host.gave_up
-    theatre.__init__(host, log, system, everywhere, supervisor)  # type: ignore[misc]  # the crew needs it, it needs the host
+    theatre.__init__(host, log, system, everywhere, supervisor, root)  # type: ignore[misc]  # the crew needs it, it needs the host
     async with trio.open_nursery() as nursery:
         await nursery.start(_run_log, log, root)
         await nursery.start(_run, supervisor.run, root.child("sessions"))
