@@ -180,7 +180,6 @@ def aborted_output(name: str, seconds: float | None, failure: Failure | None) ->
     return f"aborted {by} after {shown:.1f}s" if failure is None else f"aborted after {shown:.1f}s {by}"
 
 
-REJECTED_OUTPUT = "rejected by user"
 UNKNOWN_OUTPUT = (
     "The tool broke down while this call ran. Whether the call took effect, wholly or in part, is unknown: "
     "look at the present state before you repeat it."

@@ -58,7 +58,6 @@ def start(step: Step) -> None:
     effect = StartSampling(request=request)
     step.put_turn(
         sampling=Sampling(request_id=request.request_id),
-        samplings=turn.samplings + 1,
         follow_up=False,
         live=turn.live | {effect.child},
     )

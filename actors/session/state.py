@@ -112,7 +112,6 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[ThreadItem, ...] = ()
     """Everything shown, in the order it started; what is still open stands as it was started."""
     sampling: Sampling | None = None
-    samplings: int = 0
     pauses: int = 0
     calls: tuple[Call, ...] = ()
     """The calls of the last response, in the model's order."""

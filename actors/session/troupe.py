@@ -203,10 +203,6 @@ class Troupe:
         """What an open item holds so far (`effects.Texts`)."""
         return tuple(map(so_far, self._texts.get(item_id, ())))
 
-    def open_texts(self, item_id: ItemId) -> tuple[OpenText, ...]:
-        """The same, still growing."""
-        return tuple(self._texts.get(item_id, ()))
-
     def item_over(self, item_id: ItemId) -> None:
         """The item has completed, and been shown so."""
         self._texts.pop(item_id, None)

@@ -8,7 +8,7 @@ from actors.session.core import handle
 from actors.session.effects import Asked, Effect, Input, Instant, PartialText, Texts
 from actors.session.state import Offer, SessionState
 from messages.base import CallId, ItemId, ThreadId
-from messages.client.item import CommandExecution, TextInput, ThreadItem, UnknownAction, UserInput
+from messages.client.item import CommandExecution, TextInput, ThreadItem, UserInput
 from messages.items import (
     CustomToolCall,
     FunctionCall,
@@ -164,6 +164,3 @@ class Session:
 
     def of(self, kind: type) -> list[Effect]:
         return [each for each in self.effects if isinstance(each, kind)]
-
-
-__all__ = ["UnknownAction"]
