@@ -11,6 +11,7 @@
 | text was being shown (a checkpoint)                     | the item is completed with the text so far, as partial    |
 | a command had passed to the thread; its process is gone | its item is completed, whatever became of its turn        |
 | any other item shown as started                         | completed as failed                                       |
+| input was taken into the turn and had not entered it    | it enters behind all else, for the next turn's model      |
 | input was taken into the turn and had not entered       | it enters, so that it is not lost; with the turn          |
 
 Nothing is ever run again. The records are appended in the order above with the turn's end last, so that any prefix of

@@ -231,15 +231,23 @@ class Conversation:
             )
             running.append((call_id, freeform, item))
         rng.shuffle(running)
+        steers: list[UserMessage] = []
         for call_id, freeform, item in running:
             if rng.random() < 0.2:
-                self.append(
-                    SteerAccepted(turn_id=turn, submission_id=self.fresh("steer")), *self.user(turn, "rather that")
-                )
+                steers.append(self._steer(turn))
             if not freeform and rng.random() < 0.2:
                 self._pass(turn, call_id, item)
             else:
                 self._answer(turn, call_id, item, rng.choice(["completed", "failed"]), freeform=freeform)
+        for message in steers:
+            self.append(*pair(turn, user_item("rather that"), message))
+
+    def _steer(self, turn: TurnId) -> UserMessage:
+        """Input that is taken now and enters before the next sampling."""
+        message = UserMessage(id=self.fresh("user"), content=(TextInput(text="rather that"),))
+        accepted = SteerAccepted(turn_id=turn, submission_id=self.fresh("steer"), item=message)
+        self.append(accepted)
+        return message
 
     def _ask(self, turn: TurnId, call_id: str, item: ThreadItem, decision: ApprovalDecision | None) -> None:
         id_ = f"approval-{call_id}"

@@ -26,7 +26,15 @@ from messages.log import (
     TurnOpened,
 )
 from messages.session import Approval
-from tests.actors.rollout_writer.rollouts import META, START, call_item, command, output_item, patch, write
+from tests.actors.rollout_writer.rollouts import (
+    META,
+    START,
+    call_item,
+    command,
+    output_item,
+    patch,
+    write,
+)
 
 TURN = TurnId("turn_1")
 OPENED = TurnOpened(turn_id=TURN, submission_id="sub_1", started_at=START)
