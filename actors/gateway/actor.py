@@ -78,8 +78,10 @@ class Doorway:
 
 
 async def open_doorway(house: House, options: ListenSettings, *, plaintext_allowed: bool = False) -> Doorway:
-    """Bind. Raises ListenRefusedError when that would not be safe; OSError when the port is in use or the home cannot be
-    written (the token is made there on first start)."""
+    """Bind. The token is made in the home on first start.
+
+    Raises ListenRefusedError when listening there would not be safe; OSError for a port in use, an unwritable home.
+    """
     address = check_listen_address(options.address, auth=options.auth, plaintext_allowed=plaintext_allowed)
     token = await load_or_make_token(house.ports, house.home) if options.auth else None
     listener = await house.ports.network.listen(address.host, address.port)
@@ -128,22 +130,22 @@ class Gateway:
         ctx.state = "handshake"
         try:
             async with trio.open_nursery() as nursery:
-                with trio.move_on_after(self._options.handshake_seconds) as patience:
-                    connection = await self._shake_hands(id_, stream, nursery)
-                if patience.cancelled_caught or connection is None:
-                    nursery.cancel_scope.cancel()
-                    return
-                self._connections[id_] = connection
-                ctx.state = "connected"
+                carriers: trio.Nursery = await nursery.start(_carry)
                 try:
-                    await connection.run()
+                    connection = None
+                    with trio.move_on_after(self._options.handshake_seconds):
+                        connection = await self._shake_hands(id_, stream, carriers)
+                    if connection is not None:
+                        self._connections[id_] = connection
+                        ctx.state = "connected"
+                        await connection.run()
                 finally:
-                    del self._connections[id_]
-                    nursery.cancel_scope.cancel()
+                    self._connections.pop(id_, None)
+                    carriers.cancel_scope.cancel()
         finally:
             stream.close_now()
 
-    async def _shake_hands(self, id_: str, stream: ByteStream, nursery: trio.Nursery) -> Connection | None:
+    async def _shake_hands(self, id_: str, stream: ByteStream, carriers: trio.Nursery) -> Connection | None:
         try:
             data = await http_head.read(stream)
             refusal = http_head.judge(http_head.parse(data), self._door)
@@ -160,7 +162,7 @@ class Gateway:
             await stream.aclose()
             return None
         transport = await accept(
-            nursery,
+            carriers,
             stream,
             self.house.ports.network.rounds,
             data,
@@ -168,6 +170,15 @@ class Gateway:
             peer=id_,
         )
         return Connection(id_, transport, self, ALL, max_in_flight=self._options.max_requests_in_flight)
+
+
+async def _carry(task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    """A nursery for the tasks that carry a transport's bytes. A connection that is cancelled still says its last words
+    through them, so they end when it is done, not when it is cancelled."""
+    async with trio.open_nursery() as carriers:
+        carriers.cancel_scope.shield = True
+        task_status.started(carriers)
+        await trio.sleep_forever()
 
 
 class _Guest:
