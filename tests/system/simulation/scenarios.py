@@ -1,0 +1,183 @@
+"""What people want of the daemon in a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from tests.simulation import Chances
+from tests.system.simulation.machine import Machine
+from tests.system.simulation.mirror import Frame
+from tests.system.simulation.person import Habits, Meeting, Person, Play
+
+FREELY = {"approvalPolicy": "never"}
+CAREFULLY = {"approvalPolicy": "on-request"}
+
+
+async def finish(me: Person) -> None:
+    """Whatever happened, a new turn works; then read the thread as it is."""
+    for number in range(me.machine.deaths + 1):
+        # A death may cut one of them short; the next must work.
+        if await me.turn("hello again", f"{me.name}/last-{number}") == "completed":
+            break
+    else:
+        me.complain("no turn works any more")
+    await me.read()
+
+
+async def talk(me: Person) -> None:
+    await me.attend()
+    await me.turn("hello", "first")
+    await finish(me)
+
+
+async def build(me: Person) -> None:
+    await me.attend()
+    await me.turn("build it", "first")
+    await finish(me)
+
+
+async def watch(me: Person) -> None:
+    """Join whoever makes the thread, and be there until that one is done."""
+    await me.join()
+    await me.companion_done()
+    await me.until(me.knows_all, "all is told that the other one has seen")
+    await me.read()
+
+
+async def stop_it(me: Person) -> None:
+    await me.attend()
+    await me.submit("long work", "first")
+    turn_id = me.accepted["first"]
+    await me.until(lambda: me.mirror.ended(turn_id) or me.open_commands() == 2, "both commands run")
+    await trio.sleep(me.random.choice((0.0, 0.02, 0.4)))
+    await me.interrupt("first")
+    status = await me.ended("first")
+    me.expect(status == "interrupted", f"an interrupted turn is {status}")
+    me.expect(not me.machine.running_keys(), f"after an interrupt {me.machine.running_keys()} still run")
+    await finish(me)
+
+
+async def stop_anywhere(me: Person) -> None:
+    """Interrupt a tool turn at any moment of it."""
+    await me.attend()
+    await me.submit("build it", "first")
+    await trio.sleep(me.random.uniform(0.0, 4.0))
+    await me.interrupt("first")
+    await me.ended("first")
+    me.expect(not me.machine.running_keys(), f"after an interrupt {me.machine.running_keys()} still run")
+    await finish(me)
+
+
+async def serve(me: Person) -> None:
+    await me.attend()
+    await me.turn("serve it", "first")
+    await me.turn("hello meanwhile", "second")
+    listed = await me.ask("thread/backgroundTerminals/list", {"threadId": me.meeting.thread_id})
+    for terminal in listed["data"]:
+        params = {"threadId": me.meeting.thread_id, "processId": terminal["processId"]}
+        await me.ask("thread/backgroundTerminals/terminate", params)
+    await me.until(lambda: me.open_commands() == 0, "the background commands are shown completed")
+    me.expect(not me.machine.running_keys(), f"after the end of the terminals {me.machine.running_keys()} run")
+    await finish(me)
+
+
+async def second_thoughts(me: Person) -> None:
+    await me.attend()
+    await me.submit("steady work", "first")
+    turn_id = me.accepted["first"]
+    await me.until(lambda: me.mirror.ended(turn_id) or me.open_commands() == 1, "the command runs")
+    await me.submit("also this", "second")
+    await me.ended("first")
+    await me.ended("second")
+    await finish(me)
+
+
+async def insist(me: Person) -> None:
+    await me.attend()
+    await me.turn("shaky", "first")
+    await finish(me)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """People, what they want, and what the network does to them."""
+
+    name: str
+    play: Play
+    settings: dict[str, Any] = field(default_factory=lambda: FREELY)
+    companion: Play | None = None
+    interrupts: bool = False
+    decisions: tuple[str, ...] = ("accept",)
+    slow: bool = False
+    resets: int = 0
+    chances: Chances = field(default_factory=Chances)
+    commands: tuple[str, ...] | None = None
+    """What runs when nothing goes wrong, in any order."""
+
+
+BUILT = ("work left 0.4", "work right 0.2", "work whole 0.1")
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(name="build", play=build, commands=BUILT),
+    Scenario(name="careful", play=build, settings=CAREFULLY, commands=BUILT),
+    Scenario(name="talk", play=talk, commands=()),
+    Scenario(name="refused", play=build, settings=CAREFULLY, decisions=("accept", "decline", "cancel"), interrupts=True),
+    Scenario(name="stopped", play=stop_it, interrupts=True, commands=("chatter 600", "stubborn")),
+    Scenario(name="stopped anywhere", play=stop_anywhere, settings=CAREFULLY, interrupts=True),
+    Scenario(name="background", play=serve, commands=("serve", "work beside 0.1")),
+    Scenario(name="steered", play=second_thoughts, commands=("work slowly 1.0",)),
+    Scenario(name="two clients", play=build, settings=CAREFULLY, companion=watch, commands=BUILT),
+    Scenario(name="shaky model", play=insist, commands=("work once 0.1",)),
+    Scenario(name="bad network", play=build, settings=CAREFULLY, companion=watch, resets=6),
+    Scenario(
+        name="slow client",
+        play=build,
+        companion=watch,
+        slow=True,
+        chances=Chances(pipe_bytes=2048),
+        commands=BUILT,
+    ),
+)
+
+
+def people_of(scenario: Scenario, machine: Machine) -> tuple[Person, ...]:
+    """Everybody who takes part."""
+    meeting = Meeting()
+    first = _person(scenario, machine, "ada", scenario.play, meeting)
+    if scenario.companion is None:
+        return (first,)
+    second = _person(scenario, machine, "ben", scenario.companion, meeting, slow=scenario.slow)
+    second.companion = first
+    return first, second
+
+
+def _person(
+    scenario: Scenario, machine: Machine, name: str, play: Play, meeting: Meeting, *, slow: bool = False
+) -> Person:
+    habits = Habits(
+        decide=_decider(scenario.decisions, machine.seed),
+        thinking_seconds=0.1 if name == "ada" else 0.1 + 0.001 * (machine.seed % 3 - 1),
+        read_pause_seconds=0.01 if slow else 0.0,
+        read_bytes=64 if slow else None,
+    )
+    return Person(
+        machine,
+        name,
+        play,
+        meeting,
+        habits=habits,
+        settings=scenario.settings,
+        interrupts=scenario.interrupts,
+    )
+
+
+def _decider(decisions: tuple[str, ...], seed: int) -> Callable[[Frame], str]:
+    def decide(question: Frame) -> str:
+        # By the question's subject and not by its turn, so that the same question gets the same answer in every life.
+        return decisions[(seed + sum(question["id"].encode())) % len(decisions)]
+
+    return decide

@@ -1,0 +1,205 @@
+"""One trial: people use a daemon, which is killed at given points and started again over what is left.
+
+`rehearse` runs a seed without a death and tells where its life may be cut; `run` runs a plan. Both are functions of
+their arguments: the same plan gives the same digest, which is over every effect, every task step and every frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import trio
+
+from tests.simulation import Trace
+from tests.simulation.stepping import run_deterministically
+from tests.system.simulation import laws
+from tests.system.simulation.laws import Death, Promise
+from tests.system.simulation.machine import NOTES, WORKSPACE, Machine, powered
+from tests.system.simulation.person import Person
+from tests.system.simulation.scenarios import Scenario, people_of
+from tests.system.simulation.sites import SiteRecorder
+
+TRIAL_SECONDS = 600.0
+"""Of virtual time. The longest scenario needs 20; what needs so much more hangs."""
+
+DOWN_SECONDS = 0.2
+"""Between a death and the next life."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Where a life ends. ``number`` counts from 1; a life that has fewer is not cut."""
+
+    at: Literal["step", "effect"]
+    number: int
+    power_loss: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.at} {self.number}{' with power loss' if self.power_loss else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that a trial depends on."""
+
+    seed: int
+    scenario: Scenario
+    cuts: tuple[Cut, ...] = ()
+
+    def __str__(self) -> str:
+        cuts = ", then ".join(map(str, self.cuts)) or "no death"
+        return f"seed {self.seed}, {self.scenario.name}: {cuts}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a trial."""
+
+    plan: Plan
+    complaints: tuple[str, ...]
+    digest: str
+    lives: tuple[Trace, ...]
+    sites: tuple[str, ...] = ()
+    """Of the first life's steps, if asked for."""
+
+
+def rehearse(seed: int, scenario: Scenario) -> Outcome:
+    """A trial without a death, and where each step of its life rests."""
+    return run(Plan(seed=seed, scenario=scenario), record_sites=True)
+
+
+def run(plan: Plan, *, record_sites: bool = False) -> Outcome:
+    """Run a plan to its end."""
+    machine = Machine(plan.seed, chances=plan.scenario.chances)
+    recorder = SiteRecorder(1) if record_sites else None
+    with _listening(machine):
+        trial = _Trial(plan, machine, recorder)
+        try:
+            run_deterministically(trial.run, f"{plan.seed}/trial")
+        except BaseException as error:  # whatever it is, it belongs in the report with the plan that led to it
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            machine.complain(f"the trial broke off: {trial.where()}\n{''.join(traceback.format_exception(error))}")
+    return Outcome(
+        plan=plan,
+        complaints=tuple(machine.complaints),
+        digest=trial.digest(),
+        lives=tuple(trial.lives),
+        sites=tuple(recorder.sites) if recorder is not None else (),
+    )
+
+
+class _Trial:
+    def __init__(self, plan: Plan, machine: Machine, recorder: SiteRecorder | None) -> None:
+        self.lives: list[Trace] = []
+        self._plan = plan
+        self._machine = machine
+        self._recorder = recorder
+        self._people: tuple[Person, ...] = ()
+        self._deaths: list[Death] = []
+        self._kept: dict[str, list[Promise]] = {}
+
+    async def run(self) -> None:
+        with trio.fail_after(TRIAL_SECONDS):
+            async with powered(self._machine) as nursery:
+                self._people = people_of(self._plan.scenario, self._machine)
+                if self._plan.scenario.resets:
+                    dice = self._machine.world.outside_life.random("resets")
+                    nursery.start_soon(
+                        self._machine.cut_connections, lambda: dice.uniform(0.05, 0.8), self._plan.scenario.resets
+                    )
+                nursery.start_soon(self._see_people_through)
+                for cut in (*self._plan.cuts, None):
+                    if not await self._live(cut):
+                        break
+        laws.check_end(self._machine, self._people, self._deaths, self._kept)
+        if not self._plan.cuts:
+            self._check_undisturbed()
+
+    async def _see_people_through(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for person in self._people:
+                nursery.start_soon(person.live)
+        self._machine.over.set()
+
+    async def _live(self, cut: Cut | None) -> bool:
+        """One life. False if it was the last: the daemon stopped in order."""
+        machine = self._machine
+        machine.life += 1
+        if self._recorder is not None and machine.life == 1:
+            trio.lowlevel.add_instrument(self._recorder)
+        trace = await machine.world.live(
+            machine.daemon,
+            crash_at_step=cut.number if cut is not None and cut.at == "step" else None,
+            crash_at_effect=cut.number if cut is not None and cut.at == "effect" else None,
+        )
+        if self._recorder is not None and machine.life == 1:
+            trio.lowlevel.remove_instrument(self._recorder)
+        self.lives.append(trace)
+        if trace.outcome == "finished":
+            return False
+        machine.deaths += 1
+        death = Death(life=machine.life, at=trio.current_time(), power_loss=cut is not None and cut.power_loss)
+        if death.power_loss:
+            machine.world.power_loss()
+        # What was under way to the clients was shown: they read it from their sockets.
+        await trio.sleep(DOWN_SECONDS)
+        for person in self._people:
+            if death.power_loss:
+                self._kept.pop(person.name, None)
+            self._kept.setdefault(person.name, []).extend(laws.promises(person, death))
+        laws.check_files(machine, self._people, death)
+        self._deaths.append(death)
+        return True
+
+    def _check_undisturbed(self) -> None:
+        """Without a death everything that was wanted was done."""
+        machine, wanted = self._machine, self._plan.scenario.commands
+        ran = sorted(executed.command for executed in machine.executed)
+        if wanted is not None and ran != sorted(wanted):
+            machine.complain(f"what ran is {ran}, not {sorted(wanted)}")
+        if wanted is not None and "work whole 0.1" in wanted:
+            notes = machine.world.disk.get(f"{WORKSPACE}/notes.txt")
+            if notes != NOTES.replace(b"no", b"yes"):
+                machine.complain(f"the patch was not applied: {notes!r}")
+
+    def where(self) -> str:
+        """What everybody is doing."""
+        doing = "; ".join(f"{person.name} is {person.step}" for person in self._people if not person.done.is_set())
+        return f"life {self._machine.life}, {doing or 'everybody is done'}"
+
+    def digest(self) -> str:
+        """Of everything that happened."""
+        found = hashlib.blake2b(digest_size=16)
+        for trace in self.lives:
+            found.update(repr((trace.outcome, trace.events, trace.steps, trace.effects, trace.schedule)).encode())
+        found.update(repr(self._machine.world.outside_life.events).encode())
+        for person in self._people:
+            found.update(msgspec.json.encode([(each.at, each.life, each.frame) for each in person.heard]))
+        return found.hexdigest()
+
+
+@contextmanager
+def _listening(machine: Machine) -> Iterator[None]:
+    """What the daemon reports as an error breaks a law: nothing here should surprise it."""
+
+    class Complaining(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            machine.complain(f"the daemon logs {record.levelname} {record.name}: {self.format(record)}")
+
+    handler = Complaining(level=logging.ERROR)
+    root = logging.getLogger()
+    last, logging.lastResort = logging.lastResort, None
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        logging.lastResort = last
