@@ -62,6 +62,7 @@ def edited_values(values: Mapping[str, Any], edits: Iterable[ConfigEdit]) -> dic
 
 def _edit(table: Any, edit: ConfigEdit, new_table: Any) -> None:
     *parents, last = split_key_path(edit.key_path)
+    given = msgspec.to_builtins(edit.value)  # a copy: a later edit may change what this one has put in
     for key in parents:
         if key not in table:
             if edit.value is None:
@@ -72,11 +73,11 @@ def _edit(table: Any, edit: ConfigEdit, new_table: Any) -> None:
             raise EditError(f"keyPath {edit.key_path!r}: {key!r} holds a value, not a table")
     if edit.value is None:
         table.pop(last, None)
-    elif edit.merge_strategy == "upsert" and isinstance(edit.value, dict) and isinstance(table.get(last), Mapping):
-        for key, value in edit.value.items():
+    elif edit.merge_strategy == "upsert" and isinstance(given, dict) and isinstance(table.get(last), Mapping):
+        for key, value in given.items():
             table[last][key] = value
     else:
-        table[last] = edit.value
+        table[last] = given
 
 
 def checked_settings(values: Mapping[str, Any]) -> Settings:

@@ -134,8 +134,8 @@ async def test_unknown_threads_are_named(tmp_path: Path, method: str) -> None:
 async def test_a_message_of_17_megabytes_ends_its_own_connection_with_a_reason(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage, stage.client() as other:
         async with stage.client() as client:
+            await client.send(json.dumps({"id": 1, "method": "x", "params": "a" * (17 << 20)}))
             with pytest.raises(trio_websocket.ConnectionClosed) as closed:
-                await client.send(json.dumps({"id": 1, "method": "x", "params": "a" * (17 << 20)}))
                 await client.receive()
             assert closed.value.reason is not None
             assert closed.value.reason.code == 1009
@@ -287,7 +287,7 @@ async def test_a_client_that_goes_leaves_its_threads_alone(tmp_path: Path) -> No
             assert session.feed.subscribers == 1
         with trio.fail_after(5):
             while session.feed.subscribers:
-                await trio.sleep(0.001)
+                await trio.testing.wait_all_tasks_blocked(0.01)
         session.put(Warned(message="nobody hears this"))
         assert session.feed.cursors == set()
 

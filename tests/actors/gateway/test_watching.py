@@ -1,4 +1,4 @@
-"""Several clients on one thread: subscriptions are barriers, questions have one answer, a slow reader misses nothing."""
+"""Several clients on one thread: subscriptions are barriers, questions have one answer, slow readers miss nothing."""
 
 from __future__ import annotations
 

@@ -1,0 +1,115 @@
+"""Whatever bytes come, they are a message or an error that names what is wrong; nothing else is raised."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.gateway.config_edits import EditError, edited_text, edited_values, split_key_path
+from actors.gateway.methods import ALL
+from actors.gateway.rpc import RpcError, error_response, read_message, response
+from messages.client.config import ConfigEdit
+from messages.client.envelope import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
+from messages.client.turn import TurnSteerResponse
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+members = st.dictionaries(st.sampled_from(["id", "method", "params", "result", "error", "jsonrpc"]), json_values)
+
+
+def _refusal(read: Callable[[], object]) -> int | None:
+    """The code of the error, if it is one."""
+    try:
+        read()
+    except RpcError as error:
+        return error.code
+    return None
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200) | members.map(json.dumps) | json_values.map(json.dumps))
+def test_any_text_is_a_message_or_an_error(data: str | bytes) -> None:
+    assert _refusal(lambda: read_message(data)) in (None, PARSE_ERROR, INVALID_REQUEST)
+
+
+@given(st.sampled_from(sorted(ALL)), json_values)
+def test_any_params_are_read_or_refused(name: str, params: Any) -> None:
+    assert _refusal(lambda: ALL[name].read(msgspec.Raw(json.dumps(params).encode()))) in (None, INVALID_PARAMS)
+
+
+@given(st.sampled_from(sorted(ALL)), st.data())
+def test_params_with_the_right_names_and_wrong_values_are_read_or_refused(name: str, data: st.DataObject) -> None:
+    fields = [field.encode_name for field in msgspec.structs.fields(ALL[name].params.type)]
+    params = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(fields, json_values)))
+    assert _refusal(lambda: ALL[name].read(msgspec.Raw(json.dumps(params).encode()))) in (None, INVALID_PARAMS)
+
+
+def test_deep_nesting_is_an_error_like_any_other() -> None:
+    deep = b"[" * 200_000 + b"]" * 200_000
+    with pytest.raises(RpcError, match="nested too deep"):
+        read_message(b'{"id":1,"method":"x","params":' + deep + b"}")
+    with pytest.raises(RpcError, match="turn/start: the params are nested too deep"):
+        ALL["turn/start"].read(msgspec.Raw(b'{"threadId":"t","input":[],"unknown":' + deep + b"}"))
+
+
+def test_answers_are_frames() -> None:
+    assert json.loads(response("ü", TurnSteerResponse(turn_id="t"))) == {"id": "ü", "result": {"turnId": "t"}}
+    assert json.loads(error_response(None, RpcError(-1, "m", {"a": 1}))) == {
+        "id": None,
+        "error": {"code": -1, "message": "m", "data": {"a": 1}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("model", ("model",)),
+        ('projects."/a.b/c".trust_level', ("projects", "/a.b/c", "trust_level")),
+        ('projects."a\\"b"', ("projects", 'a"b')),
+        ("a.'b.c'", ("a", "b.c")),
+        (" a . b ", ("a", "b")),
+    ],
+)
+def test_key_paths_are_split_as_toml_does(path: str, keys: tuple[str, ...]) -> None:
+    assert split_key_path(path) == keys
+
+
+@pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", 'a."b', "a b", "a/b"])
+def test_what_is_no_key_path_is_refused(path: str) -> None:
+    with pytest.raises(EditError):
+        split_key_path(path)
+
+
+@given(
+    st.lists(
+        st.builds(
+            ConfigEdit,
+            key_path=st.lists(st.sampled_from(["a", "b", '"c.d"']), min_size=1, max_size=3).map(".".join),
+            value=st.none() | st.integers(0, 9) | st.text("xy", max_size=3) | st.just({"k": 1}),
+            merge_strategy=st.sampled_from(["replace", "upsert"]),
+        ),
+        max_size=5,
+    )
+)
+def test_an_edit_does_the_same_to_the_file_and_to_the_values(edits: list[ConfigEdit]) -> None:
+    import tomllib
+
+    text = "# comment\n[a]\nb = 1\n"
+    outcomes: list[object] = []
+    for attempt in (
+        lambda: tomllib.loads(edited_text(text, edits)),
+        lambda: edited_values(tomllib.loads(text), edits),
+    ):
+        try:
+            outcomes.append(attempt())
+        except EditError:
+            outcomes.append("refused")
+    assert outcomes[0] == outcomes[1]
