@@ -144,7 +144,7 @@ class DaemonProcess:
     async def all_gone(self, seconds: float = GONE_SECONDS) -> list[str]:
         """What is left after at most so long; empty as soon as nothing is."""
         deadline = time.monotonic() + seconds
-        while (left := self.leftovers()) and time.monotonic() < deadline:
+        while (left := self.leftovers()) and time.monotonic() < deadline:  # noqa: ASYNC110  # nobody tells
             await trio.sleep(POLL_SECONDS)
         return left
 

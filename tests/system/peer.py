@@ -72,8 +72,9 @@ class Peer:
     async def ask(self, method: str, params: Frame | None = None) -> int:
         """Send a request and do not wait; its id."""
         self._next_id += 1
-        await self.send({"id": self._next_id, "method": method, "params": {} if params is None else params})
-        return self._next_id
+        id_ = self._next_id
+        await self.send({"id": id_, "method": method, "params": {} if params is None else params})
+        return id_
 
     async def request(self, method: str, params: Frame | None = None, seconds: float = PATIENCE_SECONDS) -> Any:
         """The result. Raises RpcFailedError, PeerGoneError, AssertionError after ``seconds``."""
