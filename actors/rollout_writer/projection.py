@@ -320,8 +320,6 @@ class Projector:
         turn_id = record.turn_id or TurnId(f"turn-{self._lines}")
         self._open = _TurnFold(turn_id, record.submission_id, record.started_at)
         self._turns[turn_id] = self._open
-        if record.submission_id:
-            self._submissions[record.submission_id] = turn_id
 
     def _close_open(self, status: TurnStatus, at: float | None) -> None:
         turn, self._open = self._open, None
@@ -340,11 +338,21 @@ class Projector:
     def _show(self, turn_id: TurnId, item: ThreadItem) -> None:
         self._open_items.pop(item.id, None)
         self._steered.pop(item.id, None)
-        self._turn(turn_id).items[item.id] = item
-        if not self._preview and isinstance(item, UserMessage):
-            self._preview = preview_of(item)
+        turn = self._turn(turn_id)
+        turn.items[item.id] = item
+        if isinstance(item, UserMessage):
+            if turn.submission_id:
+                # Not before: where the turn's first append was torn, its input is lost, and sent again it must count.
+                self._submissions.setdefault(turn.submission_id, turn.id)
+            if not self._preview:
+                self._preview = preview_of(item)
 
     # --- handing out --------------------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> int:
+        """How many the file has had so far."""
+        return self._records
 
     def loaded(self, torn_bytes: int = 0) -> LoadedThread:
         """The thread as of the lines fed so far."""

@@ -119,6 +119,8 @@ def _project(files: Files, path: str) -> tuple[Projector, int]:
             for line in lines:
                 projector.feed(line)
         torn_bytes = len(rest)
+    if not projector.records:
+        raise RolloutError(f"{path} holds no record: its thread was begun, and nothing of it reached the disk")
     return projector, torn_bytes
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from actors.rollout_writer.lines import Line, decode, encode
+from actors.rollout_writer.lines import encode
 from actors.rollout_writer.loaded import LoadedThread
+from actors.rollout_writer.parsing import Line, decode
 from actors.rollout_writer.projection import project
 from actors.rollout_writer.recovery import Recovery, recover
 from actors.rollout_writer.transcript import UNKNOWN_TEXT
