@@ -16,7 +16,7 @@ from http import HTTPStatus
 import trio
 
 from actors.gateway import http_head
-from actors.gateway.address import check_listen_address
+from actors.gateway.address import UnixAddress, check_listen_address
 from actors.gateway.capability import load_or_make_token
 from actors.gateway.configuration import Configuration
 from actors.gateway.connection import Connection
@@ -46,21 +46,29 @@ class Doorway:
         self._options = options
         self._listener = listener
         self._door = door
+        self._gateway: Gateway | None = None
+        """The one now alive."""
 
     @property
     def address(self) -> str:
-        """``ws://HOST:PORT`` as bound: port 0 is resolved."""
-        return f"ws://{self._listener.address}"
+        """``ws://HOST:PORT`` as bound (port 0 is resolved), or ``unix:///PATH``."""
+        bound = self._listener.address
+        return f"unix://{bound}" if bound.startswith("/") else f"ws://{bound}"
 
     @property
     def token_required(self) -> bool:
         """Clients must show the token in ``$CALLBOARD_HOME/token``."""
         return self._door.token is not None
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected or about to be."""
+        return 0 if self._gateway is None else self._gateway.guests
+
     async def run(self, ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
         """The gateway actor: let clients in until told to end."""
         mailbox: Mailbox[Shutdown] = ctx.open_mailbox(capacity=8)
-        gateway = Gateway(self._house, self._options, self._door)
+        gateway = self._gateway = Gateway(self._house, self._options, self._door)
         async with Children(ctx) as children:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(gateway.serve, self._listener, children)
@@ -77,13 +85,17 @@ class Doorway:
         await self._listener.aclose()
 
 
-async def open_doorway(house: House, options: ListenSettings, *, plaintext_allowed: bool = False) -> Doorway:
-    """Bind. The token is made in the home on first start.
+async def open_doorway(
+    house: House, options: ListenSettings, *, plaintext_allowed: bool = False, token_file: str | None = None
+) -> Doorway:
+    """Bind. The token is the one in ``token_file``, or made in the home on first start.
 
     Raises ListenRefusedError when listening there would not be safe; OSError for a port in use, an unwritable home.
     """
     address = check_listen_address(options.address, auth=options.auth, plaintext_allowed=plaintext_allowed)
-    token = await load_or_make_token(house.ports, house.home) if options.auth else None
+    if isinstance(address, UnixAddress):
+        return Doorway(house, options, await house.ports.network.listen_unix(address.path), Door(token=None))
+    token = await load_or_make_token(house.ports, house.home, token_file) if options.auth else None
     listener = await house.ports.network.listen(address.host, address.port)
     return Doorway(house, options, listener, Door(token=token, allowed_origins=options.allowed_origins))
 
@@ -95,8 +107,9 @@ class Gateway:
         self._options = options
         self._door = door
         self._connections: dict[str, Connection] = {}
-        self._handshakes = 0
         self._count = 0
+        self.guests = 0
+        """Clients that are connected or shaking hands."""
         self.house = house
         self.configuration = Configuration(house)
         self.encoder = WireEncoder(lambda: round(house.ports.clock.now() * 1000))
@@ -128,6 +141,7 @@ class Gateway:
     async def attend(self, id_: str, stream: ByteStream, ctx: Context) -> None:
         """One connection, from its first byte to its last."""
         ctx.state = "handshake"
+        self.guests += 1
         try:
             async with trio.open_nursery() as nursery:
                 carriers: trio.Nursery = await nursery.start(_carry)
@@ -143,6 +157,7 @@ class Gateway:
                     self._connections.pop(id_, None)
                     carriers.cancel_scope.cancel()
         finally:
+            self.guests -= 1
             stream.close_now()
 
     async def _shake_hands(self, id_: str, stream: ByteStream, carriers: trio.Nursery) -> Connection | None:

@@ -13,7 +13,7 @@ class ListenRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """A place for WebSockets in the clear."""
+    """A TCP port for WebSockets in the clear."""
 
     host: str
     port: int
@@ -27,30 +27,54 @@ class ListenAddress:
             return self.host == "localhost"
 
 
-def parse_listen_address(text: str) -> ListenAddress:
-    """``ws://HOST:PORT``. Raises ListenRefusedError."""
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A socket file for WebSockets, for its owner only: its mode is the guard, so no token is asked."""
+
+    path: str
+
+
+MAX_SOCKET_PATH = 107
+"""Bytes of a Unix socket's path: what `sockaddr_un` holds on Linux, without its closing zero."""
+
+
+def parse_listen_address(text: str) -> ListenAddress | UnixAddress:
+    """``ws://HOST:PORT`` or ``unix:///absolute/path``. Raises ListenRefusedError."""
+    if text.startswith("unix://"):
+        return _parse_unix_address(text)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ListenRefusedError(f"{text!r} is not an address to listen on ({error}); write ws://HOST:PORT") from error
+        raise ListenRefusedError(
+            f"{text!r} is not an address to listen on ({error}); write ws://HOST:PORT or unix:///PATH"
+        ) from error
     if parts.scheme == "wss":
         raise ListenRefusedError(
             f"cannot listen on {text}: TLS is not built in yet; listen on ws:// and put a TLS proxy before it"
         )
     if parts.scheme != "ws" or not host or port is None or parts.path not in ("", "/") or parts.query:
-        raise ListenRefusedError(f"{text!r} is not an address to listen on; write ws://HOST:PORT")
+        raise ListenRefusedError(f"{text!r} is not an address to listen on; write ws://HOST:PORT or unix:///PATH")
     return ListenAddress(host, port)
 
 
-def check_listen_address(text: str, *, auth: bool, plaintext_allowed: bool) -> ListenAddress:
+def _parse_unix_address(text: str) -> UnixAddress:
+    path = text.removeprefix("unix://")
+    if not path.startswith("/") or "\0" in path:
+        raise ListenRefusedError(f"{text!r} names no socket file; write unix:///absolute/path")
+    if len(path.encode()) > MAX_SOCKET_PATH:
+        raise ListenRefusedError(f"{path} is too long for a Unix socket: at most {MAX_SOCKET_PATH} bytes fit")
+    return UnixAddress(path)
+
+
+def check_listen_address(text: str, *, auth: bool, plaintext_allowed: bool) -> ListenAddress | UnixAddress:
     """The address, if listening there is safe. Raises ListenRefusedError.
 
     Whoever can connect can run commands. So beyond this machine a token is needed, and since it would be sent in the
     clear, an explicit word that the way there is protected otherwise.
     """
     address = parse_listen_address(text)
-    if not address.loopback:
+    if isinstance(address, ListenAddress) and not address.loopback:
         if not auth:
             raise ListenRefusedError(
                 f"refusing to listen on {text} without a token: other machines could run commands here. "

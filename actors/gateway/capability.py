@@ -13,9 +13,9 @@ TOKEN_BYTES = 32
 """256 bits: nobody guesses it however often they try."""
 
 
-async def load_or_make_token(ports: Ports, home: str) -> str:
-    """The token in ``$CALLBOARD_HOME/token``, made if there is none. Raises OSError."""
-    path = posixpath.join(home, TOKEN_FILE)
+async def load_or_make_token(ports: Ports, home: str, file: str | None = None) -> str:
+    """The token in ``file``, by default ``$CALLBOARD_HOME/token``; made if there is none. Raises OSError."""
+    path = posixpath.join(home, TOKEN_FILE) if file is None else file
 
     def load() -> str:
         if ports.files.stat(path) is not None:
