@@ -42,6 +42,7 @@ from messages.log import (
     TurnClosed,
 )
 from messages.session import (
+    ApprovalRequested,
     ApprovalResolved,
     ItemCompleted,
     ItemStarted,
@@ -142,6 +143,7 @@ async def run(ctx: Context, means: Means, role: Role, *, task_status: trio.TaskS
         )
         if role.lives == 0:
             role.feed.dropped_ordinal = outbox.ordinal
+            _tell_open(role.feed, state, outbox.ordinal)
         role.lives += 1
         if role.path is not None:
             role.first = None
@@ -219,6 +221,20 @@ def _left_open(feed: Feed) -> tuple[tuple[TurnId, ThreadItem], ...]:
     """Items that an earlier life showed as started and never completed."""
     events = [entry.event for entry in feed.open_items.values()]
     return tuple((event.turn_id, event.item) for event in events if isinstance(event, ItemStarted))
+
+
+def _tell_open(feed: Feed, state: SessionState, ordinal: int) -> None:
+    """What a turn that is taken up has open has been shown, to those who watched then and in every snapshot from now:
+    the feed must know, or its end would be told as a beginning."""
+    turn = state.turn
+    if turn is None:
+        return
+    for call in turn.calls:
+        if call.shown is not None and call.phase != "answered":
+            started = ItemStarted(turn_id=turn.id, item=call.shown, at_ms=call.shown.started_at_ms or 0)
+            feed.put(started, ordinal=ordinal)
+            if call.approval is not None:
+                feed.put(ApprovalRequested(approval=call.approval), ordinal=ordinal)
 
 
 def _tell(feed: Feed, records: tuple[Record, ...], state: SessionState, ordinal: int) -> None:

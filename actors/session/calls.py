@@ -19,7 +19,7 @@ from actors.session.step import Step, item_id
 from actors.tool_worker.approval import Ask, Refuse, Run, decide, grants_for
 from actors.tool_worker.turn_diff import TurnDiff
 from messages.base import CallId, ItemId
-from messages.client.item import CommandExecution
+from messages.client.item import CommandExecution, ThreadItem
 from messages.items import CustomToolCall, HistoryItem
 from messages.log import ResponseItem, TerminalPassed, ToolStarted
 from messages.session import DiffUpdated, PlanUpdated, ResolveApproval
@@ -67,25 +67,38 @@ def tool_call(step: Step, item: HistoryItem, shown_as: ItemId) -> ToolCall:
 
 
 def prepared(step: Step, event: ToolPrepared) -> None:
-    """A worker knows what its call would do: show it, and see whether people must be asked."""
+    """A worker knows what its call would do: see whether people must be asked."""
     call = step.call(event.call_id)
     if call is None or call.prepared or call.phase not in ("preparing", "asking"):
         return
     if call.cancelled or step.turn.closing is not None or step.turn.suspended:
         return
-    if event.item is not None and call.shown is None:
-        shown = step.start_item(event.item)
-        call = step.put_call(call, shown=shown)
-        if isinstance(shown, CommandExecution):
-            step.do(AttachOutput(turn_id=step.turn.id, item_id=item_id(shown), child=call.child))
+    if call.shown is not None:
+        # Shown before a restart: what its new worker prints belongs there.
+        _attach_output(step, call, call.shown)
     call = step.put_call(
         call,
+        item=event.item,
         prepared=True,
         parallel_safe=event.parallel_safe,
         side_effects=event.side_effects,
         need=event.approval,
     )
     _consider(step, call)
+
+
+def _show(step: Step, call: Call) -> Call:
+    """Show a call's item as started. The caller logs it in the same step, so that after any crash it is completed."""
+    if call.shown is not None or call.item is None:
+        return call
+    shown = step.start_item(call.item)
+    _attach_output(step, call, shown)
+    return step.put_call(call, shown=shown)
+
+
+def _attach_output(step: Step, call: Call, shown: ThreadItem) -> None:
+    if isinstance(shown, CommandExecution):
+        step.do(AttachOutput(turn_id=step.turn.id, item_id=item_id(shown), child=call.child))
 
 
 def _consider(step: Step, call: Call) -> None:
@@ -103,7 +116,7 @@ def _consider(step: Step, call: Call) -> None:
             step.put_call(call, phase="ready")
         case Ask():
             assert call.need is not None
-            approvals.ask(step, call, call.need, decision)
+            approvals.ask(step, _show(step, call), call.need, decision)
         case Refuse():
             refuse(step, call, decision.text)
         case _:
@@ -112,7 +125,7 @@ def _consider(step: Step, call: Call) -> None:
 
 def refuse(step: Step, call: Call, output: str) -> None:
     """Answer a call with a denial; its worker, which waits for leave to run, is let go."""
-    settle(step, call, CallResult(outcome="denied", output=output))
+    settle(step, _show(step, call), CallResult(outcome="denied", output=output))
     step.at_once(Cancel(child=call.child))
 
 
@@ -138,7 +151,7 @@ def start_ready(step: Step) -> None:
     turn = step.turn
     waiting = [Waiting(_PLACES[call.phase], call.parallel_safe) for call in turn.calls]
     for index in may_start(waiting):
-        call = turn.calls[index]
+        call = _show(step, turn.calls[index])
         step.log(
             ToolStarted(
                 turn_id=turn.id,
