@@ -75,6 +75,7 @@ def _content(part: UserInput) -> ContentPart:
         case ImageInput():
             return InputImage(image_url=part.url, detail=part.detail)
         case LocalImageInput():
+            # The gateway makes data of those that clients name; what is left comes from a log written elsewhere.
             return InputText(text=f"(the user points to the image file {part.path})")
         case SkillInput():
             return InputText(text=f"(the user points to the skill {part.name}, described in {part.path})")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from actors.gateway.caller import Caller
+from actors.gateway.images import embedded
 from actors.gateway.rpc import RpcError, method
 from actors.gateway.settings_patch import patch_of
 from messages.base import TurnId
@@ -44,11 +45,12 @@ def _submission(caller: Caller, client_id: str | None) -> str:
 
 async def start(caller: Caller, params: TurnStartParams) -> TurnStartResponse:
     check_input("turn/start", params.input)
+    given = await embedded(caller.house.ports, "turn/start", params.input)
     accepted = await caller.ask(
         params.thread_id,
         StartTurn(
             submission_id=_submission(caller, params.client_user_message_id),
-            input=params.input,
+            input=given,
             settings=patch_of(params),
             output_schema=params.output_schema,
             client_id=params.client_user_message_id,
@@ -61,11 +63,12 @@ async def start(caller: Caller, params: TurnStartParams) -> TurnStartResponse:
 
 async def steer(caller: Caller, params: TurnSteerParams) -> TurnSteerResponse:
     check_input("turn/steer", params.input)
+    given = await embedded(caller.house.ports, "turn/steer", params.input)
     accepted = await caller.ask(
         params.thread_id,
         SteerTurn(
             submission_id=_submission(caller, params.client_user_message_id),
-            input=params.input,
+            input=given,
             expected_turn_id=TurnId(params.expected_turn_id),
             client_id=params.client_user_message_id,
         ),
