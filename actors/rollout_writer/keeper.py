@@ -32,6 +32,11 @@ APPLY_SECONDS = 0.1
 CHUNK_FILES = 32
 """Files read per hop while comparing: in between, the thread and the interpreter are free for others."""
 
+LIST_PATIENCE_SECONDS = 2.0
+"""A list that is asked for right after a start waits so long for the files to be compared with their rows: after a
+crash it would miss the threads that were begun last. Beyond it (a home of many thousands, all new) it is what is known.
+"""
+
 REBUILDS = 3
 """A database that fails so often in one life of the writer is on a disk that will not hold one."""
 
@@ -127,6 +132,8 @@ class Keeper:
 
     async def page(self, request: ListThreads) -> ThreadPage:
         """A page as of now. Raises BadCursorError."""
+        with trio.move_on_after(LIST_PATIENCE_SECONDS):
+            await self.reconciled.wait()
         try:
             await self._catch_up()
             return await self._hop(self._page, request)

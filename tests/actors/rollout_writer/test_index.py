@@ -184,6 +184,18 @@ async def test_files_are_compared_at_the_start_and_read_where_they_differ(
         assert house.warnings == []
 
 
+async def test_a_list_right_after_a_start_has_what_the_index_was_never_told(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    """Found by kill -9: a list was answered before the files had been compared, and missed the youngest threads."""
+    house = House(tmp_path)
+    house.make(1)
+    keeper = house.keeper()
+    nursery.start_soon(keeper.run)
+    with trio.fail_after(5):
+        assert await listed(keeper) == house.truth(1)
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_appends_keep_the_index_equal_to_the_files(tmp_path: Path, nursery: trio.Nursery, seed: int) -> None:
     house = House(tmp_path)
