@@ -29,7 +29,7 @@ from bench import report
 from bench.load.processes import environment_of_a_user
 
 PROJECT = Path(__file__).parents[1]
-BINARY = PROJECT / ".venv" / "bin" / "callboard"
+BINARY = os.environ.get("CALLBOARD_BIN") or str(PROJECT / ".venv" / "bin" / "callboard")
 
 DEFAULT_SCENARIOS = "S1,S2,S3,S5,S6,S7,S9,S10,S11,S14"
 """What takes some ten minutes with one repetition; S4, S8, S12, S13 and S15 take as long again."""
@@ -122,9 +122,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     recorded: dict[str, Recorded] = json.loads((rig / "codex-results.json").read_bytes())
+    scenarios = options.only.split(",")
+    floored = [name for name in scenarios if name in recorded.get("null", {}).get("scenarios", {})]
     with _copy(rig) as copy:
-        ours = _run(copy, "callboard", options)
-        floor = None if options.no_floor else _run(copy, "null", options)
+        ours = _run(copy, "callboard", scenarios, options)
+        floor = None if options.no_floor or not floored else _run(copy, "null", floored, options)
     report.write_json("neutral", {"callboard": ours, "null": floor})
     print(render(ours, floor, recorded))
     return 0
@@ -203,13 +205,13 @@ def _copy(rig: Path) -> Iterator[Path]:
         yield copy
 
 
-def _run(copy: Path, name: str, options: argparse.Namespace) -> Recorded:
+def _run(copy: Path, name: str, scenarios: Sequence[str], options: argparse.Namespace) -> Recorded:
     out = copy / "out" / f"{name}.json"
     out.parent.mkdir(exist_ok=True)
     command = ["node", "bench.js", "--server", f"servers/{name}.sh", "--name", name, "--out", str(out)]
-    command += ["--home", str(copy.parent / "home"), "--repeat", str(options.repeat), "--only", options.only]
+    command += ["--home", str(copy.parent / "home"), "--repeat", str(options.repeat), "--only", ",".join(scenarios)]
     command += ["--limit", str(RUN_SECONDS), *(["--pin"] if options.pin else [])]
-    environment = {**environment_of_a_user(), "CALLBOARD_BIN": str(BINARY)}
+    environment = {**environment_of_a_user(), "CALLBOARD_BIN": BINARY}
     finished = subprocess.run(command, cwd=copy, env=environment, timeout=RUN_SECONDS + 60, check=False)
     if not out.exists():
         log = copy / f"server-{name}.log"
