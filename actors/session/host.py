@@ -22,6 +22,7 @@ from actors.rollout_writer.paths import rollout_path
 from actors.session import views
 from actors.session.actor import Means, Role, StorageError, run
 from actors.session.feed import Feed, FeedEncoder
+from actors.session.git_info import GitInfo, read_git_info
 from actors.session.global_feed import GlobalFeed
 from actors.session.state import SessionState, only_people_missing
 from messages.base import ThreadId
@@ -88,6 +89,7 @@ class SessionHost:
         thread_id, created_at = ThreadId(ports.entropy.uuid7()), ports.clock.now()
         settings = request.settings
         path = None if settings.ephemeral else rollout_path(self._home, created_at, thread_id)
+        git = GitInfo() if path is None else await ports.threads.run(read_git_info, ports.files, settings.cwd)
         meta = SessionMeta(
             thread_id=thread_id,
             created_at=created_at,
@@ -96,6 +98,9 @@ class SessionHost:
             originator=request.originator,
             cli_version=self._version,
             settings=settings,
+            git_branch=git.branch,
+            git_commit=git.commit,
+            git_origin=git.origin,
         )
         state = SessionState(
             thread_id=thread_id,
@@ -131,6 +136,10 @@ class SessionHost:
     def active(self) -> int:
         """In how many of them a turn runs."""
         return sum(1 for role in self._roles.values() if role.shell is not None and role.shell.state.turn is not None)
+
+    def working(self) -> bool:
+        """Whether a turn runs that does not only wait for people."""
+        return any(role.shell is not None and _busy(role.shell.state) for role in self._roles.values())
 
     # --- for the daemon ---------------------------------------------------------------------------------------------
 
