@@ -65,6 +65,11 @@ class Doorway:
         """How many clients are connected or about to be."""
         return 0 if self._gateway is None else self._gateway.guests
 
+    @property
+    def visits(self) -> int:
+        """How many clients have come since the gateway (re)started."""
+        return 0 if self._gateway is None else self._gateway.visits
+
     async def run(self, ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
         """The gateway actor: let clients in until told to end."""
         mailbox: Mailbox[Shutdown] = ctx.open_mailbox(capacity=8)
@@ -107,7 +112,7 @@ class Gateway:
         self._options = options
         self._door = door
         self._connections: dict[str, Connection] = {}
-        self._count = 0
+        self.visits = 0
         self.guests = 0
         """Clients that are connected or shaking hands."""
         self.house = house
@@ -123,8 +128,8 @@ class Gateway:
         with contextlib.suppress(trio.ClosedResourceError):
             while True:
                 stream = await listener.accept()
-                self._count += 1
-                id_ = f"connection-{self._count}"
+                self.visits += 1
+                id_ = f"connection-{self.visits}"
                 guest = _Guest(self, id_, stream)
                 children.start(id_, guest.run, kind="connection")
 
@@ -134,7 +139,7 @@ class Gateway:
             await trio.sleep(PING_SECONDS)
             for connection in self._connections.values():
                 outlet = connection.transport.outlet
-                if not outlet.sent_since_ping:
+                if not outlet.sent_since_ping and not outlet.pending:
                     connection.transport.ping()
                 outlet.sent_since_ping = False
 

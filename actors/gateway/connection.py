@@ -35,6 +35,7 @@ from actors.gateway.rpc import (
 )
 from actors.gateway.transport import PeerGoneError, Transport
 from actors.gateway.watching import Watched
+from actors.kernel import KernelError
 from messages.approval import ApprovalDecision
 from messages.base import ThreadId
 from messages.client.approval import ApprovalAnswer
@@ -113,8 +114,9 @@ class Connection:
                 try:
                     await self._read()
                 finally:
-                    with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
-                        await self._send_last_words(watched)
+                    if self._goodbye[0] == GOING_AWAY:
+                        with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
+                            await self._send_last_words(watched)
                     watched.close()
                     nursery.cancel_scope.cancel()
         finally:
@@ -137,7 +139,6 @@ class Connection:
             except PeerGoneError as gone:
                 logger.debug("connection %s: %s", self.id, gone)
                 self._goodbye = (NORMAL, "")
-                self.transport.outlet.source = _nothing
                 return
             await self._wait_for_room()
             self._hear(data)
@@ -234,7 +235,12 @@ class Connection:
             self._nursery.start_soon(self._warn)
 
     async def _warn(self) -> None:
-        for warning in (await self._gatehouse.configuration.snapshot()).warnings:
+        try:
+            snapshot = await self._gatehouse.configuration.snapshot()
+        except KernelError as error:
+            logger.warning("connection %s: the settings cannot be asked for their warnings: %s", self.id, error)
+            return
+        for warning in snapshot.warnings:
             self._notify("configWarning", ConfigWarning(summary=warning))
 
     # --- answers to our questions -----------------------------------------------------------------------------------
@@ -281,10 +287,6 @@ class Connection:
         address = self._gatehouse.house.sessions.loaded().get(thread_id)
         if address is not None and address.alive:
             address.send_nowait(Unsubscribe())
-
-
-def _nothing(_: int) -> list[bytes]:
-    return []
 
 
 def _decision(message: Incoming) -> ApprovalDecision:

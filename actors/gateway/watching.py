@@ -21,6 +21,7 @@ from actors.gateway.catch_up import retell
 from actors.gateway.house import ThreadLibrary
 from actors.gateway.notifications import REQUEST_METHODS, WireEncoder, approval_request, method_of
 from actors.gateway.outlet import Outlet
+from actors.kernel import KernelError
 from actors.session.cursor import TAKE_BYTES, Cursor
 from actors.session.feed import Subscription
 from actors.session.global_feed import GlobalFeed, GlobalReader
@@ -203,7 +204,7 @@ class Watched:
         try:
             records = await self._library.records(watch.thread_id, first_ordinal=first, limit=up_to - first)
             told = retell(record for record in records if record[0] < up_to)
-        except OSError as error:
+        except (OSError, KernelError) as error:
             logger.warning("thread %s: its log cannot tell a client what it missed: %s", watch.thread_id, error)
             records, told = (), []
         if not records and up_to > first:
