@@ -15,6 +15,7 @@ import trio
 from actors.gateway.house import NewThread
 from actors.kernel import Address, Context, Mailbox, Reply, Service, System
 from actors.ports import Ports
+from actors.ports.production import SystemFiles, WorkerThreads
 from actors.rollout_writer.checkpoints import TextCheckpoints
 from actors.rollout_writer.lines import encode
 from actors.rollout_writer.loaded import LoadedThread
@@ -367,7 +368,14 @@ async def open_theatre(*, unload_delay_seconds: float = 60.0) -> AsyncIterator[T
     root = Context(system, "root")
     log = Log(system)
     everywhere = GlobalFeed(Encoder())
-    ports = Ports(clock=FakeClock(), entropy=FakeEntropy(), threads=_no, files=_no, network=_no, processes=_no)
+    ports = Ports(
+        clock=FakeClock(),
+        entropy=FakeEntropy(),
+        threads=WorkerThreads(),
+        files=SystemFiles(),
+        network=_no,
+        processes=_no,
+    )
     theatre = Theatre.__new__(Theatre)
     crew = Crew(
         offer=Offer(instructions="be good"),
