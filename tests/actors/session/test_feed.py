@@ -475,7 +475,12 @@ def test_news_reach_every_reader_in_order_and_a_newer_status_replaces_one_not_ta
     assert calls == ["fast", "slow", "fast"]
     assert [news.frame for news in fast.take()] == [b"idle thread"]
     feed.close()
-    assert [news.frame for news in slow.take()] == [b"started thread", b"notLoaded thread", b"closed thread"]
+    assert [news.frame for news in slow.take()] == [
+        b"started thread",
+        b"idle thread",
+        b"notLoaded thread",
+        b"closed thread",
+    ]
     late = everywhere.read(lambda: calls.append("late"))
     assert late.take() == []
     for reader in (fast, slow, late):
