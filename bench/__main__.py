@@ -15,6 +15,7 @@ from bench import (
     micro_http,
     micro_log_append,
     micro_mailbox,
+    micro_prices,
     micro_resume,
     micro_sse,
     micro_websocket,
@@ -29,6 +30,7 @@ from bench.load.targets import TARGETS, met
 from bench.load.websocket import WebSocketError
 
 MICRO: dict[str, Callable[[], tuple[Suite, ...]]] = {
+    "prices": micro_prices.suites,
     "mailbox": micro_mailbox.suites,
     "sse": micro_sse.suites,
     "decode": micro_decode.suites,
