@@ -14,38 +14,12 @@ from typing import Protocol
 from actors.kernel import Address, Node
 from actors.ports import Ports
 from actors.session.global_feed import GlobalFeed
+from actors.session.threads import NewThread
 from messages.base import ThreadId
 from messages.client.model import ModelEntry
 from messages.log import ListThreads, Record, ThreadPage
-from messages.session import SessionCommand, ThreadSettings, ThreadSummary, ThreadView
+from messages.session import SessionCommand, ThreadSummary, ThreadView
 from messages.settings import SettingsSnapshot
-
-
-class UnknownThreadError(Exception):
-    """There is no thread of this id, loaded or on disk."""
-
-    def __init__(self, thread_id: str) -> None:
-        super().__init__(thread_id)
-        self.thread_id = thread_id
-
-    def __str__(self) -> str:
-        return f"thread not found: {self.thread_id}"
-
-
-class UnreadableThreadError(Exception):
-    """The thread is there and cannot be loaded: a damaged rollout, a disk error, a session that crashed too often. The
-    text says which, and what can be done."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewThread:
-    """A thread to be made."""
-
-    settings: ThreadSettings
-    source: str
-    """Where it came from, in the wire's word for it."""
-    originator: str
-    """The client's name, for the log."""
 
 
 class SessionHost(Protocol):

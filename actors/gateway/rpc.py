@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 from msgspec.json import Decoder
 
-from actors.gateway.house import UnknownThreadError, UnreadableThreadError
 from actors.gateway.notifications import encode, encode_any
 from actors.kernel import KernelError, MailboxFullError, OutcomeUnknownError
+from actors.session.threads import UnknownThreadError, UnreadableThreadError
 from messages.client.envelope import (
     INTERNAL_ERROR,
     INVALID_PARAMS,

@@ -16,7 +16,6 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from actors.gateway.house import NewThread, UnknownThreadError, UnreadableThreadError
 from actors.kernel import Address, Context, DownError, KernelError, Start
 from actors.rollout_writer.paths import rollout_path
 from actors.session import views
@@ -25,6 +24,7 @@ from actors.session.feed import Feed, FeedEncoder
 from actors.session.git_info import GitInfo, read_git_info
 from actors.session.global_feed import GlobalFeed
 from actors.session.state import SessionState, only_people_missing
+from actors.session.threads import NewThread, UnknownThreadError, UnreadableThreadError
 from messages.base import ThreadId
 from messages.log import FindThread, SessionMeta
 from messages.session import CloseThread, SessionCommand, ThreadStatus, ThreadSummary, ThreadView

@@ -9,12 +9,12 @@ from typing import Final
 import trio
 
 from actors.gateway.caller import Caller
-from actors.gateway.house import NewThread, UnknownThreadError
 from actors.gateway.rpc import Answer, RpcError, method
 from actors.gateway.settings_patch import CONFIG_EFFORT, CONFIG_SUMMARY, CONFIG_VERBOSITY, patch_of, policy_of, text_at
 from actors.gateway.views import NO_SANDBOX, summary_body, thread_body
 from actors.kernel import Address, KernelError
 from actors.session.feed import Subscription
+from actors.session.threads import NewThread, UnknownThreadError
 from messages.base import ThreadId
 from messages.client.envelope import INVALID_PARAMS, INVALID_REQUEST
 from messages.client.listing import Nothing

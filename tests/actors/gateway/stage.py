@@ -15,7 +15,7 @@ import trio
 import trio_websocket
 
 from actors.gateway.actor import open_doorway
-from actors.gateway.house import House, NewThread, UnknownThreadError
+from actors.gateway.house import House
 from actors.gateway.notifications import WireEncoder
 from actors.kernel import Address, Context, Mailbox, Node, System, open_mailbox
 from actors.ports import Ports
@@ -24,6 +24,7 @@ from actors.ports.production import production_ports
 from actors.session.feed import Feed
 from actors.session.global_feed import GlobalFeed
 from actors.session.open_text import OpenText
+from actors.session.threads import NewThread, UnknownThreadError
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.client.item import AgentMessage
 from messages.client.model import EffortOption, ModelEntry

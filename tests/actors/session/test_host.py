@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors.gateway.house import UnknownThreadError, UnreadableThreadError
+from actors.session.threads import UnknownThreadError, UnreadableThreadError
 from messages.approval import CommandNeed
 from messages.base import ThreadId
 from messages.session import (

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import trio
 
-from actors.gateway.house import NewThread
 from actors.kernel import Address, Context, Mailbox, Reply, Service, System
 from actors.ports import Ports
 from actors.ports.production import SystemFiles, WorkerThreads
@@ -28,6 +27,7 @@ from actors.session.global_feed import GlobalFeed
 from actors.session.host import SessionHost
 from actors.session.open_text import OpenText, TextTable
 from actors.session.state import Offer
+from actors.session.threads import NewThread
 from messages.base import ItemId, ThreadId, TurnId
 from messages.failure import Failure
 from messages.log import Append, Appended, AppendFailed, FindThread, LogRequest, Record
