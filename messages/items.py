@@ -4,6 +4,10 @@ The three wire APIs map onto these with least loss. An item that may be replayed
 that vocabulary, because replay is append-only: nothing already sent is ever edited, and prefix caches and signed
 thinking depend on it byte for byte. A history is therefore a tuple of `HistoryItem`, and building a request on the
 Responses wire is joining bytes. The structs further down are views for whoever must read or make an item.
+
+What a model on another wire said is kept in the same vocabulary, with what that wire needs beyond it in the field
+`callboard` (`Note`). A block of a provider that has no counterpart at all is an item of the type `BLOCK_TYPE`, whose
+field ``block`` is the block as it came.
 """
 
 from __future__ import annotations
@@ -24,6 +28,10 @@ ItemKind = Literal[
     "compaction",
     "opaque",
 ]
+
+
+BLOCK_TYPE = "callboard_block"
+"""Of an opaque item that holds another wire's block: ``{"type": BLOCK_TYPE, "block": {...}}``."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +80,15 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refusal"):
     refusal: str
 
 
+class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an item knows that the Responses vocabulary has no word for. No provider is ever sent this field."""
+
+    block: dict[str, Any] = {}
+    """Fields in which the wire that made the item said more than the item holds; they go back to it, unchanged."""
+    failed: bool = False
+    """Of an output: the call came to nothing. For wires that have a flag for that."""
+
+
 ContentPart = InputText | InputImage | OutputText | Refusal
 OutputPart = InputText | InputImage
 
@@ -83,6 +100,7 @@ class MessageItem(msgspec.Struct, frozen=True, kw_only=True, tag="message", omit
     content: tuple[ContentPart, ...]
     id: str | None = None
     phase: str | None = None
+    callboard: Note | msgspec.UnsetType = msgspec.UNSET
 
 
 class SummaryText(msgspec.Struct, frozen=True, kw_only=True, tag="summary_text"):
@@ -104,6 +122,7 @@ class ReasoningItem(msgspec.Struct, frozen=True, kw_only=True, tag="reasoning"):
     summary: tuple[SummaryText, ...] = ()
     content: tuple[ReasoningText, ...] | None = None
     encrypted_content: str | None = None
+    callboard: Note | msgspec.UnsetType = msgspec.UNSET
 
 
 class FunctionCall(msgspec.Struct, frozen=True, kw_only=True, tag="function_call", omit_defaults=True):
@@ -114,6 +133,7 @@ class FunctionCall(msgspec.Struct, frozen=True, kw_only=True, tag="function_call
     arguments: str
     id: str | None = None
     namespace: str | None = None
+    callboard: Note | msgspec.UnsetType = msgspec.UNSET
 
 
 class FunctionCallOutput(msgspec.Struct, frozen=True, kw_only=True, tag="function_call_output", omit_defaults=True):
@@ -122,6 +142,7 @@ class FunctionCallOutput(msgspec.Struct, frozen=True, kw_only=True, tag="functio
     call_id: CallId
     output: str | tuple[OutputPart, ...]
     id: str | None = None
+    callboard: Note | msgspec.UnsetType = msgspec.UNSET
 
 
 class CustomToolCall(msgspec.Struct, frozen=True, kw_only=True, tag="custom_tool_call", omit_defaults=True):
@@ -131,6 +152,7 @@ class CustomToolCall(msgspec.Struct, frozen=True, kw_only=True, tag="custom_tool
     name: str
     input: str
     id: str | None = None
+    callboard: Note | msgspec.UnsetType = msgspec.UNSET
 
 
 class CustomToolCallOutput(
@@ -141,6 +163,7 @@ class CustomToolCallOutput(
     call_id: CallId
     output: str | tuple[OutputPart, ...]
     id: str | None = None
+    callboard: Note | msgspec.UnsetType = msgspec.UNSET
 
 
 ReadableItem = MessageItem | ReasoningItem | FunctionCall | FunctionCallOutput | CustomToolCall | CustomToolCallOutput

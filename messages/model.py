@@ -17,9 +17,10 @@ from messages.items import HistoryItem
 TextChannel = Literal["text", "refusal", "summary", "reasoning", "arguments", "output"]
 """What a text is: visible text, a reasoning summary, raw reasoning, a call's arguments, or a command's output."""
 
-StopReason = Literal["end", "tool_use", "length", "filtered", "refused", "pause"]
+StopReason = Literal["end", "tool_use", "length", "context_window", "filtered", "refused", "pause"]
 """Why a response stopped. Its calls may be run only after ``tool_use``: cut off by a limit, a call's arguments may be
-half of what was meant, and look whole. ``pause``: the provider wants to be sampled again with what there is."""
+half of what was meant, and look whole. ``length`` is the limit of output tokens, ``context_window`` that of the whole
+conversation. ``pause``: the provider wants to be sampled again with what there is."""
 
 
 class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,16 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Lark grammar of a freeform tool's input, where the wire can carry one."""
 
 
+class ForcedTool(msgspec.Struct, frozen=True, kw_only=True):
+    """The model must call this tool."""
+
+    name: str
+
+
+ToolChoice = Literal["auto", "none", "required"] | ForcedTool
+"""Whether the model may call tools, may not, or must call one."""
+
+
 class SampleRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one sampling needs; a pure function of the history and the turn's settings."""
 
@@ -44,12 +55,15 @@ class SampleRequest(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str
     history: tuple[HistoryItem, ...]
     tools: tuple[ToolSpec, ...] = ()
+    tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool = True
     reasoning_effort: str | None = None
     reasoning_summary: str | None = None
     verbosity: str | None = None
     output_schema: dict[str, Any] | None = None
     max_output_tokens: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+    """Texts at which the model stops. A wire that has no such thing fails the request before it is sent."""
 
 
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +121,17 @@ class SampleCompleted(Message, frozen=True, kw_only=True):
     response_id: str | None
     stop: StopReason
     usage: TokenUsage
+    """What this response had in its context and added to it."""
+    billed: TokenUsage | None = None
+    """What it cost, where that is more: the provider called models of its own on the way."""
     model: str | None = None
     """The model that really answered, when the provider says so."""
+    why: str | None = None
+    """The provider's own words on why it stopped, where it has some (a refusal's explanation)."""
+    wire_stop: str | None = None
+    """The stop reason in the wire's own word."""
+    wire_usage: bytes | None = None
+    """What the provider counted, as the JSON object it counted in."""
 
 
 class SampleRetrying(Message, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from messages.base import Delivery, Message
 
-WireApi = Literal["responses"]
+WireApi = Literal["responses", "messages"]
 Durability = Literal["full", "relaxed"]
 
 
@@ -20,6 +20,10 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     wire_api: WireApi = "responses"
     env_key: str | None = None
     """Environment variable that holds the key; None: no key is sent."""
+    key_header: str | None = None
+    """The header that carries the bare key (`x-api-key`, `api-key`); None: `authorization`, as a bearer token."""
+    api_version: str | None = None
+    """`anthropic-version` of the Messages wire; None: the one the model needs."""
     http_headers: dict[str, str] = {}
     env_http_headers: dict[str, str] = {}
     """Header name -> environment variable; left out while the variable is unset or empty."""

@@ -32,7 +32,10 @@ def headers(provider_id: str, provider: ProviderSettings | None, environment: Ma
                     "that no HTTP header can carry. Set it to the key alone."
                 ),
             )
-        items.append(("authorization", SecretValue(f"Bearer {key}")))
+        if provider.key_header is None:
+            items.append(("authorization", SecretValue(f"Bearer {key}")))
+        else:
+            items.append((provider.key_header.lower(), SecretValue(key)))
     items.extend((name, SecretValue(value)) for name, value in provider.http_headers.items())
     items.extend(
         (name, SecretValue(environment[variable]))

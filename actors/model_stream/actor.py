@@ -13,6 +13,7 @@ from actors.kernel import Address, Context
 from actors.model_stream.core import WIRES, Sampling
 from actors.model_stream.models import Models
 from actors.model_stream.outlet import Outlet
+from actors.model_stream.rendering import UnsupportedError
 from actors.session.open_text import TextTable
 from messages.credentials import GetHeaders, Headers
 from messages.failure import Failure
@@ -46,7 +47,12 @@ async def run(
     sampling = Sampling(
         request, provider.wire_api, texts, where=where, attempts=1 + max(0, provider.request_max_retries)
     )
-    body = WIRES[provider.wire_api].body(request)
+    try:
+        body = WIRES[provider.wire_api].body(request, provider)
+    except UnsupportedError as error:
+        unsaid = Failure(kind="invalid_request", message=f"{where} was not asked: {error}")
+        await outlet.send(SampleFailed(request_id=request.request_id, failure=unsaid))
+        return
     while True:
         ctx.state = "sampling"
         failure = await _attempt(request, provider, where, body, sampling, outlet, models)
@@ -83,6 +89,7 @@ async def _attempt(
         "user-agent": CLIENT_NAME,
         "originator": CLIENT_NAME,
         "x-client-request-id": request.request_id,
+        **WIRES[provider.wire_api].headers(request, provider),
         **dict(authorization),  # with the headers that settings give this provider, which may replace ours
     }
     post = Post(

@@ -9,13 +9,14 @@ says. A wire is code that satisfies `Decoder`; adding one is adding a line in `W
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
 
 from actors.model_stream import retry
 from actors.model_stream.errors import from_stream, provider_error
+from actors.model_stream.rendering import freeform_names
 from actors.model_stream.responses.decode import ResponsesDecoder
 from actors.model_stream.responses.request import body as responses_body
 from actors.model_stream.sse import SseDecoder, SseEvent, SseEventTooLargeError
@@ -23,7 +24,7 @@ from actors.session.open_text import TextTable
 from messages.failure import Failure
 from messages.items import Origin
 from messages.model import SampleFailed, SampleRequest, SampleRetrying, StreamEvent
-from messages.settings import WireApi
+from messages.settings import ProviderSettings, WireApi
 
 ERROR_HEAD_BYTES = 64 * 1024
 """Kept of an answer in which no event was recognised: a JSON error that calls itself an event stream is found there."""
@@ -44,9 +45,17 @@ class Decoder(Protocol):
         """What the events mean, in order; their text has been put into the open texts."""
         ...
 
+    def take_whole(self, body: bytes) -> list[StreamEvent] | None:
+        """Hear an answer that came as one JSON object, by the same rules. None: it is no response of this wire."""
+        ...
+
     def end(self) -> None:
         """The stream ended; without a terminal event before, that is a failure."""
         ...
+
+
+def _no_headers(_request: SampleRequest, _provider: ProviderSettings) -> Mapping[str, str]:
+    return {}
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,12 +63,19 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     """Below the provider's base URL."""
-    body: Callable[[SampleRequest], bytes]
+    body: Callable[[SampleRequest, ProviderSettings], bytes]
+    """Raises `rendering.UnsupportedError` when the request asks for what the wire has no word for."""
     decoder: Callable[..., Decoder]
+    """Called with ``request_id, origin, texts`` and, by name, ``first_slot``, ``first_text_slot``, ``where`` and
+    ``freeform``: the names of the freeform tools that were offered, which some wires must wrap and unwrap."""
+    headers: Callable[[SampleRequest, ProviderSettings], Mapping[str, str]] = _no_headers
+    """What this wire wants beside the usual headers, in lower case."""
 
 
 WIRES: dict[WireApi, Wire] = {
-    "responses": Wire(path="/responses", body=responses_body, decoder=ResponsesDecoder),
+    "responses": Wire(
+        path="/responses", body=lambda request, _provider: responses_body(request), decoder=ResponsesDecoder
+    ),
 }
 
 
@@ -93,6 +109,10 @@ class Hearing:
         except SseEventTooLargeError as error:
             self._failure = Failure(kind="protocol", message=f"{self._where}: {error}")
             return []
+
+    def take_whole(self, body: bytes) -> list[StreamEvent] | None:
+        """Hear an answer that was no stream but one JSON object. None: it is no response of the wire."""
+        return self._decoder.take_whole(body)
 
     def end(self) -> list[StreamEvent]:
         """The body ended. An event that lacks only its final blank line is still heard."""
@@ -145,6 +165,7 @@ class Sampling:
             first_slot=before.next_slot if before else 0,
             first_text_slot=before.next_text_slot if before else 0,
             where=self._where,
+            freeform=freeform_names(self._request.tools),
         )
         return Hearing(self._decoder, self._where)
 

@@ -110,14 +110,14 @@ def _hear_whole(body: bytes, post: Post, hearing: Hearing, outlet: Outlet) -> Fa
     error = provider_error(value)
     if error is not None:
         return from_stream(error, where=post.where)
-    if not isinstance(value, dict) or "output" not in value:
+    events = hearing.take_whole(body)
+    if events is None:
         return Failure(
             kind="protocol",
             message=f"{post.where} answered with JSON that is neither a stream nor a response nor an error",
             detail=redact(readable(body.decode("utf-8", "replace")), post.secrets) or None,
         )
-    event = b'data: {"type":"response.completed","response":%b}\n\n'
-    outlet.put(hearing.feed(event % body.replace(b"\n", b" ").replace(b"\r", b" ")))
+    outlet.put(events)
     outlet.put(hearing.end())
     return hearing.failure
 

@@ -160,10 +160,10 @@ def _completed(step: Step, turn: TurnState, sampling: Sampling, event: SampleCom
             partials.complete_cut(step, slot)
         else:
             _make_final(step, turn, sampling, slot, slot.finished)
-    _count_usage(step, turn, event.usage)
+    _count_usage(step, turn, event.usage, event.billed or event.usage)
     step.put_turn(sampling=None)
     if not whole:
-        failure = _cut_short(event.stop)
+        failure = _cut_short(event.stop, event.why)
         closing.begin(step, Closing(status="failed", failure=failure))
         return
     wanted = tuple(item for item in kept if is_call(item))
@@ -204,30 +204,37 @@ def _fault(items: tuple[HistoryItem, ...]) -> str | None:
     return None
 
 
-def _count_usage(step: Step, turn: TurnState, last: TokenUsage) -> None:
+def _count_usage(step: Step, turn: TurnState, last: TokenUsage, billed: TokenUsage) -> None:
     before = step.state.usage
     total = TokenUsage(
-        input=before.input + last.input,
-        cached_input=before.cached_input + last.cached_input,
-        cache_write_input=before.cache_write_input + last.cache_write_input,
-        output=before.output + last.output,
-        reasoning_output=before.reasoning_output + last.reasoning_output,
-        total=before.total + last.total,
+        input=before.input + billed.input,
+        cached_input=before.cached_input + billed.cached_input,
+        cache_write_input=before.cache_write_input + billed.cache_write_input,
+        output=before.output + billed.output,
+        reasoning_output=before.reasoning_output + billed.reasoning_output,
+        total=before.total + billed.total,
     )
     step.put(usage=total)
     step.log(UsageRecorded(turn_id=turn.id, last=last, total=total))
     step.show(UsageUpdated(turn_id=turn.id, last=last, total=total, context_window=step.state.offer.context_window))
 
 
-def _cut_short(stop: StopReason) -> Failure:
+def _cut_short(stop: StopReason, why: str | None) -> Failure:
     if stop == "length":
         return Failure(
             kind="incomplete",
             message="The model's answer was cut off at its limit of output tokens; ask it to go on, in smaller steps.",
         )
+    if stop == "context_window":
+        return Failure(
+            kind="context_window_exceeded",
+            message="The model's answer was cut off because the conversation no longer fits its context window.",
+        )
     if stop == "filtered":
-        return Failure(kind="refused", message="A content filter of the provider stopped the model's answer.")
-    return Failure(kind="refused", message="The model declined to answer.")
+        message = "A content filter of the provider stopped the model's answer."
+    else:
+        message = "The model declined to answer."
+    return Failure(kind="refused", message=f"{message} {why}" if why else message, detail=why)
 
 
 def _go_on(step: Step, turn: TurnState) -> None:

@@ -91,7 +91,9 @@ class ResponsesDecoder:
         first_slot: int = 0,
         first_text_slot: int = 0,
         where: str = "the model",
+        freeform: frozenset[str] = frozenset(),
     ) -> None:
+        del freeform  # this wire has freeform calls of its own
         self.next_slot = first_slot
         self.next_text_slot = first_text_slot
         self.done = False
@@ -155,6 +157,16 @@ class ResponsesDecoder:
         if out:
             self._out = []
         return out
+
+    def take_whole(self, body: bytes) -> list[StreamEvent] | None:
+        """Hear a response that came as one JSON object. None: it is none."""
+        try:
+            response = any_decoder.decode(body)
+        except UNREADABLE:
+            return None
+        if not isinstance(response, dict) or "output" not in response:
+            return None
+        return self.take([SseEvent(None, b'{"type":"response.completed","response":%b}' % body)])
 
     def end(self) -> None:
         """The stream ended. Without a terminal event before it, that is a failure."""
