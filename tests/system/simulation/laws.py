@@ -111,9 +111,6 @@ def _check_shown(
     thread_id = person.meeting.thread_id
     if thread_id is None:
         return
-    if death.power_loss:
-        # What was open may be lost; whether it is will be seen when the thread is opened again.
-        person.mirror_stale = True
     if thread_id not in logs:
         if person.durable or not (death.power_loss or person.thread_lost):
             machine.complain(f"{person.name}: the thread {thread_id} was shown, and there is no log of it")
@@ -152,7 +149,8 @@ class Promise:
 
 def promises(person: Person, death: Death) -> list[Promise]:
     """What a person saw open when the daemon died."""
-    if death.power_loss or person.mirror_stale:
+    stale, person.mirror_stale = person.mirror_stale, True
+    if death.power_loss or stale:
         return []
     due = death.at - CHECKPOINT_SECONDS - SETTLE_SECONDS
     found: list[Promise] = []

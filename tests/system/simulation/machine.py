@@ -86,7 +86,7 @@ def sent_history(body: bytes) -> tuple[HistoryItem, ...]:
 class Machine:
     """One simulated machine, from power on to the end of the trial."""
 
-    def __init__(self, seed: int, *, chances: Chances | None = None) -> None:
+    def __init__(self, seed: int, *, chances: Chances | None = None, config: str = "") -> None:
         self.seed = seed
         self.world = World(seed, chances=chances)
         self.complaints: list[str] = []
@@ -102,7 +102,7 @@ class Machine:
         self.up = False
         """The daemon listens."""
         disk = self.world.disk
-        disk.put(f"{HOME}/config.toml", CONFIG)
+        disk.put(f"{HOME}/config.toml", config.encode() + CONFIG)
         disk.put(f"{WORKSPACE}/notes.txt", NOTES)
         self.world.programs.add("/bin/bash", self._shell)
 

@@ -62,12 +62,15 @@ class Mirror:
         self.status = ""
         self.complaints: list[str] = []
         self._gap_allowed = False
+        self._asked_here: set[str] = set()
+        """Questions put since the thread was opened last."""
 
     # --- what a client is told --------------------------------------------------------------------------------------
 
     def opened(self, answer: dict[str, Any]) -> None:
         """The answer to thread/start or thread/resume."""
         standing = answer["callboard"]
+        self._asked_here.clear()
         if standing["resumed"]:
             if standing["epoch"] != self.epoch:
                 self._complain(f"resumed in epoch {standing['epoch']}, not in {self.epoch}")
@@ -76,10 +79,6 @@ class Mirror:
         self.questions.clear()
         self.turns = {turn["id"]: _turn(turn) for turn in answer["thread"]["turns"]}
         self.status = answer["thread"]["status"]["type"]
-
-    def lost(self) -> None:
-        """The connection is gone: questions are asked again at the next."""
-        self.questions.clear()
 
     def hear(self, frame: Frame, at: float) -> None:
         """A notification or request about this thread, heard at ``at``."""
@@ -103,8 +102,9 @@ class Mirror:
                 if self.questions.pop(params["requestId"], None) is None:
                     self._complain(f"question {params['requestId']} is resolved, but was not asked here")
             case _ if method in QUESTIONS:
-                if frame["id"] in self.questions:
+                if frame["id"] in self._asked_here:
                     self._complain(f"question {frame['id']} is asked twice")
+                self._asked_here.add(frame["id"])
                 self.questions[frame["id"]] = frame
 
     def _position(self, method: str, params: dict[str, Any], position: dict[str, Any] | None) -> None:

@@ -69,8 +69,9 @@ class Heard:
 
     at: float
     life: int
-    visit: int
     frame: Frame
+    answering: str | None
+    """The method of the request that this answers."""
 
 
 Play = Callable[["Person"], Awaitable[None]]
@@ -105,7 +106,7 @@ class Person:
         self.thread_lost = False
         """The power took it, before anything passed a barrier."""
         self.mirror_stale = False
-        """The power was lost since the thread was opened."""
+        """The daemon died since the thread was opened: what it shows was judged then."""
         self.done = trio.Event()
         self.meeting = meeting
         self.interrupts = interrupts
@@ -117,7 +118,6 @@ class Person:
         self._play = play
         self._habits = habits
         self._settings = settings
-        self._visits = 0
         self._socket: WebSocket | None = None
         self._asked: dict[int, tuple[str, trio.Event]] = {}
         self._answers: dict[int, Frame] = {}
@@ -151,11 +151,9 @@ class Person:
                 stream.close_now()
 
     async def _visit(self, socket: WebSocket) -> None:
-        self._visits += 1
         self._socket = socket
         self._asked.clear()
         self._answers.clear()
-        self.mirror.lost()
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -172,7 +170,11 @@ class Person:
         while True:
             text = await socket.receive(pause_seconds=habits.read_pause_seconds, max_bytes=habits.read_bytes)
             frame = msgspec.json.decode(text)
-            self.heard.append(Heard(at=trio.current_time(), life=self.machine.life, visit=self._visits, frame=frame))
+            asked = self._asked.get(frame["id"]) if "method" not in frame else None
+            answering = None if asked is None else asked[0]
+            self.heard.append(
+                Heard(at=trio.current_time(), life=self.machine.life, frame=frame, answering=answering)
+            )
             self._hear(frame)
             self._news.set()
             self._news = trio.Event()

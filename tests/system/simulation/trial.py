@@ -66,8 +66,11 @@ class Outcome:
     complaints: tuple[str, ...]
     digest: str
     lives: tuple[Trace, ...]
-    sites: tuple[str, ...] = ()
-    """Of the first life's steps, if asked for."""
+    sites: tuple[str, ...]
+    """Where each step of the first life rested, if asked for."""
+    deaths: tuple[str, ...]
+    """Where the daemon rested, or what it was about to do, when it was killed."""
+    people: tuple[Person, ...]
 
 
 def rehearse(seed: int, scenario: Scenario) -> Outcome:
@@ -75,9 +78,9 @@ def rehearse(seed: int, scenario: Scenario) -> Outcome:
     return run(Plan(seed=seed, scenario=scenario), record_sites=True)
 
 
-def run(plan: Plan, *, record_sites: bool = False) -> Outcome:
-    """Run a plan to its end."""
-    machine = Machine(plan.seed, chances=plan.scenario.chances)
+def run(plan: Plan, *, record_sites: bool = False, config: str = "") -> Outcome:
+    """Run a plan to its end. ``config``: lines in front of the daemon's config file."""
+    machine = Machine(plan.seed, chances=plan.scenario.chances, config=config)
     recorder = SiteRecorder(1) if record_sites else None
     with _listening(machine):
         trial = _Trial(plan, machine, recorder)
@@ -93,23 +96,26 @@ def run(plan: Plan, *, record_sites: bool = False) -> Outcome:
         digest=trial.digest(),
         lives=tuple(trial.lives),
         sites=tuple(recorder.sites) if recorder is not None else (),
+        deaths=tuple(trial.died_at),
+        people=trial.people,
     )
 
 
 class _Trial:
     def __init__(self, plan: Plan, machine: Machine, recorder: SiteRecorder | None) -> None:
         self.lives: list[Trace] = []
+        self.died_at: list[str] = []
+        self.people: tuple[Person, ...] = ()
         self._plan = plan
         self._machine = machine
         self._recorder = recorder
-        self._people: tuple[Person, ...] = ()
         self._deaths: list[Death] = []
         self._kept: dict[str, list[Promise]] = {}
 
     async def run(self) -> None:
         with trio.fail_after(TRIAL_SECONDS):
             async with powered(self._machine) as nursery:
-                self._people = people_of(self._plan.scenario, self._machine)
+                self.people = people_of(self._plan.scenario, self._machine)
                 if self._plan.scenario.resets:
                     dice = self._machine.world.outside_life.random("resets")
                     nursery.start_soon(
@@ -119,13 +125,13 @@ class _Trial:
                 for cut in (*self._plan.cuts, None):
                     if not await self._live(cut):
                         break
-        laws.check_end(self._machine, self._people, self._deaths, self._kept)
+        laws.check_end(self._machine, self.people, self._deaths, self._kept)
         if not self._plan.cuts:
             self._check_undisturbed()
 
     async def _see_people_through(self) -> None:
         async with trio.open_nursery() as nursery:
-            for person in self._people:
+            for person in self.people:
                 nursery.start_soon(person.live)
         self._machine.over.set()
 
@@ -133,29 +139,36 @@ class _Trial:
         """One life. False if it was the last: the daemon stopped in order."""
         machine = self._machine
         machine.life += 1
-        if self._recorder is not None and machine.life == 1:
-            trio.lowlevel.add_instrument(self._recorder)
+        recorder = self._recorder
+        if cut is not None and cut.at == "step":
+            recorder = SiteRecorder(machine.life, only=cut.number)
+        if recorder is not None:
+            trio.lowlevel.add_instrument(recorder)
         trace = await machine.world.live(
             machine.daemon,
             crash_at_step=cut.number if cut is not None and cut.at == "step" else None,
             crash_at_effect=cut.number if cut is not None and cut.at == "effect" else None,
         )
-        if self._recorder is not None and machine.life == 1:
-            trio.lowlevel.remove_instrument(self._recorder)
+        if recorder is not None:
+            trio.lowlevel.remove_instrument(recorder)
         self.lives.append(trace)
         if trace.outcome == "finished":
             return False
         machine.deaths += 1
+        if cut is not None and cut.at == "step" and recorder is not None:
+            self.died_at.extend(recorder.sites)
+        else:
+            self.died_at.append(_effect_of(trace))
         death = Death(life=machine.life, at=trio.current_time(), power_loss=cut is not None and cut.power_loss)
         if death.power_loss:
             machine.world.power_loss()
         # What was under way to the clients was shown: they read it from their sockets.
         await trio.sleep(DOWN_SECONDS)
-        for person in self._people:
+        for person in self.people:
             if death.power_loss:
                 self._kept.pop(person.name, None)
             self._kept.setdefault(person.name, []).extend(laws.promises(person, death))
-        laws.check_files(machine, self._people, death)
+        laws.check_files(machine, self.people, death)
         self._deaths.append(death)
         return True
 
@@ -172,7 +185,7 @@ class _Trial:
 
     def where(self) -> str:
         """What everybody is doing."""
-        doing = "; ".join(f"{person.name} is {person.step}" for person in self._people if not person.done.is_set())
+        doing = "; ".join(f"{person.name} is {person.step}" for person in self.people if not person.done.is_set())
         return f"life {self._machine.life}, {doing or 'everybody is done'}"
 
     def digest(self) -> str:
@@ -181,9 +194,15 @@ class _Trial:
         for trace in self.lives:
             found.update(repr((trace.outcome, trace.events, trace.steps, trace.effects, trace.schedule)).encode())
         found.update(repr(self._machine.world.outside_life.events).encode())
-        for person in self._people:
+        for person in self.people:
             found.update(msgspec.json.encode([(each.at, each.life, each.frame) for each in person.heard]))
         return found.hexdigest()
+
+
+def _effect_of(trace: Trace) -> str:
+    """The kind of the effect before which the daemon died."""
+    crash = next(event for event in trace.events if event.kind == "crash")
+    return "effect: " + crash.detail.partition(": ")[2].partition(" ")[0]
 
 
 @contextmanager
