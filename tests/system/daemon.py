@@ -139,7 +139,14 @@ class DaemonProcess:
     def leftovers(self) -> list[str]:
         """Living processes of this daemon, itself included: by the mark, and by the session it was started in."""
         session = -1 if self.process is None else self.process.pid
-        return [describe(pid) for pid in processes() if _carries(pid, self.mark) or _session(pid) == session]
+        return [describe(pid) for pid in processes() if _carries(pid, MARK, self.mark) or _session(pid) == session]
+
+    def wait_until_gone(self, seconds: float = GONE_SECONDS) -> None:
+        """Raises AssertionError naming what is still there after so long."""
+        deadline = time.monotonic() + seconds
+        while (left := self.leftovers()) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        assert not left, f"left behind by the daemon: {left}"
 
     async def all_gone(self, seconds: float = GONE_SECONDS) -> list[str]:
         """What is left after at most so long; empty as soon as nothing is."""
@@ -170,16 +177,7 @@ def daemon_process(
         daemon.stop()
     finally:
         daemon.kill()
-        left = trio.run(daemon.all_gone) if not _in_trio() else daemon.leftovers()
-        assert not left, f"left behind by the daemon: {left}"
-
-
-def _in_trio() -> bool:
-    try:
-        trio.lowlevel.current_task()
-    except RuntimeError:
-        return False
-    return True
+        daemon.wait_until_gone()
 
 
 # --- /proc ----------------------------------------------------------------------------------------------------------
@@ -190,10 +188,9 @@ def processes() -> list[int]:
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
 
 
-def marked(name: str, value: str) -> list[str]:
-    """Living processes with that variable in their environment, described."""
-    needle = f"{name}={value}".encode()
-    return [describe(pid) for pid in processes() if needle in _read(pid, "environ").split(b"\0") and not _dead(pid)]
+def of_thread(thread_id: str) -> list[str]:
+    """Living processes that calls of that thread started, described."""
+    return [describe(pid) for pid in processes() if _carries(pid, "CALLBOARD_THREAD_ID", thread_id)]
 
 
 def describe(pid: int) -> str:
@@ -209,8 +206,8 @@ def resident_kb(pid: int) -> int:
     raise AssertionError(f"there is no process {pid}")
 
 
-def _carries(pid: int, mark: str) -> bool:
-    return f"{MARK}={mark}".encode() in _read(pid, "environ").split(b"\0") and not _dead(pid)
+def _carries(pid: int, name: str, value: str) -> bool:
+    return f"{name}={value}".encode() in _read(pid, "environ").split(b"\0") and not _dead(pid)
 
 
 def _session(pid: int) -> int:

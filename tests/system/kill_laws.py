@@ -120,7 +120,7 @@ def shown_is_logged(shown: Shown, loaded: LoadedThread) -> list[str]:
     logged = {item.id: item for turn in loaded.turns for item in turn.items}
     problems = []
     for id_, frame in shown.items.items():
-        as_shown: ThreadItem = msgspec.convert(frame, ThreadItem)  # type: ignore[arg-type]  # a union is no type to mypy
+        as_shown: ThreadItem = msgspec.convert(frame, ThreadItem)
         if logged.get(id_) != as_shown:
             problems.append(f"shown as completed: {frame}; in the log: {logged.get(id_)}")
     statuses = {turn.id: turn.status for turn in loaded.turns}

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
@@ -53,6 +53,8 @@ class Exchange:
         self.body = body
         self.request: dict[str, Any] = msgspec.json.decode(body)
         self.serial = serial
+        self.client_port: int = handler.client_address[1]
+        """Of the daemon's end of the connection."""
         self.finished = threading.Event()
         """The answer was given to its end, or the daemon hung up."""
 
@@ -119,21 +121,28 @@ class Exchange:
 
     def say(self, text: str, *, pieces: int = 1, pause: float = 0.0, finish: bool = True) -> None:
         """A message, in so many deltas with a pause before each."""
+        size = -(-len(text) // pieces)
+        parts = [text[start : start + size] for start in range(0, len(text), size)]
+        self.say_in_parts(parts, lambda: self.pause(pause), finish=finish)
+
+    def say_in_parts(self, parts: Sequence[str], between: Callable[[], object], *, finish: bool = True) -> None:
+        """A message in these deltas; ``between`` is called before each but the first."""
         id_ = f"msg_{self.serial}_{len(self._output)}"
         index = len(self._output)
         item: dict[str, Any] = {"id": id_, "type": "message", "status": "in_progress", "role": "assistant"}
         at = {"output_index": index, "item_id": id_, "content_index": 0}
         self.event("response.output_item.added", output_index=index, item={**item, "content": []})
         self.event("response.content_part.added", **at, part={"type": "output_text", "text": "", "annotations": []})
-        size = -(-len(text) // pieces)
-        for start in range(0, len(text), size):
-            self.pause(pause)
-            self.event("response.output_text.delta", **at, delta=text[start : start + size])
+        for number, part in enumerate(parts):
+            if number:
+                between()
+            self.event("response.output_text.delta", **at, delta=part)
         if finish:
-            part = {"type": "output_text", "text": text, "annotations": []}
+            text = "".join(parts)
+            whole = {"type": "output_text", "text": text, "annotations": []}
             self.event("response.output_text.done", **at, text=text)
-            self.event("response.content_part.done", **at, part=part)
-            self._done(index, {**item, "status": "completed", "content": [part]})
+            self.event("response.content_part.done", **at, part=whole)
+            self._done(index, {**item, "status": "completed", "content": [whole]})
 
     def reason(self, text: str) -> None:
         """A reasoning item with a summary of one part."""
@@ -308,6 +317,10 @@ class ScriptedModel:
         """Let ``play`` answer to user messages that begin with ``word``."""
         self._plays[word] = play
 
+    def choose(self, exchange: Exchange) -> Play:
+        """Which play answers this request; a model that decides by something else overrides it."""
+        return self._plays.get(exchange.user.split(" ")[0], answer_plainly)
+
     def asked(self, word: str) -> list[Exchange]:
         """The requests whose last user message begins with ``word``."""
         with self._lock:
@@ -340,7 +353,7 @@ class ScriptedModel:
             self._open[exchange.serial] = exchange
             self.problems += [f"request {exchange.serial}: {problem}" for problem in exchange.history_problems()]
         try:
-            self._plays.get(exchange.user.split(" ")[0], answer_plainly)(exchange)
+            self.choose(exchange)(exchange)
         except (HangUp, OSError):
             handler.close_connection = True
         finally:

@@ -96,9 +96,10 @@ class Peer:
 
     # --- threads and turns ------------------------------------------------------------------------------------------
 
-    async def start_thread(self, cwd: object, policy: str = "never") -> Frame:
+    async def start_thread(self, cwd: object, policy: str = "never", provider: str | None = None) -> Frame:
         """The thread that was started."""
-        result = await self.request("thread/start", {"cwd": str(cwd), "approvalPolicy": policy})
+        params = {"cwd": str(cwd), "approvalPolicy": policy, "modelProvider": provider}
+        result = await self.request("thread/start", params)
         thread: Frame = result["thread"]
         return thread
 
@@ -218,4 +219,6 @@ async def connect(place: Place, name: str = "probe", *, initialize: bool = True)
         finally:
             with trio.move_on_after(1, shield=True):
                 await socket.aclose()
+            # A connection that the other side closed, or broke, is closed for the library, but its socket is not.
+            await trio.aclose_forcefully(socket._stream)
             nursery.cancel_scope.cancel()
