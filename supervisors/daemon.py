@@ -56,9 +56,11 @@ class DaemonOptions:
     layers: tuple[Layer, ...] = ()
     """Settings above those of the file and the environment."""
     listen: str | None = None
-    """``ws://HOST:PORT``; port 0 takes a free one. None: as the settings say."""
+    """``ws://HOST:PORT`` (port 0 takes a free one) or ``unix:///PATH``. None: as the settings say."""
     plaintext_allowed: bool = False
     """Listen beyond loopback without TLS."""
+    token_file: str | None = None
+    """Where the capability token is, absolute; ``$CALLBOARD_HOME/token`` unless given."""
     cwd: str = "/"
     """Where a client that names no folder works."""
     index_path: str | None = None
@@ -71,8 +73,9 @@ class RunningDaemon:
     def __init__(self, parts: Parts, tree: Tree, doorway: Doorway) -> None:
         self._parts = parts
         self._tree = tree
+        self._doorway = doorway
         self.address = doorway.address
-        """``ws://HOST:PORT``, as bound."""
+        """``ws://HOST:PORT`` or ``unix:///PATH``, as bound."""
         self.token_required = doorway.token_required
         """Clients must show the token in ``$CALLBOARD_HOME/token``."""
         self.snapshot: SettingsSnapshot = parts.snapshot
@@ -80,6 +83,15 @@ class RunningDaemon:
     def tree(self) -> Node:
         """The live tree of actors."""
         return self._tree.snapshot()
+
+    def needed(self) -> bool:
+        """Somebody is connected, or a turn runs that does not only wait for people."""
+        return self._doorway.connections > 0 or self._parts.host.working()
+
+    @property
+    def visits(self) -> int:
+        """How many clients have come so far."""
+        return self._doorway.visits
 
     async def warm(self) -> None:
         """Import what the first request to a model needs; clients are served meanwhile."""
@@ -120,7 +132,9 @@ async def open_daemon(
         listen = parts.snapshot.settings.listen
         if options.listen is not None:
             listen = msgspec.structs.replace(listen, address=options.listen)
-        doorway = await open_doorway(parts.house, listen, plaintext_allowed=options.plaintext_allowed)
+        doorway = await open_doorway(
+            parts.house, listen, plaintext_allowed=options.plaintext_allowed, token_file=options.token_file
+        )
         try:
             async with parts.models, open_tree(root(parts, doorway, launcher).run, system=system) as tree:
                 holder.append(tree)

@@ -19,7 +19,8 @@ from actors.console.main import ServeOptions
 from actors.gateway.address import ListenRefusedError
 from actors.model_stream.providers import ChoiceError
 from actors.settings.layers import Layer, SettingsError, endpoint_layer, override_layer
-from supervisors.daemon import Daemon, DaemonOptions, HomeInUseError, NameClashError
+from messages.settings import Settings
+from supervisors.daemon import Daemon, DaemonOptions, HomeInUseError, NameClashError, RunningDaemon
 from supervisors.errors import SupervisionError
 
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -29,7 +30,14 @@ default of 700 it would walk all live sessions' objects many times a second."""
 SWITCH_SECONDS = 0.0005
 """Between threads. The default of 5 ms would add up to that to each log write while the loop is busy."""
 
-OK, FAILED, INTERRUPTED = 0, 1, 130
+OK, FAILED, IN_USE, INTERRUPTED = 0, 1, 75, 130
+"""75 is what sysexits.h calls a temporary failure: another daemon has this home, perhaps one that is just ending."""
+
+IDLE_POLL_SECONDS = 0.05
+"""How often a daemon that ends by itself looks whether anybody needs it."""
+
+FIRST_CLIENT_SECONDS = 20.0
+"""For whoever started it to connect, before it counts as not needed."""
 
 
 def run(options: ServeOptions) -> int:
@@ -38,10 +46,13 @@ def run(options: ServeOptions) -> int:
     gc.set_threshold(*GC_THRESHOLDS)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        return trio.run(_serve, daemon_options(options))
+        return trio.run(_serve, daemon_options(options), options)
     except BaseExceptionGroup as group:
         words = _words(group)
-    except (SettingsError, ChoiceError, ListenRefusedError, HomeInUseError, NameClashError, OSError) as error:
+    except HomeInUseError as error:
+        print(f"callboard serve: {error}", file=sys.stderr)
+        return IN_USE
+    except (SettingsError, ChoiceError, ListenRefusedError, NameClashError, OSError) as error:
         words = str(error)
     except SupervisionError as error:
         words = _words(error)
@@ -64,42 +75,82 @@ def daemon_options(options: ServeOptions) -> DaemonOptions:
         layers=tuple(layers),
         listen=options.listen,
         plaintext_allowed=options.insecure,
+        token_file=None if options.token_file is None else os.path.abspath(options.token_file),
         cwd=os.getcwd(),
     )
 
 
-async def _serve(options: DaemonOptions) -> int:
+async def _serve(options: DaemonOptions, told: ServeOptions) -> int:
     code = OK
     async with Daemon(options) as daemon:
         for warning in daemon.snapshot.warnings:
             print(f"callboard: {warning}", file=sys.stderr)
         settings = daemon.snapshot.settings
-        path = Path(options.home) / DAEMON_FILE
-        _announce(path, daemon.address, token_required=daemon.token_required)
-        print(
-            f"callboard listens on {daemon.address} (model {settings.model} from {settings.model_provider})", flush=True
-        )
+        announcement = _Announcement(daemon, options)
+        announcement.make()
+        print(_greeting(told, daemon.address, settings), file=sys.stderr if told.stand_in else sys.stdout, flush=True)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(daemon.warm)
+                if told.until_idle is not None:
+                    nursery.start_soon(_until_idle, daemon, announcement, told.until_idle, nursery.cancel_scope)
                 code = await _until_told()
                 nursery.cancel_scope.cancel()
         finally:
-            path.unlink(missing_ok=True)
+            announcement.withdraw()
     return code
 
 
-def _announce(path: Path, address: str, *, token_required: bool) -> None:
-    running = Running(
-        pid=os.getpid(),
-        address=address,
-        started_at=time.time(),
-        version=version("callboard"),
-        token_required=token_required,
-    )
-    new = path.with_suffix(".new")
-    new.write_bytes(msgspec.json.encode(running))
-    new.replace(path)
+def _greeting(told: ServeOptions, address: str, settings: Settings) -> str:
+    if told.stand_in:
+        # Where the original says it: programs that start it on port 0 read the address from here.
+        return f"callboard app-server\n  listening on: {address}"
+    return f"callboard listens on {address} (model {settings.model} from {settings.model_provider})"
+
+
+class _Announcement:
+    """The file in the home by which clients find us."""
+
+    def __init__(self, daemon: RunningDaemon, options: DaemonOptions) -> None:
+        self._path = Path(options.home) / DAEMON_FILE
+        self._running = Running(
+            pid=os.getpid(),
+            address=daemon.address,
+            started_at=time.time(),
+            version=version("callboard"),
+            token_required=daemon.token_required,
+            token_file=options.token_file,
+        )
+
+    def make(self) -> None:
+        new = self._path.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(self._running))
+        new.replace(self._path)
+
+    def withdraw(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+async def _until_idle(
+    daemon: RunningDaemon, announcement: _Announcement, patience: float, scope: trio.CancelScope
+) -> None:
+    """End the scope when nobody has needed the daemon for ``patience`` seconds; it begins with its first client."""
+    needed_at = trio.current_time() + FIRST_CLIENT_SECONDS
+    visits = 0
+    while True:
+        await trio.sleep(IDLE_POLL_SECONDS)
+        now = trio.current_time()
+        if daemon.needed() or daemon.visits > visits:
+            visits = daemon.visits
+            needed_at = now
+        elif now - needed_at >= patience:
+            # Nobody finds us from here on; whoever did a moment ago is still waited for.
+            announcement.withdraw()
+            await trio.sleep(IDLE_POLL_SECONDS)
+            if daemon.visits == visits:
+                scope.cancel()
+                return
+            announcement.make()
 
 
 async def _until_told() -> int:

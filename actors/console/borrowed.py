@@ -1,4 +1,9 @@
-"""A daemon of our own for the length of one command, when none runs."""
+"""A daemon of our own, when none runs: for the length of one command, or for as long as anybody is attached to it.
+
+`daemon` is the first kind: it ends with the block. `join` is the second: it attaches to the daemon of this home, or
+starts one that ends by itself when its last client has left and nothing of it works any more
+(``serve --until-idle 0``). So whoever attached meanwhile is not cut off, and nobody has to count clients.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +16,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
+import trio_websocket
 
 from actors.console import home as homes
-from actors.console.client import NotReachableError
+from actors.console.client import NotReachableError, open_socket
 
 START_SECONDS = 20.0
 """A cold start on a busy machine; warm it is a fraction of a second."""
@@ -22,6 +28,12 @@ STOP_SECONDS = 40.0
 """Longer than the daemon's own drain, so that we never kill what would have ended in order."""
 
 POLL_SECONDS = 0.02
+
+IN_USE = 75
+"""What ``serve`` exits with when another daemon has the home: perhaps one that is just ending."""
+
+MAX_LOG_BYTES = 4 * 1024 * 1024
+"""Of the log of such daemons: beyond it the next one begins anew."""
 
 
 class Borrowed:
@@ -38,19 +50,12 @@ async def daemon(folder: Path, flags: Sequence[str] = ()) -> AsyncIterator[Borro
 
     Raises NotReachableError with what the daemon printed if it does not come up.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = folder / "daemon.log"
-    with log.open("wb") as output:
-        child = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "supervisors", "serve", "--listen", "ws://127.0.0.1:0", *flags],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, "CALLBOARD_HOME": str(folder)},
-            start_new_session=True,
-        )
+    child = await _launch(folder, flags)
     try:
-        yield await _started(child, folder, log)
+        place = await _started(child, folder)
+        if place is None:
+            raise NotReachableError(f"The daemon did not start: {_words(folder)}")
+        yield place
     finally:
         with trio.CancelScope(shield=True):
             if child.returncode is None:
@@ -62,12 +67,76 @@ async def daemon(folder: Path, flags: Sequence[str] = ()) -> AsyncIterator[Borro
             await child.wait()
 
 
-async def _started(child: trio.Process, folder: Path, log: Path) -> Borrowed:
+async def join(
+    nursery: trio.Nursery, folder: Path, flags: Sequence[str] = (), *, queue: int = 1
+) -> tuple[trio_websocket.WebSocketConnection, trio.Process | None]:
+    """A WebSocket to the daemon of this home, and its process if it was started for this with ``flags``.
+
+    Raises NotReachableError with what the daemon printed if it does not come up.
+    """
+    deadline = trio.current_time() + START_SECONDS
+    silent: int | None = None
+    while True:
+        found = homes.running(folder)
+        child = None
+        if found is not None and found.pid != silent:
+            place = Borrowed(found.address, homes.token(folder))
+        else:
+            child = await _launch(folder, [*flags, "--until-idle", "0"])
+            started = await _started(child, folder)
+            silent = None
+            if started is None:
+                if trio.current_time() > deadline:
+                    raise NotReachableError(f"The daemon did not start: {_words(folder)}")
+                await trio.sleep(POLL_SECONDS)
+                continue
+            place = started
+        try:
+            socket = await open_socket(nursery, place.address, place.token, queue=queue)
+            if child is not None or homes.running(folder) == found:
+                return socket, child
+            await socket.aclose()  # it has withdrawn its announcement: it is about to end
+        except NotReachableError:
+            # It ended between its announcement and our call, or left the announcement behind when it was killed.
+            if child is not None or found is None or trio.current_time() > deadline:
+                raise
+            silent = found.pid
+
+
+async def _launch(folder: Path, flags: Sequence[str]) -> trio.Process:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = _log(folder)
+    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+        log.unlink()
+    with log.open("ab") as output:
+        return await trio.lowlevel.open_process(
+            [sys.executable, "-m", "supervisors", "serve", "--listen", "ws://127.0.0.1:0", *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "CALLBOARD_HOME": str(folder)},
+            start_new_session=True,
+        )
+
+
+async def _started(child: trio.Process, folder: Path) -> Borrowed | None:
+    """Where it listens; None when another daemon has the home."""
     with trio.move_on_after(START_SECONDS):
         while child.returncode is None:
             found = homes.running(folder)
             if found is not None and found.pid == child.pid:
                 return Borrowed(found.address, homes.token(folder))
             await trio.sleep(POLL_SECONDS)
-    words = log.read_text(errors="replace").strip() or "it printed nothing"
-    raise NotReachableError(f"The daemon did not start: {words}")
+    if child.returncode == IN_USE:
+        return None
+    raise NotReachableError(f"The daemon did not start: {_words(folder)}")
+
+
+def _log(folder: Path) -> Path:
+    return folder / "daemon.log"
+
+
+def _words(folder: Path) -> str:
+    """What it said last."""
+    lines = _log(folder).read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"

@@ -107,6 +107,10 @@ class Client:
         async for message in self._inbox:
             yield message
 
+    async def aclose(self) -> None:
+        """Say goodbye and end."""
+        await self._socket.aclose()
+
     async def _send(self, frame: dict[str, Any]) -> None:
         try:
             await self._socket.send_message(msgspec.json.encode(frame).decode())
@@ -129,23 +133,43 @@ class Client:
                 waiting.close()
 
 
+async def open_socket(
+    nursery: trio.Nursery, url: str, token: str | None, *, queue: int = 1
+) -> trio_websocket.WebSocketConnection:
+    """A WebSocket to ``ws://``, ``wss://`` or ``unix://``; ``queue`` messages are read ahead. Raises NotReachableError.
+
+    Its tasks run in ``nursery``.
+    """
+    headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
+    options: dict[str, Any] = {
+        "extra_headers": headers,
+        "max_message_size": MAX_FRAME_BYTES,
+        "message_queue_size": queue,
+    }
+    context = ssl.create_default_context() if url.startswith("wss:") else None
+    try:
+        with trio.fail_after(CONNECT_SECONDS):
+            if url.startswith("unix:"):
+                stream = await trio.open_unix_socket(url.removeprefix("unix://"))
+                return await trio_websocket.wrap_client_stream(nursery, stream, "localhost", "/", **options)
+            return await trio_websocket.connect_websocket_url(nursery, url, ssl_context=context, **options)
+    except (OSError, trio.TooSlowError, trio_websocket.HandshakeError) as error:
+        raise NotReachableError(
+            f"No daemon answers at {url} ({_why(error)}). Start one with: callboard serve"
+        ) from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, trio_websocket.ConnectionRejected):
+        return f"{error.status_code} {(error.body or b'').decode(errors='replace').strip()}".strip()
+    return str(error) or type(error).__name__
+
+
 @asynccontextmanager
 async def connect(url: str, *, token: str | None = None, name: str = "callboard-console") -> AsyncIterator[Client]:
     """Connect and initialize. Raises NotReachableError."""
-    headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
-    context = ssl.create_default_context() if url.startswith("wss:") else None
     async with trio.open_nursery() as nursery:
-        try:
-            with trio.fail_after(CONNECT_SECONDS):
-                socket = await trio_websocket.connect_websocket_url(
-                    nursery, url, ssl_context=context, extra_headers=headers, max_message_size=MAX_FRAME_BYTES
-                )
-        except (OSError, trio.TooSlowError, trio_websocket.HandshakeError) as error:
-            reason = f"{error}" or type(error).__name__
-            raise NotReachableError(
-                f"No daemon answers at {url} ({reason}). Start one with: callboard serve"
-            ) from error
-        client = Client(socket)
+        client = Client(await open_socket(nursery, url, token))
         nursery.start_soon(client._read)
         try:
             client.server = await client.request(
@@ -159,5 +183,5 @@ async def connect(url: str, *, token: str | None = None, name: str = "callboard-
             yield client
         finally:
             with trio.move_on_after(1, shield=True):
-                await socket.aclose()
+                await client.aclose()
             nursery.cancel_scope.cancel()

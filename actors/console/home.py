@@ -19,10 +19,12 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     pid: int
     address: str
-    """``ws://HOST:PORT``, as bound."""
+    """``ws://HOST:PORT`` or ``unix:///PATH``, as bound."""
     started_at: float
     version: str
     token_required: bool = False
+    token_file: str | None = None
+    """Where its token is, if not in the home."""
 
 
 def home() -> Path:
@@ -42,8 +44,10 @@ def running(folder: Path) -> Running | None:
 
 
 def token(folder: Path) -> str | None:
-    """The capability token made on the daemon's first start, if we may read it."""
+    """What the daemon of this home wants to be shown: the token made on its first start, if we may read it."""
+    found = running(folder)
+    path = folder / TOKEN_FILE if found is None or found.token_file is None else Path(found.token_file)
     try:
-        return (folder / TOKEN_FILE).read_text().strip() or None
+        return path.read_text().strip() or None
     except OSError:
         return None

@@ -40,7 +40,28 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     no_auth: bool = False
     insecure: bool = False
     overrides: tuple[str, ...] = ()
+    token_file: str | None = None
+    until_idle: float | None = None
+    """End by itself when nobody has needed the daemon for so many seconds."""
+    stand_in: bool = False
+    """Started as the app-server of another product: its words go where that one's go."""
 
+
+USAGE = 2
+"""What argparse exits with, too."""
+
+APP_SERVER = """\
+Stands in wherever a client wants to start the app-server of the Codex CLI; flags of that one that mean
+nothing here are left out.
+
+  stdio://        (default) one JSON message a line on standard input and output, bridged to the daemon of
+                  CALLBOARD_HOME. If none runs, one is started; it ends when its last client has left and
+                  no turn works. At the end of input what was asked is answered, then this process ends.
+  ws://IP:PORT    a daemon in the foreground; asks no token on loopback unless --ws-auth capability-token
+  unix:///PATH    the same on a socket file that only you can open
+
+exit codes: 0 the input ended, or SIGTERM; 1 no daemon could be had, or it went away; 2 wrong usage
+"""
 
 Serve = Callable[[ServeOptions], int]
 
@@ -48,8 +69,12 @@ Serve = Callable[[ServeOptions], int]
 def main(arguments: Sequence[str], serve: Serve) -> int:
     """Parse and run; the exit code."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown and (options.verb != "app-server" or not unknown[0].startswith("-")):
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
+        if options.verb == "app-server":
+            return _app_server(options, unknown, serve)
         if options.verb == "serve":
             return serve(
                 ServeOptions(
@@ -59,7 +84,8 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
                     model=options.model,
                     no_auth=options.no_auth,
                     insecure=options.insecure,
-                    overrides=tuple(options.config or ()),
+                    overrides=_overrides(options),
+                    until_idle=options.until_idle,
                 )
             )
         from actors.console import verbs
@@ -81,16 +107,41 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"callboard {version('callboard')}")
+    # Clients of the original put these before its subcommand.
+    parser.add_argument("-c", "--config", action="append", dest="config_before", help=argparse.SUPPRESS)
+    _tolerated(parser, "_before")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
 
     serve = verbs.add_parser("serve", help="run the daemon until SIGTERM or Ctrl-C")
-    serve.add_argument("--listen", metavar="URL", help="where clients connect (default ws://127.0.0.1:4600)")
+    serve.add_argument(
+        "--listen",
+        metavar="URL",
+        help="where clients connect: ws://HOST:PORT (default ws://127.0.0.1:4600) or unix:///PATH",
+    )
+    serve.add_argument(
+        "--until-idle",
+        type=float,
+        metavar="SECONDS",
+        help="end when for so long no client was connected and nothing worked",
+    )
     serve.add_argument("--no-auth", action="store_true", help="ask no token; refused for anything but loopback")
     serve.add_argument("--insecure", action="store_true", help="allow a listener beyond loopback without TLS")
     serve.add_argument(
         "-c", "--config", action="append", metavar="KEY=VALUE", help="set one setting, e.g. -c approval_policy=never"
     )
     _endpoint(serve)
+
+    stand_in = verbs.add_parser(
+        "app-server",
+        help="stand in for another app-server: over stdio, a WebSocket or a Unix socket",
+        description=APP_SERVER,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    stand_in.add_argument("--listen", default="stdio://", metavar="URL", help="stdio://, ws://IP:PORT or unix:///PATH")
+    stand_in.add_argument("-c", "--config", action="append", metavar="KEY=VALUE", help="set one setting")
+    stand_in.add_argument("--ws-auth", metavar="KIND", help="capability-token: clients must show a token")
+    stand_in.add_argument("--ws-token-file", metavar="PATH", help="where it is (default: token in the home)")
+    _tolerated(stand_in)
 
     tour = verbs.add_parser("demo", help="watch a session find and fix a failing test in a small repository")
     tour.add_argument("--keep", action="store_true", help="keep the folder of the demo even if all went well")
@@ -117,6 +168,40 @@ def _parser() -> argparse.ArgumentParser:
     stop = verbs.add_parser("interrupt", help="interrupt running turns")
     stop.add_argument("thread", nargs="?", help="of this thread only")
     return parser
+
+
+def _overrides(options: argparse.Namespace) -> tuple[str, ...]:
+    return (*(options.config_before or ()), *(getattr(options, "config", None) or ()))
+
+
+def _tolerated(parser: argparse.ArgumentParser, suffix: str = "") -> None:
+    """Flags of the original that say nothing to us: there are no features to switch."""
+    for name in ("--enable", "--disable"):
+        parser.add_argument(name, action="append", dest=f"{name[2:]}{suffix}", help=argparse.SUPPRESS)
+    parser.add_argument("--strict-config", action="store_true", dest=f"strict{suffix}", help=argparse.SUPPRESS)
+
+
+def _app_server(options: argparse.Namespace, unknown: Sequence[str], serve: Serve) -> int:
+    from actors.console import app_server
+
+    if unknown:
+        print(f"callboard app-server: not known here and left out: {' '.join(unknown)}", file=sys.stderr)
+    if options.ws_auth not in (None, "capability-token"):
+        print(
+            f"callboard app-server: --ws-auth {options.ws_auth} is not offered; use capability-token", file=sys.stderr
+        )
+        return USAGE
+    strict = options.strict or options.strict_before
+    if options.listen.startswith("stdio:"):
+        return app_server.serve_stdio(_overrides(options), strict=strict)
+    return app_server.serve_socket(
+        serve,
+        options.listen,
+        _overrides(options),
+        strict=strict,
+        auth=options.ws_auth is not None,
+        token_file=options.ws_token_file,
+    )
 
 
 def _endpoint(parser: argparse.ArgumentParser) -> None:
