@@ -50,7 +50,7 @@ class Decoder(Protocol):
         ...
 
     def end(self) -> None:
-        """The stream ended; without a terminal event before, that is a failure."""
+        """The stream ended; without a terminal event before, that is a failure. `take` then tells what is left."""
         ...
 
 
@@ -123,6 +123,7 @@ class Hearing:
             self._failure = self._json_error()
         if self._failure is None:
             self._decoder.end()
+            events += self._decoder.take(())
         return events
 
     def _json_error(self) -> Failure | None:

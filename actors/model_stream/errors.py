@@ -5,8 +5,10 @@ HTTP status and a `response.failed` in the middle of a stream. The order of trus
 type, then the HTTP status; an unknown code is judged by the status alone, and inside a stream it counts as a passing
 trouble of the server (that is what a retry is for, and a retry has no side effect).
 
-Sources: OpenAI's error guide and SDKs, the error bodies compatible servers were seen to send (xAI: ``error`` is a bare
-string and the code stands beside it; FastAPI servers: ``detail``; proxies: HTML).
+Sources: OpenAI's and Anthropic's error guides and SDKs, the error bodies compatible servers were seen to send (xAI: ``error`` is a bare
+string and the code stands beside it; FastAPI servers: ``detail``; Gemini: a list around the object; OpenRouter: the
+upstream's words in ``metadata.raw``; proxies: HTML). That a conversation is too long has a code with few of them, so
+for that alone the words are read.
 """
 
 from __future__ import annotations
@@ -40,7 +42,15 @@ _KIND_OF_CODE: dict[str, FailureKind] = {
     "usage_not_included": "quota_exhausted",
     "billing_hard_limit_reached": "quota_exhausted",
     "billing_not_active": "quota_exhausted",
+    "billing_error": "quota_exhausted",
+    "ramp_limit_exceeded": "rate_limited",
+    "exceeded_current_quota_error": "quota_exhausted",
+    "insufficient_balance": "quota_exhausted",
+    "rate_limit_reached_error": "rate_limited",
+    "engine_overloaded_error": "overloaded",
     "context_length_exceeded": "context_window_exceeded",
+    "exceed_context_size_error": "context_window_exceeded",
+    "too_many_prompt_tokens": "context_window_exceeded",
     "invalid_api_key": "unauthorized",
     "authentication_error": "unauthorized",
     "token_expired": "unauthorized",
@@ -49,6 +59,7 @@ _KIND_OF_CODE: dict[str, FailureKind] = {
     "model_not_found": "not_found",
     "not_found_error": "not_found",
     "invalid_prompt": "invalid_request",
+    "request_too_large": "invalid_request",
     "cyber_policy": "refused",
     "bio_policy": "refused",
     "misalignment_policy_violation": "refused",
@@ -60,8 +71,27 @@ _KIND_OF_CODE: dict[str, FailureKind] = {
     "timeout_error": "server_error",
 }
 
+_TOO_LONG = re.compile(
+    r"prompt (?:is )?too long|maximum context length|(?:exceed\w*|beyond|over|larger than|fit)\b.{0,40}\bcontext"
+    r"|context (?:length|window|size)\b.{0,40}\bexceed|total length of all messages is too long"
+    r"|input (?:token count|is too long|length)\b.{0,60}\b(?:exceed|too long|for requested model)"
+    r"|too many (?:input|prompt) tokens|reduce the length of the (?:messages|prompt|input)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How servers without a code for it say that a conversation is too long for its model."""
+
 _QUOTA_SUFFIXES = ("_spend_limit_exceeded", "_spend_limit_reached", "_usage_limit_exceeded")
+_QUOTA_PREFIXES = ("linked_organization_",)
 """Families of codes that say: waiting does not help, somebody must pay or raise a limit."""
+
+_KIND_OF_WORDS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
+    (
+        re.compile(r"prompt is too long|exceed(?:s|ed)? (?:the )?context (?:limit|window)", re.I),
+        "context_window_exceeded",
+    ),
+    (re.compile(r"credit balance is too low|reached your specified API usage limits", re.I), "quota_exhausted"),
+)
+"""What Anthropic says in words alone, under the type ``invalid_request_error``."""
 
 _RETRYABLE_KINDS: frozenset[FailureKind] = frozenset(
     ("connection", "stream_disconnected", "timeout", "rate_limited", "overloaded", "server_error")
@@ -101,14 +131,18 @@ class ProviderError(msgspec.Struct, frozen=True, kw_only=True):
     type: str | None = None
     resets_at: float | None = None
     """Unix seconds at which a usage limit ends, where the provider says so."""
+    request_id: str | None = None
+    """The provider's id of the request, where the error carries it."""
 
 
 def provider_error(value: object) -> ProviderError | None:
     """Find the error in a decoded body or event; None if there is none.
 
     Understands ``{"error": {...}}``, ``{"error": "text", "code": ...}``, a flat ``{"code", "message"}``, ``{"detail":
-    ...}`` and a bare string.
+    ...}``, a bare string, and any of these in a list.
     """
+    if isinstance(value, list) and value:
+        value = value[0]
     if isinstance(value, str):
         return ProviderError(message=value) if value.strip() else None
     if not isinstance(value, dict):
@@ -121,6 +155,8 @@ def provider_error(value: object) -> ProviderError | None:
     if isinstance(value.get("message"), str) or isinstance(value.get("code"), str):
         return _from_fields(value, outer={})
     detail = value.get("detail")
+    if not detail and value.get("object") == "error":
+        detail = value.get("message")
     if detail:
         return ProviderError(message=detail if isinstance(detail, str) else _compact(detail))
     return None
@@ -141,7 +177,11 @@ def from_http(
         error = None
     if error is None:
         error = ProviderError(message=readable(text))
-    kind = _kind(error) or _kind_of_status(status)
+    kind = _kind(error)
+    if kind is None or (kind == "server_error" and _kind_of_status(status) != "server_error"):
+        kind = _kind_of_status(status)  # "api_error" is what some servers call everything
+    if kind == "invalid_request" and _TOO_LONG.search(error.message):
+        kind = "context_window_exceeded"
     hint = headers.get("x-should-retry", "").strip().lower()
     retryable = kind in _RETRYABLE_KINDS and (status in _RETRYABLE_STATUSES or status >= 500)
     if hint in ("true", "false"):
@@ -153,7 +193,7 @@ def from_http(
         retryable=retryable,
         status=status,
         retry_after=retry_after_seconds(headers, now=now) or delay_in_words(error.message),
-        request_id=headers.get("x-request-id") or headers.get("request-id"),
+        request_id=headers.get("x-request-id") or headers.get("request-id") or error.request_id,
         secrets=secrets,
     )
 
@@ -163,6 +203,8 @@ def from_stream(error: ProviderError, *, where: str, request_id: str | None = No
     kind = _kind(error)
     if kind is None:
         kind = "invalid_request" if "invalid_request_error" in (error.code, error.type) else "server_error"
+    if kind in ("invalid_request", "server_error") and _TOO_LONG.search(error.message):
+        kind = "context_window_exceeded"
     return _failure(
         kind,
         error,
@@ -170,7 +212,7 @@ def from_stream(error: ProviderError, *, where: str, request_id: str | None = No
         retryable=kind in _RETRYABLE_KINDS,
         status=None,
         retry_after=delay_in_words(error.message),
-        request_id=request_id,
+        request_id=request_id or error.request_id,
         secrets=(),
     )
 
@@ -247,7 +289,7 @@ def _kind(error: ProviderError) -> FailureKind | None:
     """What the code says, else what the type says; None when both are strangers or say too little.
 
     OpenAI files nearly everything under the type `invalid_request_error`, a wrong key and an unknown model included, so
-    as a type it decides nothing.
+    as a type it decides nothing; where Anthropic does, the words are looked at.
     """
     for name in (error.code, error.type):
         if name is None or name == "invalid_request_error":
@@ -255,10 +297,12 @@ def _kind(error: ProviderError) -> FailureKind | None:
         kind = _KIND_OF_CODE.get(name)
         if kind is not None:
             return kind
-        if name.endswith(_QUOTA_SUFFIXES):
+        if name.endswith(_QUOTA_SUFFIXES) or name.startswith(_QUOTA_PREFIXES):
             return "quota_exhausted"
         if len(name) == 3 and name.isdecimal() and name[0] in "45":
             return _kind_of_status(int(name))
+    if "invalid_request_error" in (error.code, error.type):
+        return next((kind for words, kind in _KIND_OF_WORDS if words.search(error.message)), None)
     return None
 
 
@@ -284,11 +328,19 @@ def _kind_of_status(status: int) -> FailureKind:
 
 def _from_fields(fields: dict[str, Any], outer: dict[str, Any]) -> ProviderError:
     resets_at = fields.get("resets_at")
+    details = fields.get("details")
+    detailed = details if isinstance(details, dict) else {}
+    message = _text(fields.get("message")) or _text(fields.get("detail")) or ""
+    metadata = fields.get("metadata")
+    upstream = metadata.get("raw") if isinstance(metadata, dict) else None
+    if isinstance(upstream, str) and upstream and upstream not in message:
+        message = f"{message}: {upstream}" if message else upstream
     return ProviderError(
-        message=_text(fields.get("message")) or _text(fields.get("detail")) or "",
-        code=_text(fields.get("code")) or _text(outer.get("code")),
+        message=message,
+        code=_text(fields.get("code")) or _text(outer.get("code")) or _text(detailed.get("error_code")),
         type=_text(fields.get("type")),
         resets_at=float(resets_at) if isinstance(resets_at, int | float) else None,
+        request_id=_text(outer.get("request_id")),
     )
 
 
