@@ -5,10 +5,10 @@ HTTP status and a `response.failed` in the middle of a stream. The order of trus
 type, then the HTTP status; an unknown code is judged by the status alone, and inside a stream it counts as a passing
 trouble of the server (that is what a retry is for, and a retry has no side effect).
 
-Sources: OpenAI's and Anthropic's error guides and SDKs, the error bodies compatible servers were seen to send (xAI: ``error`` is a bare
-string and the code stands beside it; FastAPI servers: ``detail``; Gemini: a list around the object; OpenRouter: the
-upstream's words in ``metadata.raw``; proxies: HTML). That a conversation is too long has a code with few of them, so
-for that alone the words are read.
+Sources: OpenAI's and Anthropic's error guides and SDKs, the error bodies compatible servers were seen to send (xAI:
+``error`` is a bare string and the code stands beside it; FastAPI servers: ``detail``; Gemini: a list around the object;
+OpenRouter: the upstream's words in ``metadata.raw``; proxies: HTML). That a conversation is too long, or that nothing
+is left to pay with, has a code with few of them, so for these two the words are read.
 """
 
 from __future__ import annotations
@@ -84,14 +84,9 @@ _QUOTA_SUFFIXES = ("_spend_limit_exceeded", "_spend_limit_reached", "_usage_limi
 _QUOTA_PREFIXES = ("linked_organization_",)
 """Families of codes that say: waiting does not help, somebody must pay or raise a limit."""
 
-_KIND_OF_WORDS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
-    (
-        re.compile(r"prompt is too long|exceed(?:s|ed)? (?:the )?context (?:limit|window)", re.I),
-        "context_window_exceeded",
-    ),
-    (re.compile(r"credit balance is too low|reached your specified API usage limits", re.I), "quota_exhausted"),
-)
-"""What Anthropic says in words alone, under the type ``invalid_request_error``."""
+_USED_UP = re.compile(r"credit balance is too low|reached your specified API usage limits", re.IGNORECASE)
+"""How Anthropic says that money or a limit of the user's own is used up: in words alone, under HTTP 400 and the type
+``invalid_request_error``."""
 
 _RETRYABLE_KINDS: frozenset[FailureKind] = frozenset(
     ("connection", "stream_disconnected", "timeout", "rate_limited", "overloaded", "server_error")
@@ -302,7 +297,7 @@ def _kind(error: ProviderError) -> FailureKind | None:
         if len(name) == 3 and name.isdecimal() and name[0] in "45":
             return _kind_of_status(int(name))
     if "invalid_request_error" in (error.code, error.type):
-        return next((kind for words, kind in _KIND_OF_WORDS if words.search(error.message)), None)
+        return "quota_exhausted" if _USED_UP.search(error.message) else None
     return None
 
 
