@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 KILLS ?= 20
 
-.PHONY: demo test check bench kill lock clean
+.PHONY: demo test check conformance bench kill lock clean
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "callboard needs Python 3.11 or newer; set PYTHON=... to one")'
@@ -24,6 +24,9 @@ check: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests bench
+
+conformance: $(VENV)/.ready
+	$(BIN)/python -m tests.conformance
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m bench
