@@ -217,6 +217,7 @@ class SessionHost:
         try:
             return await self._sessions.start_child(thread_id, life, kind="session")
         except Exception as error:
+            self._refuse_if_closing()
             cause = error.__cause__ or error
             text = cause.failure.message if isinstance(cause, StorageError) else str(cause) or type(cause).__name__
             raise UnreadableThreadError(f"thread {thread_id} cannot be loaded: {text}") from error
