@@ -1,7 +1,7 @@
 """``python -m tests.system.simulation --seeds 500``: try many deaths of the daemon, report broken laws and coverage.
 
     --seeds N [--first S] [--deaths D] [--workers W]     the whole trial; exit code 1 if a law was broken
-    --seed S [--cut step:N | effect:N[:power]]... [--frames]  one plan, again, with what every client was sent
+    --seed S [--cut step:N | effect:N[:power] | stop:MS]... [--frames]  one plan, again, with what every client was sent
 
 Each seed's rehearsal and one of its plans are run a second time in another process (with another hash seed), and must
 come out the same to the last byte. At the end, awaits of our code that were seen and at which no daemon died are swept.
@@ -15,6 +15,7 @@ import sys
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
+from typing import Literal
 
 from tests.system.simulation.plans import scenario_of
 from tests.system.simulation.report import Report, again, sweep, try_seed
@@ -95,9 +96,10 @@ def show(plan: Plan, *, frames: bool) -> bool:
 
 def _cut(text: str) -> Cut:
     at, number, *power = text.split(":")
-    if at not in ("step", "effect") or power not in ([], ["power"]):
-        raise argparse.ArgumentTypeError(f"{text!r} is not like step:314 or effect:15:power")
-    return Cut(at="step" if at == "step" else "effect", number=int(number), power_loss=bool(power))
+    if at not in ("step", "effect", "stop") or power not in ([], ["power"]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like step:314, effect:15:power or stop:250")
+    kinds: dict[str, Literal["step", "effect", "stop"]] = {"step": "step", "effect": "effect", "stop": "stop"}
+    return Cut(at=kinds[at], number=int(number), power_loss=bool(power))
 
 
 def main() -> int:
@@ -107,7 +109,7 @@ def main() -> int:
     parser.add_argument("--deaths", type=int, default=DEATHS, help=f"trials of each ({DEATHS})")
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--seed", type=int, help="run one plan of this seed again")
-    parser.add_argument("--cut", type=_cut, action="append", default=[], help="step:N or effect:N, perhaps :power")
+    parser.add_argument("--cut", type=_cut, action="append", default=[], help="step:N or effect:N, perhaps :power, or stop:MS")
     parser.add_argument("--frames", action="store_true", help="with --seed: print what every client was sent")
     args = parser.parse_args()
     if args.seed is not None:

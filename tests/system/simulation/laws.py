@@ -19,7 +19,7 @@ from actors.rollout_writer.recovery import Recovery, recover
 from actors.rollout_writer.transcript import UNKNOWN_TEXT
 from actors.rollout_writer.validity import validate_history
 from messages.log import ResponseItem, ToolStarted
-from tests.system.simulation.machine import HOME, Machine
+from tests.system.simulation.machine import HOME, HOST, MODEL_PORT, WORKSPACE, Machine
 from tests.system.simulation.mirror import Item, is_over
 from tests.system.simulation.person import Person
 
@@ -32,11 +32,13 @@ SETTLE_SECONDS = 0.05
 
 @dataclass
 class Death:
-    """How the daemon died, and what of it is remembered for later."""
+    """How the daemon died or stopped, and what of it is remembered for later."""
 
     life: int
     at: float
     power_loss: bool
+    in_order: bool = False
+    """It was asked to stop, and did."""
     waiting_turns: set[str] = field(default_factory=set)
     """Turns that wait for nothing but people: they must go on."""
 
@@ -56,6 +58,8 @@ def check_files(machine: Machine, people: tuple[Person, ...], death: Death) -> N
                 _check_started(machine, path, data, recovered)
                 if recovery.state == "waiting_on_approval" and loaded.open_turn is not None:
                     death.waiting_turns.add(str(loaded.open_turn.turn_id))
+                if death.in_order and recovery.records:
+                    machine.complain(f"{path}: after an orderly stop there is something to recover: {recovery.records}")
     for executed in machine.executed:
         thread_id = executed.key.partition("/")[0]
         path = machine.rollout(thread_id)
@@ -63,6 +67,10 @@ def check_files(machine: Machine, people: tuple[Person, ...], death: Death) -> N
             machine.complain(f"{executed.command!r} ran, and the log does not say so ({executed.key})")
     for person in people:
         _check_shown(machine, person, logs, death)
+        if death.in_order and person.attached_at_stop:
+            for turn_id, turn in person.mirror.turns.items():
+                if turn.status == "inProgress" and turn_id not in death.waiting_turns:
+                    machine.complain(f"{person.name}: was not told how turn {turn_id} ended when the daemon stopped")
 
 
 def _recovered(machine: Machine, path: str, data: bytes) -> tuple[LoadedThread, LoadedThread, Recovery]:
@@ -150,7 +158,7 @@ class Promise:
 def promises(person: Person, death: Death) -> list[Promise]:
     """What a person saw open when the daemon died."""
     stale, person.mirror_stale = person.mirror_stale, True
-    if death.power_loss or stale:
+    if death.power_loss or stale or death.in_order:
         return []
     due = death.at - CHECKPOINT_SECONDS - SETTLE_SECONDS
     found: list[Promise] = []
@@ -169,6 +177,13 @@ def promises(person: Person, death: Death) -> list[Promise]:
 
 def check_end(machine: Machine, people: tuple[Person, ...], deaths: list[Death], kept: dict[str, list[Promise]]) -> None:
     """The laws of a finished trial: the daemon has stopped in order."""
+    listening = set(machine.world.fabric.listeners) - {f"{HOST}:{MODEL_PORT}"}
+    if listening:
+        machine.complain(f"still listening: {listening}")
+    for path in machine.world.disk.paths(WORKSPACE):
+        writes = [each for each in machine.workspace_writes if each == path]
+        if len(writes) > 1:
+            machine.complain(f"{path} was patched {len(writes)} times")
     if machine.world.programs.running():
         machine.complain(f"processes outlived a daemon that stopped in order: {machine.world.programs.running()}")
     for person in people:

@@ -29,9 +29,13 @@ HOME = "/home/callboard"
 WORKSPACE = "/work"
 HOST, PORT, MODEL_PORT = "127.0.0.1", 4600, 8000
 
+DRAIN_SECONDS = 0.5
+"""For turns that run when the daemon is asked to stop: some finish, some are interrupted."""
+
 NOTES = b"project: simulated\nbuilt: no\nend\n"
 
 CONFIG = f"""\
+drain_seconds = {DRAIN_SECONDS}
 model_provider = "model"
 model = "rehearsal"
 [model_providers.model]
@@ -97,13 +101,15 @@ class Machine:
         self.stage = WatchedStage(self.world.outside, scenes(), self.complain)
         self.deaths = 0
         """How often the daemon was killed so far."""
-        self.over = trio.Event()
-        """Set when everybody is done: the daemon may stop in order."""
-        self.up = False
-        """The daemon listens."""
+        self.over = False
+        """Everybody is done: the daemon may stop in order, and for good."""
+        self.stop = trio.Event()
+        """Set when the life that goes on is to stop in order, as at SIGTERM."""
+        self.workspace_writes: list[str] = []
         disk = self.world.disk
         disk.put(f"{HOME}/config.toml", config.encode() + CONFIG)
         disk.put(f"{WORKSPACE}/notes.txt", NOTES)
+        disk.before = self._look_at_file_verb
         self.world.programs.add("/bin/bash", self._shell)
 
     def complain(self, words: str) -> None:
@@ -119,12 +125,9 @@ class Machine:
             cwd=WORKSPACE,
             index_path=":memory:",
         )
-        try:
-            async with open_daemon(ports, options):
-                self.up = True
-                await self.over.wait()
-        finally:
-            self.up = False
+        stop = self.stop
+        async with open_daemon(ports, options):
+            await stop.wait()
 
     async def cut_connections(self, gaps: Callable[[], float], count: int) -> None:
         """Reset connections between clients and the daemon, or the daemon and the model, now and then."""
@@ -133,6 +136,10 @@ class Machine:
             alive = [stream for stream in self.world.fabric.streams if stream.incoming.room() and not _over(stream)]
             if alive:
                 alive[int(gaps() * 1e6) % len(alive)].reset()
+
+    def _look_at_file_verb(self, verb: str, path: str) -> None:
+        if verb == "write" and path.startswith(WORKSPACE):
+            self.workspace_writes.append(path)
 
     def token(self) -> str:
         """What a client on the same machine reads to be let in."""

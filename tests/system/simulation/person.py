@@ -25,6 +25,10 @@ BARRIERS = ("turn/completed", "serverRequest/resolved", *QUESTIONS)
 """When one of these was heard, everything heard before it is on the disk for good."""
 
 
+GOING = ("is shutting down", "is being closed")
+"""In the words of a daemon that stops: come again when it is up."""
+
+
 class RefusedError(Exception):
     """The daemon answered with an error."""
 
@@ -107,6 +111,8 @@ class Person:
         """The power took it, before anything passed a barrier."""
         self.mirror_stale = False
         """The daemon died since the thread was opened: what it shows was judged then."""
+        self.attached_at_stop = False
+        """Was there, on the thread, when the daemon was asked to stop."""
         self.done = trio.Event()
         self.meeting = meeting
         self.interrupts = interrupts
@@ -126,6 +132,11 @@ class Person:
         self._nursery: trio.Nursery | None = None
 
     # --- life -------------------------------------------------------------------------------------------------------
+
+    @property
+    def attached(self) -> bool:
+        """Watches the thread now."""
+        return self._socket is not None and not self.mirror_stale and self.meeting.thread_id is not None
 
     async def live(self) -> None:
         """Until the play is done."""
@@ -254,6 +265,8 @@ class Person:
         await answered.wait()
         frame = self._answers.pop(id_)
         if "error" in frame:
+            if any(words in frame["error"]["message"] for words in GOING):
+                raise GoneError("it is going")
             raise RefusedError(method, frame["error"])
         return frame["result"]
 

@@ -3,7 +3,8 @@
 A seed has one scenario, and a first life of its own whose steps and effects can be counted. Of these it tries a few:
 steps and effects spread evenly over that life (by the golden ratio, so that all seeds together leave no gaps), and
 *rare* places, chosen among the awaits in our code and not among the steps, most of which are spent at a few of them.
-Some deaths take the power along; after some the next life dies early too, in the middle of recovering.
+Some lives are asked to stop in order instead. Some deaths take the power along; after some the next life dies early
+too, in the middle of recovering.
 """
 
 from __future__ import annotations
@@ -45,11 +46,13 @@ def plans(seed: int, rehearsal: Outcome, deaths: int) -> Iterator[Plan]:
     for number in range(deaths):
         spread = ((seed * deaths + number) * GOLDEN) % 1.0
         power_loss = rng.random() < POWER_LOSS
-        match number % 4:
-            case 0 | 1:
+        match number % 6:
+            case 0 | 4:
                 cut = Cut(at="step", number=1 + int(spread * first.steps), power_loss=power_loss)
             case 2:
                 cut = Cut(at="effect", number=1 + int(spread * first.effects), power_loss=power_loss)
+            case 3:
+                cut = Cut(at="stop", number=int(1000 * spread * rehearsal.seconds))
             case _:
                 site = sites[int(spread * len(sites))]
                 occurrences = [at for at, each in enumerate(rehearsal.sites, 1) if each == site]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import trio
 
 from tests.simulation import Chances
-from tests.system.simulation.machine import Machine
+from tests.system.simulation.machine import WORKSPACE, Machine
 from tests.system.simulation.mirror import Frame
 from tests.system.simulation.person import Habits, Meeting, Person, Play
 
@@ -25,7 +25,19 @@ async def finish(me: Person) -> None:
             break
     else:
         me.complain("no turn works any more")
+    listed = await me.ask("thread/list", {"cwd": WORKSPACE})
+    me.expect(me.meeting.thread_id in {thread["id"] for thread in listed["data"]}, "the thread is not in the list")
+    status = await me.ask("callboard/status", {})
+    for node in nodes(status["tree"]):
+        me.expect(not node.get("restarts") and not node.get("lastFailure"), f"an actor crashed: {node}")
     await me.read()
+
+
+def nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """An actor and all below it."""
+    yield tree
+    for child in tree.get("children", ()):
+        yield from nodes(child)
 
 
 async def talk(me: Person) -> None:

@@ -29,15 +29,21 @@ from tests.system.simulation.sites import SiteRecorder
 TRIAL_SECONDS = 600.0
 """Of virtual time. The longest scenario needs 20; what needs so much more hangs."""
 
+LEAF_FRAMES = 4
+"""Of an error that ends a trial: where it was raised; the way there is the same each time."""
+
 DOWN_SECONDS = 0.2
 """Between a death and the next life."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """Where a life ends. ``number`` counts from 1; a life that has fewer is not cut."""
+    """Where a life ends. ``number`` counts from 1; a life that has fewer is not cut.
 
-    at: Literal["step", "effect"]
+    step, effect: it is killed there. stop: it is asked to stop in order, after so many milliseconds.
+    """
+
+    at: Literal["step", "effect", "stop"]
     number: int
     power_loss: bool = False
 
@@ -66,6 +72,8 @@ class Outcome:
     complaints: tuple[str, ...]
     digest: str
     lives: tuple[Trace, ...]
+    seconds: float
+    """Of virtual time that all lives took."""
     sites: tuple[str, ...]
     """Where each step of the first life rested, if asked for."""
     deaths: tuple[str, ...]
@@ -89,12 +97,13 @@ def run(plan: Plan, *, record_sites: bool = False, config: str = "") -> Outcome:
         except BaseException as error:  # whatever it is, it belongs in the report with the plan that led to it
             if isinstance(error, KeyboardInterrupt):
                 raise
-            machine.complain(f"the trial broke off: {trial.where()}\n{''.join(traceback.format_exception(error))}")
+            machine.complain(f"the trial broke off: {trial.where()}\n{_leaves(error)}")
     return Outcome(
         plan=plan,
         complaints=tuple(machine.complaints),
         digest=trial.digest(),
         lives=tuple(trial.lives),
+        seconds=trial.seconds,
         sites=tuple(recorder.sites) if recorder is not None else (),
         deaths=tuple(trial.died_at),
         people=trial.people,
@@ -104,6 +113,7 @@ def run(plan: Plan, *, record_sites: bool = False, config: str = "") -> Outcome:
 class _Trial:
     def __init__(self, plan: Plan, machine: Machine, recorder: SiteRecorder | None) -> None:
         self.lives: list[Trace] = []
+        self.seconds = 0.0
         self.died_at: list[str] = []
         self.people: tuple[Person, ...] = ()
         self._plan = plan
@@ -133,44 +143,70 @@ class _Trial:
         async with trio.open_nursery() as nursery:
             for person in self.people:
                 nursery.start_soon(person.live)
-        self._machine.over.set()
+        self._machine.over = True
+        self._machine.stop.set()
+
+    async def _stop_after(self, seconds: float) -> None:
+        stop = self._machine.stop
+        await trio.sleep(seconds)
+        self._note_attached()
+        stop.set()
+
+    def _note_attached(self) -> None:
+        for person in self.people:
+            person.attached_at_stop = person.attached and not self._plan.scenario.slow
 
     async def _live(self, cut: Cut | None) -> bool:
         """One life. False if it was the last: the daemon stopped in order."""
         machine = self._machine
         machine.life += 1
-        recorder = self._recorder
-        if cut is not None and cut.at == "step":
-            recorder = SiteRecorder(machine.life, only=cut.number)
-        if recorder is not None:
-            trio.lowlevel.add_instrument(recorder)
-        trace = await machine.world.live(
-            machine.daemon,
-            crash_at_step=cut.number if cut is not None and cut.at == "step" else None,
-            crash_at_effect=cut.number if cut is not None and cut.at == "effect" else None,
-        )
-        if recorder is not None:
-            trio.lowlevel.remove_instrument(recorder)
+        machine.stop = trio.Event()
+        if machine.over:
+            machine.stop.set()
+        trace = await self._until_cut(cut)
         self.lives.append(trace)
-        if trace.outcome == "finished":
+        self.seconds = trio.current_time()
+        if trace.outcome == "finished" and machine.over:
             return False
-        machine.deaths += 1
-        if cut is not None and cut.at == "step" and recorder is not None:
-            self.died_at.extend(recorder.sites)
-        else:
-            self.died_at.append(_effect_of(trace))
-        death = Death(life=machine.life, at=trio.current_time(), power_loss=cut is not None and cut.power_loss)
-        if death.power_loss:
+        ended = trio.current_time()
+        if trace.outcome == "crashed":
+            machine.deaths += 1
+            if len(self.died_at) < machine.deaths:
+                self.died_at.append(_effect_of(trace))
+        power_loss = trace.outcome == "crashed" and cut is not None and cut.power_loss
+        death = Death(life=machine.life, at=ended, power_loss=power_loss, in_order=trace.outcome == "finished")
+        if power_loss:
             machine.world.power_loss()
         # What was under way to the clients was shown: they read it from their sockets.
         await trio.sleep(DOWN_SECONDS)
         for person in self.people:
-            if death.power_loss:
+            if power_loss:
                 self._kept.pop(person.name, None)
             self._kept.setdefault(person.name, []).extend(laws.promises(person, death))
         laws.check_files(machine, self.people, death)
         self._deaths.append(death)
         return True
+
+    async def _until_cut(self, cut: Cut | None) -> Trace:
+        machine, recorder = self._machine, self._recorder
+        if cut is not None and cut.at == "step":
+            recorder = SiteRecorder(machine.life, only=cut.number)
+        if recorder is not None:
+            trio.lowlevel.add_instrument(recorder)
+        async with trio.open_nursery() as nursery:
+            if cut is not None and cut.at == "stop":
+                nursery.start_soon(self._stop_after, cut.number / 1000)
+            trace = await machine.world.live(
+                machine.daemon,
+                crash_at_step=cut.number if cut is not None and cut.at == "step" else None,
+                crash_at_effect=cut.number if cut is not None and cut.at == "effect" else None,
+            )
+            nursery.cancel_scope.cancel()
+        if recorder is not None:
+            trio.lowlevel.remove_instrument(recorder)
+            if recorder is not self._recorder:
+                self.died_at += recorder.sites
+        return trace
 
     def _check_undisturbed(self) -> None:
         """Without a death everything that was wanted was done."""
@@ -197,6 +233,13 @@ class _Trial:
         for person in self.people:
             found.update(msgspec.json.encode([(each.at, each.life, each.frame) for each in person.heard]))
         return found.hexdigest()
+
+
+def _leaves(error: BaseException) -> str:
+    """The errors themselves, without the nurseries around them."""
+    if isinstance(error, BaseExceptionGroup):
+        return "\n".join(map(_leaves, error.exceptions))
+    return "".join(traceback.format_exception(error, limit=-LEAF_FRAMES))
 
 
 def _effect_of(trace: Trace) -> str:
