@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 import trio
 
-from actors.console.client import Client, Incoming
+from actors.console.client import Client, Incoming, WireError
 
 SIGINT_EXIT = 130
 """128 + SIGINT, what shells expect."""
@@ -86,10 +87,17 @@ async def _on_interrupt(
 ) -> None:
     with trio.open_signal_receiver(signal.SIGINT) as signals:
         presses = 0
-        async for _ in signals:
-            presses += 1
-            if presses > 1:
-                left.set()
-                scope.cancel()
-                return
-            await client.request("turn/interrupt", {"threadId": thread_id, "turnId": turn_id})
+        async with trio.open_nursery() as nursery:
+            async for _ in signals:
+                presses += 1
+                if presses > 1:
+                    left.set()
+                    scope.cancel()
+                    return
+                # Not awaited here: who presses again does so because nothing answers.
+                nursery.start_soon(_interrupt, client, thread_id, turn_id)
+
+
+async def _interrupt(client: Client, thread_id: str, turn_id: str) -> None:
+    with contextlib.suppress(WireError):  # the turn ended meanwhile: that is shown anyway
+        await client.request("turn/interrupt", {"threadId": thread_id, "turnId": turn_id})

@@ -38,7 +38,7 @@ UNREADABLE: dict[str, tuple[str | bytes, int]] = {
     "an id that is a fraction": ('{"id":1.5,"method":"thread/list","params":{}}', INVALID_REQUEST),
     "an id that is an object": ('{"id":{},"method":"thread/list","params":{}}', INVALID_REQUEST),
     "a method that is a number": ('{"id":1,"method":5,"params":{}}', INVALID_REQUEST),
-    "an array 10,000 deep": ("[" * DEEP + "]" * DEEP, PARSE_ERROR),
+    "an array 10,000 deep": ("[" * DEEP + "]" * DEEP, INVALID_REQUEST),
     "params 10,000 deep": ('{"id":1,"method":"thread/list","params":' + '{"a":' * DEEP + "1" + "}" * DEEP + "}", 0),
     "a value 10,000 deep": ('{"id":1,"method":"thread/start","params":{"config":' + "[" * DEEP + "]" * DEEP + "}}", 0),
     "bytes that are no text": (b"\xff\xfe\x00", PARSE_ERROR),
@@ -63,6 +63,7 @@ async def test_what_is_no_request_is_answered_with_an_error_and_the_connection_g
 
 THREAD = "<a thread>"
 TEXT = [{"type": "text", "text": "hello"}]
+TOO_LONG = [{"type": "text", "text": "x" * 1_048_577}]
 
 REFUSED: list[tuple[str, Any, int, str]] = [
     ("no/such/method", {}, METHOD_NOT_FOUND, "no/such/method"),
@@ -93,7 +94,7 @@ REFUSED: list[tuple[str, Any, int, str]] = [
     ("turn/interrupt", {"threadId": THREAD, "turnId": "none"}, INVALID_REQUEST, "no active turn"),
     ("turn/steer", {"threadId": THREAD, "input": TEXT, "expectedTurnId": "x"}, INVALID_REQUEST, "no active turn"),
     ("thread/backgroundTerminals/terminate", {"threadId": THREAD, "processId": "x"}, INVALID_PARAMS, "x"),
-    ("command/exec", {"command": []}, INVALID_REQUEST, "command"),
+    ("command/exec", {"command": []}, INVALID_PARAMS, "command"),
     ("command/exec", {"command": ["/no/such/program"]}, 0, "/no/such/program"),
 ]
 """Method, params, and what the error's code is (0: any) and what its message names."""
@@ -332,8 +333,9 @@ def fill(filler: Path) -> None:
 
 async def failing_turn(peer: Peer, thread_id: str) -> str:
     """Why a turn could not be run: refused at once, or started and failed."""
+    more_than_a_block = "hello? " * 10_000
     try:
-        turn: Frame = await peer.run_turn(thread_id, "hello?")
+        turn: Frame = await peer.run_turn(thread_id, more_than_a_block)
     except RpcFailedError as error:
         return error.message
     assert turn["status"] == "failed", turn
