@@ -2,13 +2,14 @@
 
 What depends on it is small: what `model/list` offers, how full the context window is shown, whether a reasoning effort
 is sent. An unknown slug works as well as a known one; the provider has the last word on what it can do. Source of the
-bundled entries: OpenAI's published model pages and the catalogue of the Codex clients, November 2026.
+bundled entries: OpenAI's and Anthropic's published model pages and the catalogue of the Codex clients, November 2026.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from actors.model_stream.anthropic.abilities import Abilities, abilities_of, family_of
 from messages.client.model import EffortOption, ModelEntry
 
 FALLBACK_CONTEXT_WINDOW = 128_000
@@ -38,9 +39,33 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     default_effort: str | None = None
     context_window: int = FALLBACK_CONTEXT_WINDOW
     """Tokens of input that the model takes."""
+    max_output_tokens: int | None = None
+    """What it writes at most, for wires that want a limit; None: that wire's own fallback."""
     images: bool = True
     known: bool = True
     """False for one we made up from its slug."""
+
+
+def _claude(slug: str, display_name: str, description: str) -> Model:
+    """A Claude model, from the table of what each of them takes."""
+    abilities = abilities_of(slug)
+    return Model(
+        slug=slug,
+        provider="anthropic",
+        display_name=display_name,
+        description=description,
+        efforts=_claude_efforts(abilities),
+        default_effort=None if abilities.thinking == "never" else abilities.default_effort or "none",
+        context_window=abilities.context_window,
+        max_output_tokens=abilities.max_output_tokens,
+    )
+
+
+def _claude_efforts(abilities: Abilities) -> tuple[str, ...]:
+    if abilities.thinking == "never":
+        return ()
+    levels = abilities.efforts or ("low", "medium", "high")
+    return levels if abilities.always_thinks else ("none", *levels)
 
 
 _WIDE = ("low", "medium", "high", "xhigh", "max")
@@ -91,6 +116,13 @@ BUNDLED: tuple[Model, ...] = (
         default_effort="medium",
         context_window=272_000,
     ),
+    _claude("claude-opus-5-5", "Claude Opus 5.5", "Anthropic's recommended model for long-running coding agents."),
+    _claude("claude-sonnet-5-5", "Claude Sonnet 5.5", "Anthropic's balance of speed and intelligence."),
+    _claude("claude-haiku-5-5", "Claude Haiku 5.5", "Anthropic's fast model, for everyday work."),
+    _claude("claude-fable-5-2", "Claude Fable 5.2", "Anthropic's largest model, for the hardest work."),
+    _claude("claude-opus-5", "Claude Opus 5", "The generation before Opus 5.5."),
+    _claude("claude-sonnet-5", "Claude Sonnet 5", "The generation before Sonnet 5.5."),
+    _claude("claude-haiku-4-5", "Claude Haiku 4.5", "An earlier generation."),
     Model(
         slug="rehearsal",
         provider="rehearsal",
@@ -112,6 +144,9 @@ def find(provider: str, slug: str) -> Model:
     for model in BUNDLED:
         if model.slug == slug.rpartition("/")[2]:
             return msgspec.structs.replace(model, slug=slug, provider=provider)
+    if family_of(slug) is not None:
+        described = _claude(slug, slug, "An earlier Claude model, or one by another name.")
+        return msgspec.structs.replace(described, provider=provider)
     return Model(
         slug=slug,
         provider=provider,
