@@ -10,13 +10,15 @@ connections, the size of a message (settings); unread answers (`connection`); re
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+from collections.abc import Awaitable
 from http import HTTPStatus
 
 import trio
 
 from actors.gateway import http_head
-from actors.gateway.address import UnixAddress, check_listen_address
+from actors.gateway.address import ListenRefusedError, UnixAddress, check_listen_address
 from actors.gateway.capability import load_or_make_token
 from actors.gateway.configuration import Configuration
 from actors.gateway.connection import Connection
@@ -95,14 +97,26 @@ async def open_doorway(
 ) -> Doorway:
     """Bind. The token is the one in ``token_file``, or made in the home on first start.
 
-    Raises ListenRefusedError when listening there would not be safe; OSError for a port in use, an unwritable home.
+    Raises ListenRefusedError when listening there would not be safe or is not possible; OSError for an unwritable home.
     """
     address = check_listen_address(options.address, auth=options.auth, plaintext_allowed=plaintext_allowed)
     if isinstance(address, UnixAddress):
-        return Doorway(house, options, await house.ports.network.listen_unix(address.path), Door(token=None))
+        listener = await _listen(options.address, house.ports.network.listen_unix(address.path))
+        return Doorway(house, options, listener, Door(token=None))
     token = await load_or_make_token(house.ports, house.home, token_file) if options.auth else None
-    listener = await house.ports.network.listen(address.host, address.port)
+    listener = await _listen(options.address, house.ports.network.listen(address.host, address.port))
     return Doorway(house, options, listener, Door(token=token, allowed_origins=options.allowed_origins))
+
+
+async def _listen(address: str, listening: Awaitable[Listener]) -> Listener:
+    try:
+        return await listening
+    except OSError as error:
+        who = " by another program or another callboard" if error.errno == errno.EADDRINUSE else ""
+        raise ListenRefusedError(
+            f"{error.strerror or f'cannot listen on {address}: {error}'}{who}; choose another address with --listen, "
+            "for example ws://127.0.0.1:0 for any free port"
+        ) from error
 
 
 class Gateway:

@@ -10,6 +10,7 @@ import trio
 
 from actors.gateway.configuration import Configuration
 from actors.gateway.exec_command import Commands
+from actors.gateway.file_search import Searches
 from actors.gateway.house import House
 from actors.gateway.notifications import WireEncoder
 from actors.gateway.rpc import RpcError
@@ -44,7 +45,7 @@ class Gatehouse(Protocol):
 class Caller:
     """One connection, for the methods."""
 
-    __slots__ = ("client_name", "commands", "gatehouse", "id", "notify", "nursery", "watched")
+    __slots__ = ("client_name", "commands", "gatehouse", "id", "notify", "nursery", "searches", "watched")
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Caller:
         self.notify = notify
         """Send this client a notification."""
         self.commands = commands
+        self.searches = Searches(gatehouse.house, nursery, notify)
         self.client_name = "unknown"
 
     @property

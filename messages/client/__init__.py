@@ -12,6 +12,9 @@ config      settings as clients read and write them
 model       the models on offer
 command     one-off commands beside any thread
 listing     skills, hooks, modes, plugins: what there is none of yet
+offers      permission profiles, features, providers, limits
+files       files as clients read and find them
+search      threads found by words
 callboard   what we add under ``callboard/``
 
 Structs ending in ``Params`` are what a client sends: fields we do not know are ignored, a missing field with a default

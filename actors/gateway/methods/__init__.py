@@ -7,6 +7,9 @@ turns      start, steer, interrupt
 settings   account, config, models: what clients ask at start-up
 commands   command/exec
 listings   what there is none of yet
+offers     what there is to choose from; limits and accounts that there are not
+files      files read, listed and found
+search     threads found by words
 callboard  our own additions
 """
 
@@ -14,12 +17,36 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from actors.gateway.methods import callboard, commands, history, listings, settings, terminals, threads, turns
+from actors.gateway.methods import (
+    callboard,
+    commands,
+    files,
+    history,
+    listings,
+    offers,
+    search,
+    settings,
+    terminals,
+    threads,
+    turns,
+)
 from actors.gateway.rpc import Method
 
 ALL: Final[dict[str, Method[Any]]] = {
     each.name: each
-    for resource in (threads, history, terminals, turns, settings, commands, listings, callboard)
+    for resource in (
+        threads,
+        history,
+        search,
+        terminals,
+        turns,
+        settings,
+        offers,
+        commands,
+        files,
+        listings,
+        callboard,
+    )
     for each in resource.METHODS
 }
 """By name."""

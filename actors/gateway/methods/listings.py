@@ -15,12 +15,14 @@ from messages.client.listing import (
 )
 
 
-async def skills(_caller: Caller, params: CwdsParams) -> ListResponse:
-    return ListResponse(data=tuple(SkillsEntry(cwd=cwd, skills=(), errors=()) for cwd in params.cwds or ()))
+async def skills(caller: Caller, params: CwdsParams) -> ListResponse:
+    cwds = params.cwds or (caller.house.cwd,)
+    return ListResponse(data=tuple(SkillsEntry(cwd=cwd, skills=(), errors=()) for cwd in cwds))
 
 
-async def hooks(_caller: Caller, params: CwdsParams) -> ListResponse:
-    return ListResponse(data=tuple(HooksEntry(cwd=cwd, hooks=(), warnings=(), errors=()) for cwd in params.cwds or ()))
+async def hooks(caller: Caller, params: CwdsParams) -> ListResponse:
+    cwds = params.cwds or (caller.house.cwd,)
+    return ListResponse(data=tuple(HooksEntry(cwd=cwd, hooks=(), warnings=(), errors=()) for cwd in cwds))
 
 
 async def modes(_caller: Caller, _params: NoParams) -> ListResponse:

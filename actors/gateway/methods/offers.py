@@ -1,0 +1,128 @@
+"""What there is to choose from, and limits and accounts that there are not: the truth, in the shapes clients know."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from actors.gateway.caller import Caller
+from actors.gateway.rpc import RpcError, method
+from actors.model_stream.providers import OPENAI, known_providers
+from messages.base import ThreadId
+from messages.client.envelope import INVALID_REQUEST
+from messages.client.listing import NoParams, Nothing
+from messages.client.offers import (
+    AuthStatus,
+    AuthStatusParams,
+    EmptyPage,
+    GatewaySettings,
+    GovCloudResponse,
+    KeyElsewhere,
+    KeyInEnvironment,
+    NoKeyNeeded,
+    OpenAiSettings,
+    PageParams,
+    PermissionProfile,
+    PermissionProfilesResponse,
+    ProviderCapabilities,
+    ProviderEntry,
+    ProvidersResponse,
+)
+from messages.client.thread import ThreadIdParams
+from messages.settings import ProviderSettings
+
+PROFILES: Final = (
+    PermissionProfile(
+        id=":read-only", description="Commands may only read. Not offered yet: nothing would enforce it.", allowed=False
+    ),
+    PermissionProfile(
+        id=":workspace",
+        description="Commands may write in the workspace only. Not offered yet: nothing would enforce it.",
+        allowed=False,
+    ),
+    PermissionProfile(
+        id=":danger-full-access",
+        description="Commands run with your rights; the approval policy says which are asked about.",
+        allowed=True,
+    ),
+)
+
+
+async def profiles(_caller: Caller, _params: PageParams) -> PermissionProfilesResponse:
+    return PermissionProfilesResponse(data=PROFILES)
+
+
+async def nothing(_caller: Caller, _params: PageParams) -> EmptyPage:
+    return EmptyPage(data=())
+
+
+async def providers(caller: Caller, _params: NoParams) -> ProvidersResponse:
+    settings = await caller.gatehouse.configuration.settings()
+    found = known_providers(settings, "")
+    return ProvidersResponse(
+        data=tuple(_entry(id_, found[id_]) for id_ in sorted(found)),
+        default_provider_id=settings.model_provider,
+        can_change_default=False,
+    )
+
+
+def _entry(id_: str, provider: ProviderSettings) -> ProviderEntry:
+    return ProviderEntry(
+        id=id_,
+        name=provider.name or id_,
+        can_edit=False,
+        base_url=_without_secrets(provider.base_url) or None,
+        settings=OpenAiSettings() if id_ == OPENAI else GatewaySettings(auth=_auth(provider)),
+    )
+
+
+def _auth(provider: ProviderSettings) -> NoKeyNeeded | KeyInEnvironment | KeyElsewhere:
+    if provider.env_key is not None:
+        return KeyInEnvironment(env_key=provider.env_key)
+    return KeyElsewhere() if provider.http_headers or provider.env_http_headers else NoKeyNeeded()
+
+
+def _without_secrets(url: str) -> str:
+    """A URL may carry a password or a key in its query; clients need neither."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+async def capabilities(_caller: Caller, _params: NoParams) -> ProviderCapabilities:
+    return ProviderCapabilities(image_generation=False, web_search=False)
+
+
+async def gov_cloud(_caller: Caller, _params: NoParams) -> GovCloudResponse:
+    return GovCloudResponse(is_gov_cloud=False, should_warn=False)
+
+
+async def rate_limits(_caller: Caller, _params: NoParams) -> Nothing:
+    raise RpcError(
+        INVALID_REQUEST,
+        "account/rateLimits/read: nobody is logged in here, so there are no rate limits to read; "
+        "keys belong to the daemon, and limits to their providers",
+    )
+
+
+async def auth_status(_caller: Caller, _params: AuthStatusParams) -> AuthStatus:
+    return AuthStatus(auth_method=None, auth_token=None, requires_openai_auth=False)
+
+
+async def compact(caller: Caller, params: ThreadIdParams) -> Nothing:
+    await caller.house.sessions.open(ThreadId(params.thread_id))
+    raise RpcError(
+        INVALID_REQUEST, "thread/compact/start: compaction is not built in yet; the history stays whole as it is"
+    )
+
+
+METHODS = (
+    method("permissionProfile/list", PageParams, profiles),
+    method("experimentalFeature/list", PageParams, nothing),
+    method("mcpServerStatus/list", PageParams, nothing),
+    method("modelProvider/list", NoParams, providers),
+    method("modelProvider/capabilities/read", NoParams, capabilities),
+    method("account/bedrock/checkGovCloudRequirements", NoParams, gov_cloud),
+    method("account/rateLimits/read", NoParams, rate_limits),
+    method("getAuthStatus", AuthStatusParams, auth_status),
+    method("thread/compact/start", ThreadIdParams, compact),
+)

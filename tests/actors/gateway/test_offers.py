@@ -1,0 +1,115 @@
+"""What there is to choose from, and what there is none of; every answer validates against its schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from actors.gateway.methods.search import snippet
+from messages.client.thread import ThreadBody, ThreadStatusBody
+from messages.settings import ProviderSettings
+from tests.actors.gateway.stage import CallError, open_stage
+
+pytestmark = pytest.mark.reference
+
+
+async def test_only_what_is_enforced_is_allowed(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+        profiles = (await client.call("permissionProfile/list", {"cwd": "/w", "cursor": None}))["data"]
+        assert {profile["id"]: profile["allowed"] for profile in profiles} == {
+            ":read-only": False,
+            ":workspace": False,
+            ":danger-full-access": True,
+        }
+
+
+async def test_providers_are_told_without_their_secrets(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+        settings = msgspec.structs.replace(
+            stage.house.snapshot.settings,
+            model_provider="mine",
+            model_providers={
+                "mine": ProviderSettings(base_url="https://u:secret@h:1/v1?key=secret", env_key="MY_KEY"),
+                "other": ProviderSettings(name="Other", base_url="http://o", http_headers={"x-key": "secret"}),
+                "open": ProviderSettings(base_url="http://p"),
+            },
+        )
+        stage.house.snapshot = msgspec.structs.replace(stage.house.snapshot, settings=settings)
+        answer = await client.call("modelProvider/list")
+        assert "secret" not in str(answer)
+        assert answer["defaultProviderId"] == "mine"
+        found = {entry["id"]: entry for entry in answer["data"]}
+        assert found["mine"] == {
+            "id": "mine",
+            "name": "mine",
+            "canEdit": False,
+            "baseUrl": "https://h:1/v1",
+            "settings": {"type": "customGateway", "auth": {"mode": "environmentVariable", "envKey": "MY_KEY"}},
+        }
+        assert found["other"]["settings"] == {"type": "customGateway", "auth": {"mode": "externallyConfigured"}}
+        assert found["open"]["settings"] == {"type": "customGateway", "auth": {"mode": "none"}}
+        assert found["openai"]["settings"] == {"type": "openai"}
+
+
+async def test_what_there_is_none_of_is_told_as_such(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+        for method in ("experimentalFeature/list", "mcpServerStatus/list"):
+            assert await client.call(method, {"limit": 2}) == {"data": []}
+        assert await client.call("modelProvider/capabilities/read") == {"imageGeneration": False, "webSearch": False}
+        assert await client.call("account/bedrock/checkGovCloudRequirements") == {
+            "isGovCloud": False,
+            "shouldWarn": False,
+        }
+        assert await client.call("getAuthStatus", {"includeToken": True}) == {
+            "authMethod": None,
+            "authToken": None,
+            "requiresOpenaiAuth": False,
+        }
+        with pytest.raises(CallError, match="nobody is logged in") as caught:
+            await client.call("account/rateLimits/read")
+        assert caught.value.code == -32600
+
+
+async def test_compaction_is_refused_honestly(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+        stage.house.new("t")
+        with pytest.raises(CallError, match="not built in yet"):
+            await client.call("thread/compact/start", {"threadId": "t"})
+        with pytest.raises(CallError, match="thread not found"):
+            await client.call("thread/compact/start", {"threadId": "none"})
+
+
+async def test_threads_are_found_by_words(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+        stage.house.new("t")
+        answer = await client.call("thread/search", {"searchTerm": "loo", "sortKey": "recency_at", "limit": 5})
+        assert [(found["thread"]["id"], found["snippet"]) for found in answer["data"]] == [("t", "look")]
+        request = stage.house.requests[-1]
+        assert (request.search, request.limit, request.sort_by) == ("loo", 5, "updated_at")
+        with pytest.raises(CallError, match="searchTerm is empty"):
+            await client.call("thread/search", {"searchTerm": " "})
+
+
+def test_a_snippet_is_the_line_around_the_word() -> None:
+    thread = ThreadBody(
+        id="t",
+        session_id="t",
+        cli_version="1",
+        created_at=0,
+        updated_at=0,
+        cwd="/home/project",
+        ephemeral=False,
+        model_provider="p",
+        preview=f"{'a ' * 50}needle\n{'b ' * 100}",
+        project_id=None,
+        source="cli",
+        status=ThreadStatusBody(type="idle"),
+        turns=(),
+        name="A name",
+    )
+    assert snippet(thread, "NAME") == "A name"
+    assert snippet(thread, "needle") == f"…{'a ' * 15}needle {'b ' * 41}b…"
+    assert snippet(thread, "project") == "/home/project"
+    assert snippet(thread, "nowhere").startswith("a a")
