@@ -43,6 +43,10 @@ class HomeInUseError(Exception):
     """Another daemon works in this home; two would write the same rollouts."""
 
 
+class HomeUnusableError(Exception):
+    """The home cannot be made or written."""
+
+
 class NameClashError(Exception):
     """Another distribution installs one of our import names; which code would run is a matter of luck."""
 
@@ -108,13 +112,19 @@ async def open_daemon(
 ) -> AsyncIterator[RunningDaemon]:
     """Start everything and enter the block when clients can connect; leaving it drains and stops in order.
 
-    Raises SettingsError, ChoiceError, ListenRefusedError, HomeInUseError, OSError (an unwritable home), StartError (a
-    port in use, as its cause), EscalationError when services crash too often.
+    Raises SettingsError, ChoiceError, ListenRefusedError (also for a port in use), HomeInUseError, HomeUnusableError,
+    StartError when a service cannot start, EscalationError when services crash too often.
     """
-    snapshot = await load(
-        Sources(home=options.home, environment=dict(options.environment), overrides=options.layers), ports
-    )
-    lock = await ports.threads.run(_take_home, ports, options.home)
+    try:
+        snapshot = await load(
+            Sources(home=options.home, environment=dict(options.environment), overrides=options.layers), ports
+        )
+        lock = await ports.threads.run(_take_home, ports, options.home)
+    except OSError as error:
+        raise HomeUnusableError(
+            f"cannot work in {options.home} ({error.strerror or error}: {error.filename or options.home}); "
+            "set CALLBOARD_HOME to a folder that can be written"
+        ) from error
     try:
         holder: list[Tree] = []
         system = System(random=ports.entropy.random)

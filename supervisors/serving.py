@@ -20,7 +20,14 @@ from actors.gateway.address import ListenRefusedError
 from actors.model_stream.providers import ChoiceError
 from actors.settings.layers import Layer, SettingsError, endpoint_layer, override_layer
 from messages.settings import Settings
-from supervisors.daemon import Daemon, DaemonOptions, HomeInUseError, NameClashError, RunningDaemon
+from supervisors.daemon import (
+    Daemon,
+    DaemonOptions,
+    HomeInUseError,
+    HomeUnusableError,
+    NameClashError,
+    RunningDaemon,
+)
 from supervisors.errors import SupervisionError
 
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -52,7 +59,7 @@ def run(options: ServeOptions) -> int:
     except HomeInUseError as error:
         print(f"callboard serve: {error}", file=sys.stderr)
         return IN_USE
-    except (SettingsError, ChoiceError, ListenRefusedError, NameClashError, OSError) as error:
+    except (SettingsError, ChoiceError, ListenRefusedError, HomeUnusableError, NameClashError, OSError) as error:
         words = str(error)
     except SupervisionError as error:
         words = _words(error)

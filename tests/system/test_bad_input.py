@@ -423,7 +423,7 @@ async def test_a_second_daemon_on_a_home_is_refused_and_the_first_goes_on(
     with deadline(20, daemon):
         async with connect(daemon) as peer:
             refused = await trio.to_thread.run_sync(lambda: Refused(daemon.home, *ANY_PORT))
-            assert refused.code == 1
+            assert refused.code == 75  # "try again": the first one may just be ending
             assert str(daemon.home) in refused.words
             assert "CALLBOARD_HOME" in refused.words
             thread = await peer.start_thread(workspace)
