@@ -8,8 +8,54 @@ import msgspec
 
 from messages.base import Delivery, Message
 
-WireApi = Literal["responses", "messages"]
+WireApi = Literal["responses", "chat", "messages"]
 Durability = Literal["full", "relaxed"]
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a server of the Chat Completions wire takes, where they differ. None: as its profile says.
+
+    See `actors.model_stream.chat.dialect`, and docs/providers.md for what each profile says.
+    """
+
+    system_role: Literal["system", "developer", "user"] | None = None
+    """In which role instructions are given."""
+    later_system_role: Literal["system", "developer", "user"] | None = None
+    """In which role those are given that come after the first message."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    reasoning_echo: Literal["none", "field", "details", "thinking"] | None = None
+    """How a model's own reasoning goes back: not at all, as text in the field it came in, as OpenRouter's
+    `reasoning_details`, or as Mistral's `thinking` parts."""
+    reasoning_echo_on: Literal["calls", "all"] | None = None
+    """On which of the model's messages."""
+    reasoning_required: bool | None = None
+    """A message with calls but without reasoning is refused: one made elsewhere gets a blank for it."""
+    effort_field: Literal["reasoning_effort", "reasoning", "enable_thinking", "thinking", "none"] | None = None
+    freeform_tools: bool | None = None
+    """Tools of the type `custom` exist; elsewhere they are functions of one string."""
+    parallel_flag: bool | None = None
+    """`parallel_tool_calls` is taken."""
+    stop_sequences: int | None = None
+    """How many are taken; 0: none, and a request that has some is refused before it is sent."""
+    stream_usage: bool | None = None
+    """`stream_options.include_usage` is taken."""
+    cache_key: bool | None = None
+    """`prompt_cache_key` is taken."""
+    json_schema: bool | None = None
+    """`response_format` may hold a JSON schema; else the model is only told to write JSON."""
+    verbosity: bool | None = None
+    tool_images: bool | None = None
+    """Images may stand in a tool's message; elsewhere they follow as the user's."""
+    user_after_tool: bool | None = None
+    """A user's message may follow a tool's; elsewhere a word of the model's is put between them."""
+    merge_users: bool | None = None
+    """Messages of the user that follow each other become one: for chat templates that insist on taking turns."""
+    call_ids: Literal["any", "openai", "nine"] | None = None
+    """Which ids of calls are accepted: nearly any, at most 40 letters, exactly nine letters and digits."""
+    signed_calls: bool | None = None
+    """Gemini 3: a call without a signature is refused; one made elsewhere gets the documented placeholder."""
+    extra_body: dict[str, Any] | None = None
+    """Fields that are added to every request as they are."""
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,6 +64,10 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     name: str = ""
     base_url: str
     wire_api: WireApi = "responses"
+    profile: str | None = None
+    """The built-in provider whose habits this one has; None: the one of the same id, or else of the same host."""
+    dialect: Dialect | None = None
+    """Where this one differs from its profile."""
     env_key: str | None = None
     """Environment variable that holds the key; None: no key is sent."""
     key_header: str | None = None

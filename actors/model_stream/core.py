@@ -15,6 +15,12 @@ from typing import Protocol
 import msgspec
 
 from actors.model_stream import retry
+from actors.model_stream.anthropic.decode import MessagesDecoder
+from actors.model_stream.anthropic.request import body as messages_body
+from actors.model_stream.anthropic.request import headers as messages_headers
+from actors.model_stream.chat.decode import ChatDecoder
+from actors.model_stream.chat.request import PATH as CHAT_PATH
+from actors.model_stream.chat.request import body as chat_body
 from actors.model_stream.errors import from_stream, provider_error
 from actors.model_stream.rendering import freeform_names
 from actors.model_stream.responses.decode import ResponsesDecoder
@@ -73,9 +79,11 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
 
 
 WIRES: dict[WireApi, Wire] = {
+    "messages": Wire(path="/messages", body=messages_body, decoder=MessagesDecoder, headers=messages_headers),
     "responses": Wire(
         path="/responses", body=lambda request, _provider: responses_body(request), decoder=ResponsesDecoder
     ),
+    "chat": Wire(path=CHAT_PATH, body=chat_body, decoder=ChatDecoder),
 }
 
 

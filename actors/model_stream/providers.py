@@ -1,7 +1,8 @@
 """Which providers there are, and which one with which model is meant when nobody has said so.
 
-A provider is data: where it is, which wire it speaks, where its key comes from. Two are built in; settings may add
-others and override these. Pure: whether a key is there is an argument.
+A provider is data: where it is, which wire it speaks, where its key comes from. The rehearsed one and those of
+`profiles` that have one address for everybody are built in; settings may add others and override these. Pure: whether a
+key is there is an argument.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections.abc import Mapping
 import msgspec
 
 from actors.model_stream.catalogue import default_model
+from actors.model_stream.profiles import PROFILES, settings_of
 from messages.settings import ProviderSettings, Settings
 
 OPENAI = "openai"
 OPENAI_KEY = "OPENAI_API_KEY"
+ANTHROPIC = "anthropic"
+ANTHROPIC_KEY = "ANTHROPIC_API_KEY"
 REHEARSAL = "rehearsal"
 
 
@@ -32,7 +36,14 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 def known_providers(settings: Settings, rehearsal_base_url: str) -> dict[str, ProviderSettings]:
     """All providers by id. ``rehearsal_base_url`` is where the embedded one serves (empty before it does)."""
     return {
-        OPENAI: ProviderSettings(name="OpenAI", base_url="https://api.openai.com/v1", env_key=OPENAI_KEY),
+        **{profile.id: settings_of(profile) for profile in PROFILES if profile.base_url},
+        ANTHROPIC: ProviderSettings(
+            name="Anthropic",
+            base_url="https://api.anthropic.com/v1",
+            wire_api="messages",
+            env_key=ANTHROPIC_KEY,
+            key_header="x-api-key",
+        ),
         REHEARSAL: ProviderSettings(name="the rehearsed model", base_url=rehearsal_base_url),
         **settings.model_providers,
     }
@@ -41,9 +52,10 @@ def known_providers(settings: Settings, rehearsal_base_url: str) -> dict[str, Pr
 def choose(settings: Settings, environment: Mapping[str, str]) -> Choice:
     """The provider and model of new threads.
 
-    What is set counts; else OpenAI if its key is in ``environment``; else the rehearsed model. Raises ChoiceError.
+    What is set counts; else OpenAI, else Anthropic, if its key is in ``environment``; else the rehearsed model. Raises
+    ChoiceError.
     """
-    provider = settings.model_provider or (OPENAI if environment.get(OPENAI_KEY, "").strip() else REHEARSAL)
+    provider = settings.model_provider or _with_key(environment)
     known = known_providers(settings, "")
     if provider not in known:
         raise ChoiceError(
@@ -57,3 +69,9 @@ def choose(settings: Settings, environment: Mapping[str, str]) -> Choice:
             "`-c model=…` or `--model`."
         )
     return Choice(provider=provider, model=model)
+
+
+def _with_key(environment: Mapping[str, str]) -> str:
+    """The first provider whose key is there; the rehearsed model needs none."""
+    keys = {OPENAI: OPENAI_KEY, ANTHROPIC: ANTHROPIC_KEY}
+    return next((provider for provider, key in keys.items() if environment.get(key, "").strip()), REHEARSAL)
