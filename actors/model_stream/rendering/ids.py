@@ -50,8 +50,8 @@ class CallIds:
         return made
 
     def answered(self, call_id: str) -> str:
-        """The id under which the latest call of that id was made. Raises KeyError if there was none."""
-        return self._latest[call_id]
+        """The id under which the latest call of that id was made; that id itself if there was none."""
+        return self._latest.get(call_id, call_id)
 
     def _made(self, call_id: str, times: int) -> str:
         number = int.from_bytes(hashlib.sha256(f"{times} {call_id}".encode("utf-8", "surrogatepass")).digest())

@@ -2,7 +2,9 @@
 
 The history is joined, never encoded again: each item's `raw` is the JSON it arrived or was made as, and byte-identical
 prefixes are what prefix caches and signed reasoning depend on. What is left out is left out by rules that look only at
-the item and its neighbours, so a prefix stays the same prefix as the history grows.
+the item and its neighbours, so a prefix stays the same prefix as the history grows. Only what another provider's model
+said is written anew, without the fields that this API would not know, and a call whose id it would not take gets
+another.
 
 Stateless on purpose (``store: false``, no ``previous_response_id``): the log on our disk is the only truth, and a
 thread can move to another provider at any turn. Hence ``include: reasoning.encrypted_content``.
@@ -13,20 +15,32 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.json import Decoder
 
+from actors.model_stream.rendering import CallIds, IdForm, UnsupportedError, without_note
 from messages.items import HistoryItem
-from messages.model import SampleRequest, ToolSpec
+from messages.model import ForcedTool, SampleRequest, ToolSpec
 
 WIRE = "responses"
 
 OUTPUT_FORMAT_NAME = "output"
 """The wire wants a name for an output schema; it is shown to nobody."""
 
+_ID_FORM = IdForm(accepted=r".{1,64}", prefix="call_")
+_CALLS = ("function_call", "custom_tool_call")
+
+_SHARED_FIELDS = frozenset(
+    ("type", "role", "content", "phase", "call_id", "name", "namespace", "arguments", "input", "output")
+)
+"""Of what a model says or a tool answers: everything but ids and what only its own provider knows."""
+
+_fields: Decoder[dict[str, msgspec.Raw]] = Decoder(dict[str, msgspec.Raw])
+
 _EMPTY_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 def body(request: SampleRequest) -> bytes:
-    """The whole body as JSON."""
+    """The whole body as JSON. Raises UnsupportedError."""
     head = msgspec.json.encode(_settings(request))
     history = b",".join(item.raw for item in replayable(request.history, request.provider, request.model))
     return b"".join((head[:-1], b',"input":[', history, b"]}"))
@@ -40,6 +54,7 @@ def replayable(history: tuple[HistoryItem, ...], provider: str, model: str) -> l
     nothing (its answer was cut off by a limit) is left out: the wire refuses it without the item it belongs to.
     """
     items: list[HistoryItem] = []
+    ids = CallIds(_ID_FORM)
     for position, item in enumerate(history):
         origin = item.origin
         foreign = origin is not None and (origin.provider != provider or origin.model != model or origin.wire != WIRE)
@@ -47,7 +62,10 @@ def replayable(history: tuple[HistoryItem, ...], provider: str, model: str) -> l
             continue
         if item.kind == "reasoning" and not _led_somewhere(history, position):
             continue
-        items.append(_without_foreign_id(item) if foreign else item)
+        raw = _as_ours(item.raw) if foreign else without_note(item.raw)
+        if item.call_id is not None:
+            raw = _with_call_id(raw, item, ids)
+        items.append(item if raw is item.raw else msgspec.structs.replace(item, raw=raw))
     return items
 
 
@@ -58,25 +76,34 @@ def _led_somewhere(history: tuple[HistoryItem, ...], position: int) -> bool:
     return False
 
 
-def _without_foreign_id(item: HistoryItem) -> HistoryItem:
-    """An item whose reasoning was left out, without the id that ties it to that reasoning.
+def _as_ours(raw: bytes) -> bytes:
+    """What another model said, in fields that the wire knows, and without its id.
 
-    The wire refuses a message or call whose id it knows to follow a reasoning item that is not there.
+    An unknown field is refused; so is a message or call whose id is known to follow reasoning that is not there.
     """
-    fields = msgspec.json.decode(item.raw, type=dict[str, msgspec.Raw])
-    if fields.pop("id", None) is None:
-        return item
-    return msgspec.structs.replace(item, raw=msgspec.json.encode(fields))
+    fields = _fields.decode(raw)
+    kept = {name: value for name, value in fields.items() if name in _SHARED_FIELDS}
+    return raw if len(kept) == len(fields) else msgspec.json.encode(kept)
+
+
+def _with_call_id(raw: bytes, item: HistoryItem, ids: CallIds) -> bytes:
+    assert item.call_id is not None, "the caller looked"
+    call_id = ids.call(item.call_id) if item.kind in _CALLS else ids.answered(item.call_id)
+    if call_id == item.call_id:
+        return raw
+    return msgspec.json.encode({**_fields.decode(raw), "call_id": call_id})
 
 
 def _settings(request: SampleRequest) -> dict[str, Any]:
     """Everything but the input, in a fixed order, because the cached prefix starts with it."""
+    if request.stop_sequences:
+        raise UnsupportedError("the Responses API has no stop sequences. Leave them out, or use another wire_api.")
     settings: dict[str, Any] = {"model": request.model}
     if request.instructions:
         settings["instructions"] = request.instructions
     if request.tools:
         settings["tools"] = [_tool(tool) for tool in request.tools]
-        settings["tool_choice"] = "auto"
+        settings["tool_choice"] = _tool_choice(request)
         settings["parallel_tool_calls"] = request.parallel_tool_calls
     reasoning: dict[str, str | None] = {}
     if request.reasoning_effort not in (None, "none"):  # the catalogue's word for a model without levels
@@ -104,6 +131,14 @@ def _settings(request: SampleRequest) -> dict[str, Any]:
     settings["include"] = ["reasoning.encrypted_content"]
     settings["prompt_cache_key"] = request.thread_id
     return settings
+
+
+def _tool_choice(request: SampleRequest) -> Any:
+    choice = request.tool_choice
+    if not isinstance(choice, ForcedTool):
+        return choice
+    freeform = any(tool.name == choice.name and tool.parameters is None for tool in request.tools)
+    return {"type": "custom" if freeform else "function", "name": choice.name}
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
