@@ -209,6 +209,9 @@ class Shell:
 
     def put(self, effects: tuple[Effect, ...]) -> None:
         """Line up effects. Only what overtakes is done at once."""
+        if self.outbox.behind and any(isinstance(effect, Stop) for effect in effects):
+            # The last chance of what the log refused: by now there may be room.
+            self.outbox.put(Append(records=(), barrier=True))
         for effect in effects:
             match effect:
                 case Cancel():

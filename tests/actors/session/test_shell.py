@@ -275,6 +275,21 @@ async def test_a_full_disk_fails_the_turn_and_the_log_is_whole_again_when_there_
     assert loaded.counts.gaps == 0
 
 
+async def test_what_a_full_disk_refused_is_written_when_the_thread_is_closed_if_there_is_room_by_then(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with open_theatre() as theatre:
+        thread = await theatre.thread()
+        theatre.log.full = True
+        await thread.start()
+        await thread.until("TurnCompleted")
+        theatre.log.full = False
+        await theatre.host.unload(thread.id)
+        loaded = await theatre.log.load(next(iter(theatre.log.files)))
+    assert [turn.status for turn in loaded.turns] == ["failed"]
+    assert loaded.open_turn is None
+
+
 async def test_a_session_that_crashes_is_rebuilt_and_its_watchers_hear_how_the_turn_ended(
     autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
