@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -54,7 +55,11 @@ def run(options: ServeOptions) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         return trio.run(_serve, daemon_options(options), options)
+    except KeyboardInterrupt:
+        return INTERRUPTED  # pressed before anybody listened to it, or again while turns were being finished
     except BaseExceptionGroup as group:
+        if group.split(KeyboardInterrupt)[1] is None:
+            return INTERRUPTED
         words = _words(group)
     except HomeInUseError as error:
         print(f"callboard serve: {error}", file=sys.stderr)
@@ -94,17 +99,21 @@ async def _serve(options: DaemonOptions, told: ServeOptions) -> int:
             print(f"callboard: {warning}", file=sys.stderr)
         settings = daemon.snapshot.settings
         announcement = _Announcement(daemon, options)
-        announcement.make()
-        print(_greeting(told, daemon.address, settings), file=sys.stderr if told.stand_in else sys.stdout, flush=True)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(daemon.warm)
-                if told.until_idle is not None:
-                    nursery.start_soon(_until_idle, daemon, announcement, told.until_idle, nursery.cancel_scope)
-                code = await _until_told()
-                nursery.cancel_scope.cancel()
-        finally:
-            announcement.withdraw()
+        # Whoever learns that we are here may send a signal: it must find somebody who drains.
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            announcement.make()
+            print(
+                _greeting(told, daemon.address, settings), file=sys.stderr if told.stand_in else sys.stdout, flush=True
+            )
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(daemon.warm)
+                    if told.until_idle is not None:
+                        nursery.start_soon(_until_idle, daemon, announcement, told.until_idle, nursery.cancel_scope)
+                    code = await _until_told(signals)
+                    nursery.cancel_scope.cancel()
+            finally:
+                announcement.withdraw()
     return code
 
 
@@ -160,11 +169,10 @@ async def _until_idle(
             announcement.make()
 
 
-async def _until_told() -> int:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            print(f"callboard: {signal.Signals(number).name}, finishing running turns…", file=sys.stderr, flush=True)
-            return INTERRUPTED if number == signal.SIGINT else OK
+async def _until_told(signals: AsyncIterator[int]) -> int:
+    async for number in signals:
+        print(f"callboard: {signal.Signals(number).name}, finishing running turns…", file=sys.stderr, flush=True)
+        return INTERRUPTED if number == signal.SIGINT else OK
     return OK
 
 
