@@ -143,28 +143,24 @@ class Peer:
         what: str = "a frame",
     ) -> Frame:
         """The first frame from position ``after`` on that matches. Raises AssertionError naming what did not come."""
-        looked = after
         with trio.move_on_after(seconds):
-            while True:
-                while looked < len(self.frames):
-                    if matches(self.frames[looked]):
-                        return self.frames[looked]
-                    looked += 1
-                if self.closed.is_set():
-                    raise PeerGoneError(f"the connection ended before {what} came; last: {self._last()}")
-                await self._news.wait()
+            async for frame in self.all_frames(after):
+                if matches(frame):
+                    return frame
+            raise PeerGoneError(f"the connection ended before {what} came; last: {self._last()}")
         raise AssertionError(f"{what} did not come within {seconds} s; last: {self._last()}")
 
-    async def all_frames(self, after: int = 0) -> AsyncIterator[Frame]:
+    def all_frames(self, after: int = 0) -> AsyncIterator[Frame]:
         """Every frame from position ``after`` on, as they come, until the connection ends."""
-        position = after
-        while True:
-            while position < len(self.frames):
-                yield self.frames[position]
-                position += 1
+        return _Frames(self, after)
+
+    async def more_than(self, position: int) -> bool:
+        """Wait until there are more frames than so many; False when there never will be."""
+        while position >= len(self.frames):
             if self.closed.is_set():
-                return
+                return False
             await self._news.wait()
+        return True
 
     async def note(self, method: str, after: int = 0, seconds: float = PATIENCE_SECONDS) -> Frame:
         """The first notification or request of that name."""
@@ -192,6 +188,20 @@ class Peer:
     def _wake(self) -> None:
         news, self._news = self._news, trio.Event()
         news.set()
+
+
+class _Frames(AsyncIterator[Frame]):
+    """An iterator that may be left at any point; a generator would have to be closed."""
+
+    def __init__(self, peer: Peer, position: int) -> None:
+        self._peer = peer
+        self._position = position
+
+    async def __anext__(self) -> Frame:
+        if not await self._peer.more_than(self._position):
+            raise StopAsyncIteration
+        self._position += 1
+        return self._peer.frames[self._position - 1]
 
 
 @asynccontextmanager

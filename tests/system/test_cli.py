@@ -306,7 +306,7 @@ def test_ctrl_c_ends_a_daemon_in_order(tmp_path: Path, model: ScriptedModel) -> 
     try:
         terminal.until("callboard listens on")
         terminal.press(CTRL_C)
-        assert terminal.ended() == 130
+        assert terminal.ended() == 130, terminal.shown
         assert "Traceback" not in terminal.shown
         assert not (home / "daemon.json").exists()
     finally:
