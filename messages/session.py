@@ -90,6 +90,15 @@ class SteerTurn(Message, frozen=True, kw_only=True):
     client_id: str | None = None
 
 
+class RunUserCommand(Message, frozen=True, kw_only=True):
+    """Run a command line that a person typed, as a turn of its own in which no model is asked; the next one is told.
+    Refused while a turn runs. The reply is `TurnAccepted` or `Refused`."""
+
+    submission_id: str
+    command: str
+    timeout_seconds: float | None = None
+
+
 class InterruptTurn(Message, frozen=True, kw_only=True):
     """Stop the running turn. The reply, `TurnAccepted` or `Refused`, comes at once; `TurnCompleted` follows when
     nothing of the turn is left."""
@@ -179,6 +188,7 @@ class CloseThread(Message, frozen=True, kw_only=True):
 SessionCommand = (
     StartTurn
     | SteerTurn
+    | RunUserCommand
     | InterruptTurn
     | CancelToolCall
     | ResolveApproval

@@ -35,6 +35,10 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     freeform: bool = False
     idempotency_key: str
     """Stable for this call for ever; a tool may hand it to whatever it calls."""
+    by: Literal["model", "user"] = "model"
+    """`user`: a command line that a person typed; ``arguments`` is that line, and no model has called anything."""
+    timeout_seconds: float | None = None
+    """Of a user's command."""
 
 
 class ToolPrepared(Message, frozen=True, kw_only=True):

@@ -56,6 +56,7 @@ RESPONSES = {
     "account/bedrock/checkGovCloudRequirements": "v2/BedrockCheckGovCloudRequirementsResponse.json",
     "account/rateLimits/read": "v2/GetAccountRateLimitsResponse.json",
     "thread/search": "v2/ThreadSearchResponse.json",
+    "thread/shellCommand": "v2/ThreadShellCommandResponse.json",
     "thread/compact/start": "v2/ThreadCompactStartResponse.json",
     "fs/readFile": "v2/FsReadFileResponse.json",
     "fs/getMetadata": "v2/FsGetMetadataResponse.json",

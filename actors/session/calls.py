@@ -25,6 +25,9 @@ from messages.log import ResponseItem, TerminalPassed, ToolStarted
 from messages.session import DiffUpdated, PlanUpdated, ResolveApproval
 from messages.tools import ToolCall, ToolFinished, ToolPrepared
 
+USERS_COMMAND = "user_shell"
+"""What a person's own command is called in the log's ledger."""
+
 _PLACES: dict[CallPhase, Place] = {
     "preparing": "waiting",
     "asking": "waiting",
@@ -45,6 +48,27 @@ def start(step: Step, wanted: tuple[HistoryItem, ...]) -> None:
     for call in made[room:]:
         output = history.over_budget_output(turn.budget.tool_calls)
         settle(step, call, CallResult(outcome="denied", output=output))
+
+
+def start_users(step: Step, command: str, timeout_seconds: float | None) -> None:
+    """Have a worker prepare the command line that a person typed."""
+    turn = step.turn
+    shown_as = ItemId(step.new_id())
+    call = ToolCall(
+        thread_id=step.state.thread_id,
+        turn_id=turn.id,
+        call_id=CallId(shown_as),
+        item_id=shown_as,
+        name=USERS_COMMAND,
+        arguments=command,
+        freeform=True,
+        idempotency_key=f"{step.state.thread_id}/{turn.id}/{shown_as}",
+        by="user",
+        timeout_seconds=timeout_seconds,
+    )
+    made = Call(call=call)
+    step.put_turn(calls=(made,), live=turn.live | {made.child})
+    step.do(StartTool(call=call))
 
 
 def tool_call(step: Step, item: HistoryItem, shown_as: ItemId) -> ToolCall:
@@ -109,6 +133,9 @@ def _consider(step: Step, call: Call) -> None:
         call = approvals.close(step, call, None)
     if call.granted is not None and call.granted == call.need:
         step.put_call(call, phase="ready")
+        return
+    if call.call.by == "user":
+        step.put_call(call, phase="ready")  # whoever typed it has said yes
         return
     decision = decide(step.turn.settings.approval_policy, call.need, step.state.grants)
     match decision:
@@ -263,7 +290,8 @@ def all_answered(step: Step) -> bool:
     if calls:
         outputs = tuple(call.output for call in calls if call.output is not None)
         step.put(history=step.state.history + outputs)
-        step.put_turn(calls=(), follow_up=True)
+        asks = any(call.call.by == "model" for call in calls)
+        step.put_turn(calls=(), follow_up=step.turn.follow_up or asks)
     return True
 
 

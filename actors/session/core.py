@@ -59,6 +59,7 @@ from messages.session import (
     NameChanged,
     ReadThread,
     ResolveApproval,
+    RunUserCommand,
     SetThreadName,
     StartTurn,
     SteerTurn,
@@ -110,6 +111,8 @@ def _command(step: Step, asked: Asked) -> None:
             turns.start(step, asked, command)
         case SteerTurn():
             turns.steer(step, token, command)
+        case RunUserCommand():
+            turns.run_command(step, asked, command)
         case InterruptTurn():
             turns.interrupt(step, token, command)
         case CancelToolCall():

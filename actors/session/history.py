@@ -84,7 +84,13 @@ def _content(part: UserInput) -> ContentPart:
 
 
 def output_item(call: ToolCall, output: str | tuple[OutputPart, ...]) -> HistoryItem:
-    """What a call came to, in the form its kind of call wants."""
+    """What a call came to, in the form its kind of call wants. A person's own command is told as their words are: no
+    model has called anything, so there is nothing that an output could answer."""
+    if call.by == "user":
+        return text_item(
+            f"<user_shell_command>\n<command>\n{call.arguments}\n</command>\n"
+            f"<result>\n{output if isinstance(output, str) else ''}\n</result>\n</user_shell_command>"
+        )
     if call.freeform:
         raw = _encode(CustomToolCallOutput(call_id=call.call_id, output=output))
         return HistoryItem(kind="custom_tool_call_output", raw=raw, call_id=call.call_id)

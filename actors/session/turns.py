@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from actors.session import calls, closing, history, sampling, steering
@@ -10,12 +12,13 @@ from actors.session.instructions import environment_block
 from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, TurnState
 from actors.session.step import Step
 from messages.base import TurnId
-from messages.client.item import UserInput, UserMessage
+from messages.client.item import TextInput, UserInput, UserMessage
 from messages.failure import Failure
 from messages.log import SteerAccepted, TurnContext, TurnOpened
 from messages.session import (
     InterruptTurn,
     Refused,
+    RunUserCommand,
     SettingsChanged,
     SettingsPatch,
     StartTurn,
@@ -63,6 +66,21 @@ def steer(step: Step, token: Token | None, command: SteerTurn) -> None:
         step.reply(token, refusal)
     else:
         _steer(step, token, command.submission_id, command.input, command.client_id)
+
+
+def run_command(step: Step, asked: Asked, command: RunUserCommand) -> None:
+    """Run what a person typed, as a turn of its own."""
+    if _repeated(step, asked.token, command.submission_id):
+        return
+    refusal = _refusal(step, (TextInput(text=command.command),))
+    if refusal is None and step.state.turn is not None:
+        message = "a turn is running; run the command when it has ended, or interrupt it first"
+        refusal = Refused(reason="busy", message=message, active_turn_id=step.turn.id)
+    if refusal is not None:
+        step.reply(asked.token, refusal)
+        return
+    _open(step, asked, command.submission_id, TurnBudget(), follow_up=False)
+    calls.start_users(step, command.command, command.timeout_seconds)
 
 
 def interrupt(step: Step, token: Token | None, command: InterruptTurn) -> None:
@@ -154,30 +172,43 @@ def due(step: Step, turn_id: TurnId) -> None:
 
 def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
     _apply(step, command.settings)
+    budget = command.budget or TurnBudget()
+    _open(step, asked, command.submission_id, budget, follow_up=True, output_schema=command.output_schema)
+    steering.enter(step, _message(step, command.input, command.client_id))
+
+
+def _open(
+    step: Step,
+    asked: Asked,
+    submission_id: str,
+    budget: TurnBudget,
+    *,
+    follow_up: bool,
+    output_schema: dict[str, Any] | None = None,
+) -> None:
+    """A new turn, in the log and on the screens, with what its model is to know first."""
     settings = step.state.settings
     turn_id = TurnId(asked.fresh_id)
-    budget = command.budget or TurnBudget()
     turn = TurnState(
         id=turn_id,
         settings=settings,
         budget=budget,
         started_at=step.at.now,
-        output_schema=command.output_schema,
-        follow_up=True,
+        output_schema=output_schema,
+        follow_up=follow_up,
     )
     step.put(turn=turn, failed=False)
     step.log(
-        TurnOpened(turn_id=turn_id, submission_id=command.submission_id, started_at=step.at.now),
+        TurnOpened(turn_id=turn_id, submission_id=submission_id, started_at=step.at.now),
         TurnContext(turn_id=turn_id, settings=settings),
     )
-    _remember_submission(step, command.submission_id, turn_id)
+    _remember_submission(step, submission_id, turn_id)
     _give_context(step, turn_id, settings)
     step.reply(asked.token, TurnAccepted(turn_id=turn_id))
     step.show_status()
     step.show(TurnStarted(turn=Turn(id=turn_id, status="inProgress", started_at=step.at.now)))
     if budget.deadline_seconds is not None:
         step.do(SetDeadline(turn_id=turn_id, seconds=budget.deadline_seconds))
-    steering.enter(step, _message(step, command.input, command.client_id))
 
 
 def _give_context(step: Step, turn_id: TurnId, settings: ThreadSettings) -> None:

@@ -11,6 +11,7 @@ import trio
 
 from actors.kernel import Mailbox
 from actors.tool_worker.tool import Job, Prepared, Result, Tool, ToolError, finished_item, generic_item
+from actors.tool_worker.tools.user_shell import prepare_user_shell
 from actors.tool_worker.truncation import history_policy, truncate_for_history
 from messages.client.item import DynamicToolCall
 from messages.tools import RunTool, ToolFinished, ToolPrepared
@@ -19,7 +20,10 @@ from messages.tools import RunTool, ToolFinished, ToolPrepared
 async def run_call(job: Job, leave: Mailbox[RunTool]) -> None:
     """Prepare, wait, run, report. Raises what a defective tool raises; that is a crash, and the supervisor's."""
     workshop = job.workshop
-    prepared = await _prepare(job, workshop.registry.find(job.call.name))
+    if job.call.by == "user":
+        prepared = await prepare_user_shell(job)
+    else:
+        prepared = await _prepare(job, workshop.registry.find(job.call.name))
     job.report(
         ToolPrepared(
             call_id=job.call.call_id,

@@ -1,4 +1,4 @@
-"""command/exec: one command beside any thread, buffered or streamed."""
+"""Commands of people: command/exec, beside any thread, buffered or streamed; thread/shellCommand, in one."""
 
 from __future__ import annotations
 
@@ -59,3 +59,11 @@ class CommandTerminateParams(Wire, frozen=True, kw_only=True):
 class CommandResizeParams(Wire, frozen=True, kw_only=True):
     process_id: str
     size: TerminalSizeBody
+
+
+class ShellCommandParams(Wire, frozen=True, kw_only=True):
+    """A command line for the thread's shell."""
+
+    thread_id: str
+    command: str
+    timeout_ms: int | None = None

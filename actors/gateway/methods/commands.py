@@ -1,17 +1,20 @@
-"""command/exec: a command of the client's own, beside any thread."""
+"""command/exec: a command of the client's own, beside any thread; thread/shellCommand: one in a thread, as a turn."""
 
 from __future__ import annotations
 
 from actors.gateway.caller import Caller
-from actors.gateway.rpc import method
+from actors.gateway.rpc import RpcError, method
 from messages.client.command import (
     CommandExecParams,
     CommandExecResponse,
     CommandResizeParams,
     CommandTerminateParams,
     CommandWriteParams,
+    ShellCommandParams,
 )
+from messages.client.envelope import INVALID_PARAMS
 from messages.client.listing import Nothing
+from messages.session import RunUserCommand, TurnAccepted
 
 
 async def run(caller: Caller, params: CommandExecParams) -> CommandExecResponse:
@@ -33,9 +36,24 @@ async def resize(caller: Caller, params: CommandResizeParams) -> Nothing:
     return Nothing()
 
 
+async def in_thread(caller: Caller, params: ShellCommandParams) -> Nothing:
+    if not params.command.strip():
+        raise RpcError(INVALID_PARAMS, "thread/shellCommand: command is empty")
+    if params.timeout_ms is not None and params.timeout_ms < 0:
+        raise RpcError(INVALID_PARAMS, "thread/shellCommand: timeoutMs is negative")
+    command = RunUserCommand(
+        submission_id=caller.house.ports.entropy.uuid7(),
+        command=params.command,
+        timeout_seconds=None if params.timeout_ms is None else params.timeout_ms / 1000,
+    )
+    await caller.ask(params.thread_id, command, TurnAccepted)
+    return Nothing()
+
+
 METHODS = (
     method("command/exec", CommandExecParams, run),
     method("command/exec/write", CommandWriteParams, write),
     method("command/exec/terminate", CommandTerminateParams, terminate),
     method("command/exec/resize", CommandResizeParams, resize),
+    method("thread/shellCommand", ShellCommandParams, in_thread),
 )

@@ -7,6 +7,7 @@ read_file     lines of a file
 list_dir      entries of a directory tree
 grep_files    which files match a pattern
 update_plan   the steps of the work, for people to see
+user_shell    a person's own command; offered to no model
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 
 from actors.gateway.methods.search import snippet
 from messages.client.thread import ThreadBody, ThreadStatusBody
+from messages.session import RunUserCommand
 from messages.settings import ProviderSettings
 from tests.actors.gateway.stage import CallError, open_stage
 
@@ -79,6 +80,20 @@ async def test_compaction_is_refused_honestly(tmp_path: Path) -> None:
             await client.call("thread/compact/start", {"threadId": "t"})
         with pytest.raises(CallError, match="thread not found"):
             await client.call("thread/compact/start", {"threadId": "none"})
+
+
+async def test_a_persons_own_command_goes_to_its_thread(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+        session = stage.house.new("t")
+        params = {"threadId": "t", "command": "make", "timeoutMs": 1500}
+        assert await client.call("thread/shellCommand", params) == {}
+        [heard] = session.heard
+        assert isinstance(heard, RunUserCommand)
+        assert (heard.command, heard.timeout_seconds) == ("make", 1.5)
+        for change in ({"command": " "}, {"timeoutMs": -1}):
+            with pytest.raises(CallError) as caught:
+                await client.call("thread/shellCommand", {**params, **change})
+            assert caught.value.code == -32602
 
 
 async def test_threads_are_found_by_words(tmp_path: Path) -> None:

@@ -26,8 +26,12 @@ SAMPLES: dict[str, Any] = {
     "command": ["ls"],
     "size": {"rows": 1, "cols": 1},
     "value": 1,
+    "roots": ["/w"],
 }
 """For required fields that are no text."""
+
+SPECIAL: dict[str, Any] = {"thread/shellCommand": {"command": "ls -l"}}
+"""Where a method means something else by the same name."""
 
 
 @pytest.mark.parametrize("name", sorted(PARAMS))
@@ -36,7 +40,7 @@ def test_optional_fields_may_be_null_and_unknown_ones_are_ignored(name: str) -> 
     params: dict[str, Any] = {"fieldOfTheFuture": {"a": [1]}}
     for field in fields:
         if field.required:
-            params[field.encode_name] = SAMPLES.get(field.encode_name, "x")
+            params[field.encode_name] = {**SAMPLES, **SPECIAL.get(name, {})}.get(field.encode_name, "x")
         elif field.encode_name != "mergeStrategy":
             params[field.encode_name] = None
     read = msgspec.json.decode(json.dumps(params), type=PARAMS[name])
