@@ -77,6 +77,25 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
 
 
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit of a provider on what a key may use."""
+
+    name: str
+    """The provider's: requests, input-tokens, primary …"""
+    used_percent: float
+    limit: int | None = None
+    remaining: int | None = None
+    resets_at: float | None = None
+    """Unix seconds."""
+    window_minutes: int | None = None
+
+
+class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits as an answer's headers told them."""
+
+    limits: tuple[RateLimit, ...]
+
+
 class ItemBegan(Message, frozen=True, kw_only=True):
     """The model opened an item. ``slot`` counts items from 0 and never repeats in a request, whatever its attempts.
 
@@ -132,6 +151,7 @@ class SampleCompleted(Message, frozen=True, kw_only=True):
     """The stop reason in the wire's own word."""
     wire_usage: bytes | None = None
     """What the provider counted, as the JSON object it counted in."""
+    limits: RateLimits | None = None
 
 
 class SampleRetrying(Message, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from actors.model_stream.sse import SseDecoder, SseEvent, SseEventTooLargeError
 from actors.session.open_text import TextTable
 from messages.failure import Failure
 from messages.items import Origin
-from messages.model import SampleFailed, SampleRequest, SampleRetrying, StreamEvent
+from messages.model import RateLimits, SampleCompleted, SampleFailed, SampleRequest, SampleRetrying, StreamEvent
 from messages.settings import ProviderSettings, WireApi
 
 ERROR_HEAD_BYTES = 64 * 1024
@@ -96,6 +96,8 @@ class Hearing:
         self._where = where
         self._head = bytearray()
         self._failure: Failure | None = None
+        self.limits: RateLimits | None = None
+        """What the answer's headers said; it goes on with the response's end."""
 
     @property
     def done(self) -> bool:
@@ -113,25 +115,31 @@ class Hearing:
         if not decoder.recognised:
             self._head += data[: ERROR_HEAD_BYTES - len(self._head)]
         try:
-            return decoder.take(self._sse.feed(data))
+            return self._with_limits(decoder.take(self._sse.feed(data)))
         except SseEventTooLargeError as error:
             self._failure = Failure(kind="protocol", message=f"{self._where}: {error}")
             return []
 
     def take_whole(self, body: bytes) -> list[StreamEvent] | None:
         """Hear an answer that was no stream but one JSON object. None: it is no response of the wire."""
-        return self._decoder.take_whole(body)
+        events = self._decoder.take_whole(body)
+        return None if events is None else self._with_limits(events)
 
     def end(self) -> list[StreamEvent]:
         """The body ended. An event that lacks only its final blank line is still heard."""
         if self.done:
             return []
-        events = self._decoder.take(self._sse.finish())
+        events = self._with_limits(self._decoder.take(self._sse.finish()))
         if not self._decoder.done and not self._decoder.recognised:
             self._failure = self._json_error()
         if self._failure is None:
             self._decoder.end()
             events += self._decoder.take(())
+        return events
+
+    def _with_limits(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        if self.limits is not None and events and isinstance(events[-1], SampleCompleted):
+            events[-1] = msgspec.structs.replace(events[-1], limits=self.limits)
         return events
 
     def _json_error(self) -> Failure | None:

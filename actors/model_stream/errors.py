@@ -188,7 +188,7 @@ def from_http(
         retryable=retryable,
         status=status,
         retry_after=retry_after_seconds(headers, now=now) or delay_in_words(error.message),
-        request_id=headers.get("x-request-id") or headers.get("request-id") or error.request_id,
+        request_id=request_id_of(headers) or error.request_id,
         secrets=secrets,
     )
 
@@ -210,6 +210,11 @@ def from_stream(error: ProviderError, *, where: str, request_id: str | None = No
         request_id=request_id or error.request_id,
         secrets=(),
     )
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """The provider's id of the request, to quote in a support request."""
+    return headers.get("x-request-id") or headers.get("request-id")
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: float) -> float | None:

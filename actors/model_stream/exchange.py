@@ -15,8 +15,9 @@ import msgspec
 import trio
 
 from actors.model_stream.core import Hearing
-from actors.model_stream.errors import from_http, from_stream, provider_error, readable, redact
+from actors.model_stream.errors import from_http, from_stream, provider_error, readable, redact, request_id_of
 from actors.model_stream.http import BODY_EXTENSION, BodyWatch, ResponseBody
+from actors.model_stream.limits import limits_of
 from actors.model_stream.outlet import Outlet
 from actors.ports import Clock
 from messages.failure import Failure
@@ -78,16 +79,27 @@ async def attempt(
 async def _hear(
     response: httpx2.Response, post: Post, hearing: Hearing, outlet: Outlet, clock: Clock
 ) -> Failure | None:
+    headers = {name.lower(): value for name, value in response.headers.items()}
     if not response.is_success:
         body = await _read(response, MAX_ERROR_BYTES)
         return from_http(
             response.status_code,
-            {name.lower(): value for name, value in response.headers.items()},
+            headers,
             body,
             now=clock.now(),
             where=post.where,
             secrets=post.secrets,
         )
+    hearing.limits = limits_of(headers, now=clock.now())
+    failure = await _hear_success(response, post, hearing, outlet, clock)
+    if failure is not None and failure.request_id is None:
+        return msgspec.structs.replace(failure, request_id=request_id_of(headers))
+    return failure
+
+
+async def _hear_success(
+    response: httpx2.Response, post: Post, hearing: Hearing, outlet: Outlet, clock: Clock
+) -> Failure | None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.endswith("json"):
         return _hear_whole(await _read(response, MAX_WHOLE_BODY_BYTES), post, hearing, outlet)
