@@ -25,3 +25,7 @@
 
 Read on in `actors/session/core.py`.
 """
+
+from __future__ import annotations
+
+__distribution__ = "callboard"

@@ -11,3 +11,7 @@ credentials  asking for headers; the secret type that cannot be printed
 failure      one taxonomy of what went wrong
 client/      the WebSocket wire: the Codex app-server vocabulary
 """
+
+from __future__ import annotations
+
+__distribution__ = "callboard"

@@ -15,6 +15,8 @@ The words are OTP's. `docs/supervision.md` names the test of each semantic.
 
 from __future__ import annotations
 
+__distribution__ = "callboard"
+
 from supervisors.child import CANCEL_GRACE_SECONDS as CANCEL_GRACE_SECONDS
 from supervisors.child import SHUTDOWN_SECONDS as SHUTDOWN_SECONDS
 from supervisors.child import ChildSpec as ChildSpec

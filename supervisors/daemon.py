@@ -13,7 +13,6 @@ import posixpath
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import packages_distributions, version
 from types import TracebackType
 
 import msgspec
@@ -27,12 +26,11 @@ from actors.ports.production.processes import LauncherProcesses
 from actors.settings.actor import Sources, load
 from actors.settings.layers import Layer
 from messages.settings import SettingsSnapshot
+from messages.version import VERSION
+from supervisors.names import refuse_name_clashes
 from supervisors.parts import Parts, assemble
 from supervisors.root import root
 from supervisors.tree import Tree, open_tree
-
-DISTRIBUTION = "callboard"
-IMPORT_NAMES = ("messages", "actors", "supervisors")
 
 LOCK_FILE = "daemon.lock"
 
@@ -45,10 +43,6 @@ class HomeInUseError(Exception):
 
 class HomeUnusableError(Exception):
     """The home cannot be made or written."""
-
-
-class NameClashError(Exception):
-    """Another distribution installs one of our import names; which code would run is a matter of luck."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +129,7 @@ async def open_daemon(
             snapshot=snapshot,
             environment=options.environment,
             cwd=options.cwd,
-            version=version(DISTRIBUTION),
+            version=VERSION,
             tree=lambda: holder[0].snapshot(),
             index_path=options.index_path,
         )
@@ -211,15 +205,3 @@ class Daemon:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, traceback)
-
-
-def refuse_name_clashes() -> None:
-    """Our import names are generic. Raises NameClashError when another distribution claims one of them."""
-    claims = packages_distributions()
-    for name in IMPORT_NAMES:
-        others = sorted({claimant for claimant in claims.get(name, ()) if claimant.lower() != DISTRIBUTION})
-        if others:
-            raise NameClashError(
-                f"the package {others[0]!r} installs a module named {name!r}, as callboard does; "
-                f"give callboard an environment of its own, or uninstall {others[0]}"
-            )

@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -21,15 +20,16 @@ from actors.gateway.address import ListenRefusedError
 from actors.model_stream.providers import ChoiceError
 from actors.settings.layers import Layer, SettingsError, endpoint_layer, override_layer
 from messages.settings import Settings
+from messages.version import VERSION
 from supervisors.daemon import (
     Daemon,
     DaemonOptions,
     HomeInUseError,
     HomeUnusableError,
-    NameClashError,
     RunningDaemon,
 )
 from supervisors.errors import SupervisionError
+from supervisors.names import NameClashError
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """Most of what a daemon makes is not tracked by the collector (messages of scalars) or dies at once; with Python's
@@ -133,7 +133,7 @@ class _Announcement:
             pid=os.getpid(),
             address=daemon.address,
             started_at=time.time(),
-            version=version("callboard"),
+            version=VERSION,
             token_required=daemon.token_required,
             token_file=options.token_file,
         )

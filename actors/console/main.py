@@ -10,9 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 
 import msgspec
+
+from messages.version import VERSION
 
 DESCRIPTION = """\
 callboard hosts many LLM coding-agent sessions in one daemon. Clients attach over WebSocket in the
@@ -106,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=ENVIRONMENT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"callboard {version('callboard')}")
+    parser.add_argument("--version", action="version", version=f"callboard {VERSION}")
     # Clients of the original put these before its subcommand.
     parser.add_argument("-c", "--config", action="append", dest="config_before", help=argparse.SUPPRESS)
     _tolerated(parser, "_before")
