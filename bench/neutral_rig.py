@@ -5,8 +5,9 @@
 The rig is not part of this repository: RIG is its folder, by default ``$CALLBOARD_REFERENCE/load``. It is copied to a
 temporary folder, its one dependency is installed there, and what it measures is written to ``bench/out/neutral.json``.
 
-A virtual machine is not equally fast every day, so the rig's *floor*, the smallest possible proxy, is measured along
-with us, and figures are also given as multiples of it: those can be compared with multiples recorded elsewhere.
+A virtual machine is not equally fast every minute, so the rig's *floor*, the smallest possible proxy, is measured in
+turn with us, scenario by scenario, and figures are also given as multiples of it. One run each is an indication; before
+a multiple is compared with one recorded elsewhere, look at the spread of the floor over several (`--repeat`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ BINARY = os.environ.get("CALLBOARD_BIN") or str(PROJECT / ".venv" / "bin" / "cal
 DEFAULT_SCENARIOS = "S1,S2,S3,S5,S6,S7,S9,S10,S11,S14"
 """What takes some ten minutes with one repetition; S4, S8, S12, S13 and S15 take as long again."""
 
-RUN_SECONDS = 3600
+RUN_SECONDS = 600
+"""Of one scenario, the longest of which takes three minutes."""
 
 Recorded = dict[str, Any]
 """One server's results: ``scenarios`` → name → ``runs``, as the rig writes them."""
@@ -124,9 +126,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recorded: dict[str, Recorded] = json.loads((rig / "codex-results.json").read_bytes())
     scenarios = options.only.split(",")
     floored = [name for name in scenarios if name in recorded.get("null", {}).get("scenarios", {})]
+    ours: Recorded = {}
+    floor: Recorded | None = None
     with _copy(rig) as copy:
-        ours = _run(copy, "callboard", scenarios, options)
-        floor = None if options.no_floor or not floored else _run(copy, "null", floored, options)
+        # In turns, so that whatever disturbs the machine disturbs both: minutes apart, they could not be compared.
+        for number in range(options.repeat):
+            for scenario in scenarios:
+                both = (True, False) if number % 2 == 0 else (False, True)
+                for is_floor in both:
+                    if not is_floor:
+                        ours = _run(copy, "callboard", scenario, pin=options.pin)
+                    elif scenario in floored and not options.no_floor:
+                        floor = _run(copy, "null", scenario, pin=options.pin)
     report.write_json("neutral", {"callboard": ours, "null": floor})
     print(render(ours, floor, recorded))
     return 0
@@ -145,9 +156,9 @@ def render(ours: Recorded, floor: Recorded | None, recorded: dict[str, Recorded]
         rows.append(
             (
                 f"{row.scenario} {row.words}",
-                report.figure(value),
+                _spread(ours, row),
                 _cell(there),
-                _cell(here),
+                _spread(floor, row),
                 _cell(floor_there),
                 _multiples(value, here, there, floor_there),
             )
@@ -160,9 +171,24 @@ def render(ours: Recorded, floor: Recorded | None, recorded: dict[str, Recorded]
 
 def figure_of(results: Recorded | None, row: Row) -> float | None:
     """The median over the runs that have it."""
-    runs = ((results or {}).get("scenarios", {}).get(row.scenario) or {}).get("runs", ())
-    found = [value for run in runs if isinstance(value := _at(run, row.path), int | float)]
+    found = figures_of(results, row)
     return statistics.median(found) if found else None
+
+
+def figures_of(results: Recorded | None, row: Row) -> list[float]:
+    """One for each run that has it."""
+    runs = ((results or {}).get("scenarios", {}).get(row.scenario) or {}).get("runs", ())
+    return [value for run in runs if isinstance(value := _at(run, row.path), int | float)]
+
+
+def _spread(results: Recorded | None, row: Row) -> str:
+    """The median of the runs, with the least and the most of them."""
+    median, found = figure_of(results, row), figures_of(results, row)
+    if median is None:
+        return ""
+    if len(found) == 1:
+        return f"{report.figure(median)} (n=1)"
+    return f"{report.figure(median)} [{report.figure(min(found))} – {report.figure(max(found))}]"
 
 
 def _multiples(ours: float, floor: float | None, theirs: float | None, floor_there: float | None) -> str:
@@ -205,12 +231,13 @@ def _copy(rig: Path) -> Iterator[Path]:
         yield copy
 
 
-def _run(copy: Path, name: str, scenarios: Sequence[str], options: argparse.Namespace) -> Recorded:
+def _run(copy: Path, name: str, scenario: str, *, pin: bool) -> Recorded:
+    """One more run of one scenario; all results of this server so far."""
     out = copy / "out" / f"{name}.json"
     out.parent.mkdir(exist_ok=True)
-    command = ["node", "bench.js", "--server", f"servers/{name}.sh", "--name", name, "--out", str(out)]
-    command += ["--home", str(copy.parent / "home"), "--repeat", str(options.repeat), "--only", ",".join(scenarios)]
-    command += ["--limit", str(RUN_SECONDS), *(["--pin"] if options.pin else [])]
+    command = ["node", "bench.js", "--server", f"servers/{name}.sh", "--name", name, "--out", str(out), "--append"]
+    command += ["--home", str(copy.parent / "home"), "--repeat", "1", "--only", scenario]
+    command += ["--limit", str(RUN_SECONDS), *(["--pin"] if pin else [])]
     environment = {**environment_of_a_user(), "CALLBOARD_BIN": BINARY}
     finished = subprocess.run(command, cwd=copy, env=environment, timeout=RUN_SECONDS + 60, check=False)
     if not out.exists():
