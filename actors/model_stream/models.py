@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 UNDELIVERED_TEXT_CHARS = 8192
 """Per stream, as `Settings.undelivered_text_bytes`: a screenful or two that the session has not taken over yet."""
 
-_HEAVY = ("httpx2", "actors.model_stream.http", "actors.model_stream.exchange")
+_HEAVY = ("actors.model_stream.actor", "httpx2", "actors.model_stream.http", "actors.model_stream.exchange")
 
 
 class Models:
