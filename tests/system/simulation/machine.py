@@ -6,7 +6,7 @@ Everything but the daemon lives outside (`World.outside`) and outlives its death
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from actors.rehearsal.server import Request, RequestReader
 from actors.rollout_writer.validity import validate_history
 from messages.items import HistoryItem
 from supervisors.daemon import DaemonOptions, open_daemon
-from tests.simulation import Chances, ProgramRun, World
+from tests.simulation import Chances, ProgramRun, SimStream, World
 
 HOME = "/home/callboard"
 WORKSPACE = "/work"
@@ -41,6 +41,9 @@ model = "rehearsal"
 [model_providers.model]
 base_url = "http://{HOST}:{MODEL_PORT}/v1"
 """.encode()
+
+FULL_DISK_ECHO_SECONDS = 0.3
+"""Until everybody has heard of what failed while the disk was full."""
 
 KEY = "CALLBOARD_IDEMPOTENCY_KEY"
 
@@ -95,12 +98,15 @@ class Machine:
         self.world = World(seed, chances=chances)
         self.complaints: list[str] = []
         self.executed: list[Executed] = []
+        self.has_room = trio.Event()
+        """Unset while the disk is full, and a little longer: only then errors are to be expected."""
+        self.has_room.set()
         self._running: dict[int, str] = {}
         self.life = 0
         """Which life of the daemon goes on or ended last."""
         self.stage = WatchedStage(self.world.outside, scenes(), self.complain)
-        self.deaths = 0
-        """How often the daemon was killed so far."""
+        self.lives_cut = 0
+        """How often the daemon was killed, or asked to stop, before everybody was done."""
         self.over = False
         """Everybody is done: the daemon may stop in order, and for good."""
         self.stop = trio.Event()
@@ -159,6 +165,19 @@ class Machine:
         """The calls whose commands run now."""
         return set(self._running.values())
 
+    async def fill_disk(self, gaps: Callable[[], float], count: int) -> None:
+        """Let the disk be full for a while, now and then; some bytes still fit, so that writes are cut."""
+        disk = self.world.disk
+        for _ in range(count):
+            await trio.sleep(gaps())
+            used = sum(len(node.data) for node in set(disk.names.values()))
+            has_room = self.has_room = trio.Event()
+            disk.capacity = used + int(gaps() * 1000)
+            await trio.sleep(gaps())
+            disk.capacity = None
+            await trio.sleep(FULL_DISK_ECHO_SECONDS)
+            has_room.set()
+
     # --- programs ---------------------------------------------------------------------------------------------------
 
     async def _shell(self, run: ProgramRun) -> int:
@@ -208,12 +227,12 @@ def scenes() -> tuple[Scene, ...]:
     return read_scenes({path.name: path.read_bytes() for path in folder.glob("*.toml")})
 
 
-def _over(stream: Any) -> bool:
+def _over(stream: SimStream) -> bool:
     return stream.incoming.broken or stream.outgoing.broken or stream.incoming.ended or stream.outgoing.ended
 
 
 @contextlib.asynccontextmanager
-async def powered(machine: Machine) -> Any:
+async def powered(machine: Machine) -> AsyncIterator[trio.Nursery]:
     """The machine is on, and its model server serves."""
     async with machine.world.powered(), trio.open_nursery() as nursery:
         await nursery.start(machine.stage.serve)

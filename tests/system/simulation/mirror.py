@@ -216,9 +216,11 @@ class Mirror:
                     f"turn {turn_id}: only read {_kinds(items, mine.items)}, "
                     f"only told {_kinds({id_: item.body for id_, item in mine.items.items()}, items)}"
                 )
-            for item_id in items.keys() & mine.items.keys():
-                if mine.items[item_id].completed and items[item_id] != mine.items[item_id].body:
-                    found.append(f"item {item_id} as read {items[item_id]}, as told {mine.items[item_id].body}")
+            found.extend(
+                f"item {item_id} as read {items[item_id]}, as told {mine.items[item_id].body}"
+                for item_id in sorted(items.keys() & mine.items.keys())
+                if mine.items[item_id].completed and items[item_id] != mine.items[item_id].body
+            )
         return found
 
 

@@ -94,6 +94,7 @@ class Person:
         habits: Habits,
         settings: dict[str, Any],
         interrupts: bool = False,
+        full_disks: int = 0,
     ) -> None:
         self.machine = machine
         self.name = name
@@ -109,6 +110,8 @@ class Person:
         """The thread as read at the end."""
         self.thread_lost = False
         """The power took it, before anything passed a barrier."""
+        self.unkept: set[str] = set()
+        """Submissions accepted while the log took no more."""
         self.mirror_stale = False
         """The daemon died since the thread was opened: what it shows was judged then."""
         self.attached_at_stop = False
@@ -117,6 +120,7 @@ class Person:
         self.meeting = meeting
         self.interrupts = interrupts
         """Whether turns may end as interrupted because people want it."""
+        self.full_disks = full_disks
         self.companion: Person | None = None
         self.random = random.Random(f"{machine.seed}/{name}")
         self.step = ""
@@ -183,9 +187,7 @@ class Person:
             frame = msgspec.json.decode(text)
             asked = self._asked.get(frame["id"]) if "method" not in frame else None
             answering = None if asked is None else asked[0]
-            self.heard.append(
-                Heard(at=trio.current_time(), life=self.machine.life, frame=frame, answering=answering)
-            )
+            self.heard.append(Heard(at=trio.current_time(), life=self.machine.life, frame=frame, answering=answering))
             self._hear(frame)
             self._news.set()
             self._news = trio.Event()
@@ -213,11 +215,13 @@ class Person:
         match frame["method"]:
             case "item/completed":
                 item = frame["params"]["item"]
-                self.completed[item["id"]] = item
+                if self.machine.has_room.is_set():
+                    # What is shown when the log takes no more comes with an error that says so.
+                    self.completed[item["id"]] = item
             case "turn/completed":
                 self._look_for_leftovers(frame["params"]["turn"]["id"])
         # A question that is asked again at an attachment stands behind an old barrier.
-        if frame["method"] in BARRIERS and self.mirror.seq > seq:
+        if frame["method"] in BARRIERS and self.mirror.seq > seq and self.machine.has_room.is_set():
             self._barrier(frame["method"])
         if frame["method"] in QUESTIONS and self._nursery is not None:
             self._nursery.start_soon(self._answer, frame)
@@ -265,8 +269,9 @@ class Person:
         await answered.wait()
         frame = self._answers.pop(id_)
         if "error" in frame:
-            if any(words in frame["error"]["message"] for words in GOING):
-                raise GoneError("it is going")
+            if not self.machine.has_room.is_set() or any(words in frame["error"]["message"] for words in GOING):
+                await trio.sleep(RETRY_SECONDS)
+                raise GoneError(frame["error"]["message"])
             raise RefusedError(method, frame["error"])
         return frame["result"]
 
@@ -284,12 +289,13 @@ class Person:
                 return
             try:
                 await self._resume(self.meeting.thread_id)
-                return
             except RefusedError as refused:
                 if not self.thread_lost:
                     self.complain(f"a thread that was shown cannot be opened: {refused}")
                     raise
                 self.forget_thread()
+            else:
+                return
 
     async def join(self) -> None:
         """Watch the thread that somebody else makes."""
@@ -327,6 +333,8 @@ class Person:
         if before not in (None, turn_id):
             self.complain(f"the submission {submission!r} was turn {before} and is turn {turn_id}")
         self.accepted[submission] = turn_id
+        if not self.machine.has_room.is_set():
+            self.unkept.add(submission)
         return turn_id
 
     async def ended(self, submission: str) -> str:

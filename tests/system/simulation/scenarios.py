@@ -19,8 +19,9 @@ CAREFULLY = {"approvalPolicy": "on-request"}
 
 async def finish(me: Person) -> None:
     """Whatever happened, a new turn works; then read the thread as it is."""
-    for number in range(me.machine.deaths + 1):
-        # A death may cut one of them short; the next must work.
+    for number in range(me.machine.lives_cut + me.full_disks + 1):
+        # A death, a stop or a full disk may cut one of them short; the next must work.
+        await me.machine.has_room.wait()
         if await me.turn("hello again", f"{me.name}/last-{number}") == "completed":
             break
     else:
@@ -126,6 +127,7 @@ class Scenario:
     decisions: tuple[str, ...] = ("accept",)
     slow: bool = False
     resets: int = 0
+    full_disks: int = 0
     chances: Chances = field(default_factory=Chances)
     commands: tuple[str, ...] | None = None
     """What runs when nothing goes wrong, in any order."""
@@ -137,7 +139,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(name="build", play=build, commands=BUILT),
     Scenario(name="careful", play=build, settings=CAREFULLY, commands=BUILT),
     Scenario(name="talk", play=talk, commands=()),
-    Scenario(name="refused", play=build, settings=CAREFULLY, decisions=("accept", "decline", "cancel"), interrupts=True),
+    Scenario(
+        name="refused", play=build, settings=CAREFULLY, decisions=("accept", "decline", "cancel"), interrupts=True
+    ),
     Scenario(name="stopped", play=stop_it, interrupts=True, commands=("chatter 600", "stubborn")),
     Scenario(name="stopped anywhere", play=stop_anywhere, settings=CAREFULLY, interrupts=True),
     Scenario(name="background", play=serve, commands=("serve", "work beside 0.1")),
@@ -145,6 +149,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(name="two clients", play=build, settings=CAREFULLY, companion=watch, commands=BUILT),
     Scenario(name="shaky model", play=insist, commands=("work once 0.1",)),
     Scenario(name="bad network", play=build, settings=CAREFULLY, companion=watch, resets=6),
+    Scenario(name="full disk", play=build, settings=CAREFULLY, full_disks=3),
     Scenario(
         name="slow client",
         play=build,
@@ -183,13 +188,15 @@ def _person(
         meeting,
         habits=habits,
         settings=scenario.settings,
-        interrupts=scenario.interrupts,
+        interrupts=scenario.interrupts or bool(scenario.full_disks),
+        full_disks=scenario.full_disks,
     )
 
 
 def _decider(decisions: tuple[str, ...], seed: int) -> Callable[[Frame], str]:
     def decide(question: Frame) -> str:
         # By the question's subject and not by its turn, so that the same question gets the same answer in every life.
-        return decisions[(seed + sum(question["id"].encode())) % len(decisions)]
+        id_: str = question["id"]
+        return decisions[(seed + sum(id_.encode())) % len(decisions)]
 
     return decide

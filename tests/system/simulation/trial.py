@@ -29,6 +29,9 @@ from tests.system.simulation.sites import SiteRecorder
 TRIAL_SECONDS = 600.0
 """Of virtual time. The longest scenario needs 20; what needs so much more hangs."""
 
+EFFECT = "effect: "
+"""Before the name of an effect, among the places where a daemon died."""
+
 LEAF_FRAMES = 4
 """Of an error that ends a trial: where it was raised; the way there is the same each time."""
 
@@ -131,6 +134,11 @@ class _Trial:
                     nursery.start_soon(
                         self._machine.cut_connections, lambda: dice.uniform(0.05, 0.8), self._plan.scenario.resets
                     )
+                if self._plan.scenario.full_disks:
+                    fullness = self._machine.world.outside_life.random("full disk")
+                    nursery.start_soon(
+                        self._machine.fill_disk, lambda: fullness.uniform(0.02, 0.6), self._plan.scenario.full_disks
+                    )
                 nursery.start_soon(self._see_people_through)
                 for cut in (*self._plan.cuts, None):
                     if not await self._live(cut):
@@ -169,10 +177,9 @@ class _Trial:
         if trace.outcome == "finished" and machine.over:
             return False
         ended = trio.current_time()
-        if trace.outcome == "crashed":
-            machine.deaths += 1
-            if len(self.died_at) < machine.deaths:
-                self.died_at.append(_effect_of(trace))
+        machine.lives_cut += 1
+        if trace.outcome == "crashed" and cut is not None and cut.at == "effect":
+            self.died_at.append(_effect_of(trace))
         power_loss = trace.outcome == "crashed" and cut is not None and cut.power_loss
         death = Death(life=machine.life, at=ended, power_loss=power_loss, in_order=trace.outcome == "finished")
         if power_loss:
@@ -245,7 +252,7 @@ def _leaves(error: BaseException) -> str:
 def _effect_of(trace: Trace) -> str:
     """The kind of the effect before which the daemon died."""
     crash = next(event for event in trace.events if event.kind == "crash")
-    return "effect: " + crash.detail.partition(": ")[2].partition(" ")[0]
+    return EFFECT + crash.detail.partition(": ")[2].partition(" ")[0]
 
 
 @contextmanager
@@ -254,7 +261,8 @@ def _listening(machine: Machine) -> Iterator[None]:
 
     class Complaining(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            machine.complain(f"the daemon logs {record.levelname} {record.name}: {self.format(record)}")
+            if machine.has_room.is_set():
+                machine.complain(f"the daemon logs {record.levelname} {record.name}: {self.format(record)}")
 
     handler = Complaining(level=logging.ERROR)
     root = logging.getLogger()
