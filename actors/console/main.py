@@ -10,9 +10,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any, get_args
 
 import msgspec
 
+from messages.settings import WireApi
 from messages.version import VERSION
 
 DESCRIPTION = """\
@@ -23,6 +25,9 @@ Codex app-server vocabulary, watch every token and tool, answer approvals and in
   callboard serve           run the daemon
   callboard exec "PROMPT"   one prompt in this folder, in the terminal
 """
+
+WIRES = get_args(WireApi)
+DEFAULT_WIRE: WireApi = "responses"
 
 ENVIRONMENT = """\
 environment:
@@ -81,7 +86,7 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
                 ServeOptions(
                     listen=options.listen,
                     base_url=options.base_url,
-                    wire=options.wire,
+                    wire=options.wire or DEFAULT_WIRE,
                     model=options.model,
                     no_auth=options.no_auth,
                     insecure=options.insecure,
@@ -89,6 +94,10 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
                     until_idle=options.until_idle,
                 )
             )
+        if options.verb == "wire":
+            from actors.console import wire
+
+            return wire.run(options)
         from actors.console import verbs
 
         return verbs.run(parser, options)
@@ -168,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
 
     stop = verbs.add_parser("interrupt", help="interrupt running turns")
     stop.add_argument("thread", nargs="?", help="of this thread only")
+    _wire(verbs)
     return parser
 
 
@@ -207,5 +217,27 @@ def _app_server(options: argparse.Namespace, unknown: Sequence[str], serve: Serv
 
 def _endpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base-url", metavar="URL", help="a model endpoint, e.g. http://127.0.0.1:8000/v1")
-    parser.add_argument("--wire", default="responses", choices=["responses"], help="which API it speaks")
+    parser.add_argument(
+        "--wire",
+        choices=WIRES,
+        help=f"the API: of the endpoint, or else of the rehearsed model (default {DEFAULT_WIRE})",
+    )
     parser.add_argument("--model", metavar="NAME", help="the model to use")
+
+
+def _wire(verbs: Any) -> None:
+    wire = verbs.add_parser("wire", help="decode a recorded model answer, or render a request, as the daemon would")
+    actions = wire.add_subparsers(dest="action", metavar="ACTION", required=True)
+    decode = actions.add_parser("decode", help="hear a recorded answer: a stream, a JSON response or an error body")
+    decode.add_argument("file", metavar="FILE.sse", help="the answer's body; - for standard input")
+    decode.add_argument("--normalized", action="store_true", help="the wire's own words: text, tool_calls, stop, usage")
+    decode.add_argument("--status", type=int, metavar="CODE", help="the HTTP status the body came with, if not 200")
+    decode.add_argument(
+        "--freeform", action="append", default=[], metavar="TOOL", help="a freeform tool that was offered as a function"
+    )
+    render = actions.add_parser("render", help="print the body of a request")
+    render.add_argument("file", metavar="HISTORY.json", help="a list of items, or an object with them; - for stdin")
+    for parser in (decode, render):
+        parser.add_argument("--wire", required=True, choices=WIRES, help="which API")
+        parser.add_argument("--provider", metavar="ID", help="a built-in provider or one of config.toml")
+        parser.add_argument("--model", metavar="NAME", help="the model")

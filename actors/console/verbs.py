@@ -73,9 +73,17 @@ def _exec(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 def _endpoint_flags(options: argparse.Namespace) -> list[str]:
     flags: list[str] = []
     if options.base_url is not None:
-        flags += ["--base-url", options.base_url, "--wire", options.wire]
+        flags += ["--base-url", options.base_url]
+        if options.wire is not None:
+            flags += ["--wire", options.wire]
         if options.model is not None:
             flags += ["--model", options.model]
+    elif options.wire is not None:
+        # Whoever names a wire and no endpoint wants to see that wire spoken: by the rehearsed model.
+        provider = {"name": "the rehearsed model", "base_url": "", "wire_api": options.wire}
+        settings = {"model_provider": "rehearsal", "model": options.model or "rehearsal"}
+        settings |= {f"model_providers.rehearsal.{key}": value for key, value in provider.items()}
+        flags += [flag for key, value in settings.items() for flag in ("-c", f'{key}="{value}"')]
     return flags
 
 

@@ -94,6 +94,9 @@ class ChatDecoder:
         """Whether anything so far was of this protocol."""
         self.unreadable = 0
         self.finish_reason: str | None = None
+        self.native_finish_reason: str | None = None
+        """What a gateway says of its upstream's word."""
+        self.saw_done = False
         self.wire_error: Any = None
         """The error as the server put it."""
         self.usage: Any = None
@@ -196,6 +199,8 @@ class ChatDecoder:
             self._streamed = True
         if choice.finish_reason is not None and isinstance(choice.finish_reason, str):
             self.finish_reason = choice.finish_reason
+        if isinstance(choice.native_finish_reason, str):
+            self.native_finish_reason = choice.native_finish_reason
         if choice.error:
             self._take_error(choice.error)
 
@@ -306,6 +311,7 @@ class ChatDecoder:
         """An event that could not be read as it stands."""
         data = event.data.strip()
         if data == _DONE:
+            self.saw_done = True
             self._settle()
             if self.recognised:
                 self._complete()
