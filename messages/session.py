@@ -14,7 +14,7 @@ from messages.approval import ApprovalDecision, ApprovalNeed
 from messages.base import CallId, Delivery, ItemId, Lane, Message, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem, UserInput
 from messages.failure import Failure
-from messages.model import TokenUsage
+from messages.model import RateLimits, TokenUsage
 
 ApprovalPolicy = Literal["never", "on-request"]
 SandboxMode = Literal["danger-full-access"]
@@ -282,6 +282,13 @@ class UsageUpdated(Message, frozen=True, kw_only=True, tag="usage_updated"):
     context_window: int | None = None
 
 
+class LimitsUpdated(Message, frozen=True, kw_only=True, tag="limits_updated"):
+    """What the provider's last answer said of its limits on the key."""
+
+    provider: str
+    limits: RateLimits
+
+
 class DiffUpdated(Message, frozen=True, kw_only=True, tag="diff_updated"):
     turn_id: TurnId
     diff: str
@@ -362,6 +369,7 @@ SessionEvent = (
     | ReasoningPartAdded
     | StatusChanged
     | UsageUpdated
+    | LimitsUpdated
     | DiffUpdated
     | PlanUpdated
     | TurnFailing

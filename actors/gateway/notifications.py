@@ -37,6 +37,7 @@ from messages.session import (
     DiffUpdated,
     ItemCompleted,
     ItemStarted,
+    LimitsUpdated,
     NameChanged,
     PlanUpdated,
     ReasoningPartAdded,
@@ -276,6 +277,10 @@ def event_params(thread_id: ThreadId, event: SessionEvent) -> tuple[str, Wire]:
                     model_context_window=event.context_window,
                 ),
             )
+        case LimitsUpdated():
+            return "account/rateLimits/updated", wire.RateLimitsUpdated(
+                rate_limits=_limits_body(event), thread_id=thread_id
+            )
         case ReasoningPartAdded():
             return "item/reasoning/summaryPartAdded", wire.SummaryPartAdded(
                 thread_id=thread_id, turn_id=event.turn_id, item_id=event.item_id, summary_index=event.index
@@ -315,3 +320,22 @@ def event_params(thread_id: ThreadId, event: SessionEvent) -> tuple[str, Wire]:
             return "warning", wire.Warning(thread_id=thread_id, message=event.message)
         case ApprovalRequested():
             raise ValueError("an approval is a request, not a notification; use approval_request")
+
+
+def _limits_body(event: LimitsUpdated) -> wire.RateLimitSnapshot:
+    """The limits that are closest to being reached: of those the key will hear first."""
+    closest = sorted(event.limits.limits, key=lambda limit: -limit.used_percent)[:2]
+    windows = [
+        wire.RateLimitWindow(
+            used_percent=round(limit.used_percent),
+            window_duration_mins=limit.window_minutes,
+            resets_at=None if limit.resets_at is None else int(limit.resets_at),
+        )
+        for limit in closest
+    ]
+    return wire.RateLimitSnapshot(
+        limit_id=event.provider,
+        limit_name=closest[0].name if closest else None,
+        primary=windows[0] if windows else None,
+        secondary=windows[1] if len(windows) > 1 else None,
+    )

@@ -268,7 +268,7 @@ def settle(step: Step, call: Call, result: CallResult) -> None:
     if call.shown is None and result.item is not None:
         call = step.put_call(call, shown=step.start_item(result.item))
     turn = step.turn
-    output = history.output_item(call.call, result.output)
+    output = history.output_item(call.call, result.output, failed=result.outcome != "done")
     step.log(ResponseItem(turn_id=turn.id, item=output, item_id=None if call.shown is None else item_id(call.shown)))
     if call.shown is not None:
         _settle_shown(step, call, result)

@@ -37,6 +37,7 @@ from messages.session import (
     DiffUpdated,
     ItemCompleted,
     ItemStarted,
+    LimitsUpdated,
     PlanUpdated,
     ReasoningPartAdded,
     SessionEvent,
@@ -62,7 +63,7 @@ FRAMES_KEPT = 8
 """Newest events whose encoded frame is kept for the readers to come. Readers in step take within the same round; one
 that is behind has an event encoded again rather than have every thread hold all of it twice."""
 
-LATEST_COUNTS = (StatusChanged, UsageUpdated, DiffUpdated, PlanUpdated, SettingsChanged)
+LATEST_COUNTS = (StatusChanged, UsageUpdated, LimitsUpdated, DiffUpdated, PlanUpdated, SettingsChanged)
 """Events that say how something stands: a reader that skipped some needs the last one only."""
 
 

@@ -31,6 +31,7 @@ from messages.items import (
     InputImage,
     InputText,
     MessageItem,
+    Note,
     OutputPart,
     ReadableItem,
 )
@@ -83,18 +84,22 @@ def _content(part: UserInput) -> ContentPart:
             return InputText(text=f"(the user mentions {part.name}: {part.path})")
 
 
-def output_item(call: ToolCall, output: str | tuple[OutputPart, ...]) -> HistoryItem:
-    """What a call came to, in the form its kind of call wants. A person's own command is told as their words are: no
-    model has called anything, so there is nothing that an output could answer."""
+def output_item(call: ToolCall, output: str | tuple[OutputPart, ...], *, failed: bool = False) -> HistoryItem:
+    """What a call came to, in the form its kind of call wants. ``failed`` is noted for wires with a flag for it.
+
+    A person's own command is told as their words are: no model has called anything, so there is nothing that an output
+    could answer.
+    """
     if call.by == "user":
         return text_item(
             f"<user_shell_command>\n<command>\n{call.arguments}\n</command>\n"
             f"<result>\n{output if isinstance(output, str) else ''}\n</result>\n</user_shell_command>"
         )
+    note = Note(failed=True) if failed else msgspec.UNSET
     if call.freeform:
-        raw = _encode(CustomToolCallOutput(call_id=call.call_id, output=output))
+        raw = _encode(CustomToolCallOutput(call_id=call.call_id, output=output, callboard=note))
         return HistoryItem(kind="custom_tool_call_output", raw=raw, call_id=call.call_id)
-    raw = _encode(FunctionCallOutput(call_id=call.call_id, output=output))
+    raw = _encode(FunctionCallOutput(call_id=call.call_id, output=output, callboard=note))
     return HistoryItem(kind="function_call_output", raw=raw, call_id=call.call_id)
 
 

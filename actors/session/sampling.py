@@ -32,7 +32,7 @@ from messages.model import (
     TextBegan,
     TokenUsage,
 )
-from messages.session import ReasoningPartAdded, TurnFailing, UsageUpdated
+from messages.session import LimitsUpdated, ReasoningPartAdded, TurnFailing, UsageUpdated
 
 MAX_PAUSES = 32
 """A provider that pauses its answer wants to be asked to go on; one that only ever pauses is broken."""
@@ -161,6 +161,8 @@ def _completed(step: Step, turn: TurnState, sampling: Sampling, event: SampleCom
         else:
             _make_final(step, turn, sampling, slot, slot.finished)
     _count_usage(step, turn, event.usage, event.billed or event.usage)
+    if event.limits is not None:
+        step.show(LimitsUpdated(provider=turn.settings.provider, limits=event.limits))
     step.put_turn(sampling=None)
     if not whole:
         failure = _cut_short(event.stop, event.why)

@@ -57,6 +57,28 @@ class ThreadTokenUsage(Wire, frozen=True, kw_only=True):
     model_context_window: int | None = None
 
 
+class RateLimitWindow(Wire, frozen=True, kw_only=True):
+    used_percent: int
+    window_duration_mins: int | None = None
+    resets_at: int | None = None
+    """Unix seconds."""
+
+
+class RateLimitSnapshot(Wire, frozen=True, kw_only=True):
+    """The vocabulary knows two windows of one limit; what a provider says beyond them has no place in it."""
+
+    limit_id: str | None = None
+    limit_name: str | None = None
+    primary: RateLimitWindow | None = None
+    secondary: RateLimitWindow | None = None
+
+
+class RateLimitsUpdated(Wire, frozen=True, kw_only=True):
+    rate_limits: RateLimitSnapshot
+    thread_id: str
+    """Ours: whose answer told of them."""
+
+
 class TokenUsageUpdated(Wire, frozen=True, kw_only=True):
     thread_id: str
     turn_id: str

@@ -41,7 +41,7 @@ from messages.client.item import (
     UserMessage,
 )
 from messages.failure import Failure, FailureKind
-from messages.model import TextChannel, TokenUsage
+from messages.model import RateLimit, RateLimits, TextChannel, TokenUsage
 from messages.session import (
     Approval,
     ApprovalRequested,
@@ -49,6 +49,7 @@ from messages.session import (
     DiffUpdated,
     ItemCompleted,
     ItemStarted,
+    LimitsUpdated,
     NameChanged,
     PlanUpdated,
     ReasoningPartAdded,
@@ -153,6 +154,15 @@ EVENTS: tuple[SessionEvent, ...] = (
     StatusChanged(status=ThreadStatus(kind="active", flags=("waitingOnApproval",))),
     StatusChanged(status=ThreadStatus(kind="systemError")),
     UsageUpdated(turn_id=TURN, last=USAGE, total=USAGE, context_window=258_400),
+    LimitsUpdated(
+        provider="anthropic",
+        limits=RateLimits(
+            limits=(
+                RateLimit(name="requests", used_percent=1.0, limit=100, remaining=99, resets_at=1_800_000_000.5),
+                RateLimit(name="primary", used_percent=42.4, window_minutes=300),
+            )
+        ),
+    ),
     DiffUpdated(turn_id=TURN, diff="--- a\n+++ b\n"),
     PlanUpdated(turn_id=TURN, explanation=None, plan=(PlanStep(step="look", status="inProgress"),)),
     TurnFailing(turn_id=TURN, failure=FAILURE, will_retry=True, attempt=1, attempts=6),
