@@ -13,8 +13,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+# make demo WIRE=chat|messages|responses: the rehearsed model speaks that wire
 demo: $(VENV)/.ready
-	$(BIN)/callboard demo
+	$(BIN)/callboard demo $(if $(WIRE),--wire $(WIRE))
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest

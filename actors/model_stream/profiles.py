@@ -260,7 +260,12 @@ PROFILES: tuple[Profile, ...] = (
 COMPATIBLE = Profile(id="compatible", name="a compatible server", by_model=_LOCAL_MODELS)
 """Whoever is none of these."""
 
-_BY_ID = {profile.id: profile for profile in (*PROFILES, COMPATIBLE)}
+REHEARSAL = Profile(
+    id="rehearsal", name="the rehearsed model", dialect=Dialect(later_system_role="system", reasoning_echo="field")
+)
+"""Our own server, when it speaks this wire."""
+
+_BY_ID = {profile.id: profile for profile in (*PROFILES, COMPATIBLE, REHEARSAL)}
 
 
 def find(profile_id: str) -> Profile | None:

@@ -1,4 +1,4 @@
-"""rehearsal: a scripted model server on loopback, speaking the Responses API over real HTTP.
+"""rehearsal: a scripted model server on loopback, speaking the three model APIs over real HTTP.
 
 It is what a daemon asks when nobody has configured a model, so that everything can be tried, shown, tested and measured
 without a key: the sockets, the parsing and the pacing are those of a real provider, only the words are rehearsed.
@@ -9,7 +9,10 @@ without a key: the sockets, the parsing and the pacing are those of a real provi
     script.py     pure: what a scene file may say, and reading one
     cast.py       pure: which scene and which step answers a prompt
     fill.py       pure: ``{{...}}`` in a scene's words
-    play.py       pure: a step as a stream of server-sent events with pauses
+    play.py       pure: a step as a stream of server-sent events with pauses, on the Responses wire
+    chat.py       pure: the same on the Chat Completions wire, and its requests
+    messages.py   pure: the same on the Anthropic Messages wire, and its requests
+    wires.py      which path speaks which wire
     load.py       pure: the ``load`` directive of benchmarks
     scenes/       the scenes: data, in TOML
 

@@ -15,10 +15,10 @@ from actors.ports import Ports
 from actors.ports.network import ByteStream
 from actors.rehearsal import server
 from actors.rehearsal.cast import SCENE_MODEL, Cue, cast
-from actors.rehearsal.play import Playing
-from actors.rehearsal.prompt import NotAPromptError, Prompt, read_prompt
+from actors.rehearsal.prompt import NotAPromptError, Prompt
 from actors.rehearsal.script import Scene, SceneError, Status, read_scenes
 from actors.rehearsal.server import Request, RequestError, RequestReader
+from actors.rehearsal.wires import BY_PATH, Spoken
 
 DEFAULT_MODEL = "rehearsal"
 
@@ -102,20 +102,22 @@ class Stage:
         match request.method, request.path.removesuffix("/"):
             case "GET", "/v1/models":
                 await stream.send_all(server.whole(200, msgspec.json.encode(self._models())))
-            case "POST", "/v1/responses":
-                return await self._respond(request, stream, reader)
+            case "POST", path if path in BY_PATH:
+                return await self._respond(request, BY_PATH[path], stream, reader)
             case method, path:
-                message = f"{method} {path}: the rehearsal server answers POST /v1/responses and GET /v1/models"
+                message = f"{method} {path}: the rehearsal server answers POST {', '.join(BY_PATH)} and GET /v1/models"
                 await stream.send_all(server.error(404, "not_found", message))
         return True
 
-    async def _respond(self, request: Request, stream: ByteStream, reader: RequestReader) -> bool:
+    async def _respond(self, request: Request, wire: Spoken, stream: ByteStream, reader: RequestReader) -> bool:
         try:
-            prompt = read_prompt(request.body)
+            prompt = wire.read(request.body)
             attempt = self._count(prompt)
             cue = cast(self.scenes, prompt, attempt)
         except NotAPromptError as error:
-            await stream.send_all(server.error(400, "invalid_request", f"not a request of the Responses API: {error}"))
+            await stream.send_all(
+                server.error(400, "invalid_request", f"not a request of the {wire.name} API: {error}")
+            )
             return True
         except SceneError as error:
             await stream.send_all(server.error(400, "rehearsal_scene", str(error)))
@@ -126,7 +128,7 @@ class Stage:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_notice_leaving, stream, reader, nursery.cancel_scope)
                 with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    ended = await self._perform(cue, prompt, stream)
+                    ended = await self._perform(cue, prompt, wire, stream)
                 nursery.cancel_scope.cancel()
         finally:
             self.streaming -= 1
@@ -135,14 +137,14 @@ class Stage:
             )
         return ended == "whole"
 
-    async def _perform(self, cue: Cue, prompt: Prompt, stream: ByteStream) -> Ended:
+    async def _perform(self, cue: Cue, prompt: Prompt, wire: Spoken, stream: ByteStream) -> Ended:
         first = cue.acts[0] if cue.acts else None
         if isinstance(first, Status):
             headers = {"content-type": first.content_type, **first.headers}
             await stream.send_all(server.whole(first.code, cue.names.fill(first.body).encode(), headers=headers))
             return "whole"
         clock = self._ports.clock
-        playing = Playing(cue, prompt, serial=self._ports.entropy.token(8).hex(), now=clock.now)
+        playing = wire.playing(cue, prompt, serial=self._ports.entropy.token(8).hex(), now=clock.now)
         beats = playing.beats()
         try:
             if not prompt.stream:
@@ -151,7 +153,7 @@ class Stage:
                 await stream.send_all(server.whole(200, msgspec.json.encode(playing.response)))
                 return "whole"
             opening = next(beats)
-            assert isinstance(opening, bytes), "a response is created first"
+            assert isinstance(opening, bytes), "an answer opens with a word"
             await stream.send_all(server.stream_head() + server.chunk(opening))
             due = clock.monotonic()
             for beat in beats:
@@ -171,7 +173,7 @@ class Stage:
                         await trio.sleep_forever()
         except SceneError as error:
             # The names of a step are checked before it starts; what is found out later must break it off.
-            await stream.send_all(server.chunk(_as_event(error)) if prompt.stream else _as_answer(error))
+            await stream.send_all(server.chunk(playing.scene_error(error)) if prompt.stream else _as_answer(error))
         return "cut"
 
     def _count(self, prompt: Prompt) -> int:
@@ -217,11 +219,6 @@ async def _notice_leaving(stream: ByteStream, reader: RequestReader, scope: trio
 async def _say_goodbye(stream: ByteStream, last_words: bytes) -> None:
     with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         await stream.send_all(last_words)
-
-
-def _as_event(error: SceneError) -> bytes:
-    data = {"type": "error", "code": "invalid_prompt", "message": str(error), "param": None}
-    return b"event: error\ndata: %b\n\n" % msgspec.json.encode(data)
 
 
 def _as_answer(error: SceneError) -> bytes:

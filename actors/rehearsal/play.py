@@ -2,6 +2,9 @@
 
 The order of the events is OpenAI's: created, in_progress, then for each item added, its deltas, done, and at last one
 terminal event with the whole response. What a client hears from us it could hear from there.
+
+The other wires play the same acts with other words: `chat` and `messages` replace what is said for an opening, a
+message, reasoning, a call and an ending.
 """
 
 from __future__ import annotations
@@ -44,6 +47,11 @@ CHARS_PER_TOKEN = 4
 _TOKEN = re.compile(r"\s*\S{1,6}|\s+")
 
 
+def tokens_of(text: str) -> list[str]:
+    """A text in the pieces in which a model would stream it."""
+    return _TOKEN.findall(text)
+
+
 class Playing:
     """One answer. `beats` may be asked for once; `response` is then the response as it stands."""
 
@@ -69,18 +77,25 @@ class Playing:
         self._index = 0
         self._said_chars = 0
         self._ending: Ending = "end"
+        self._over = False
+        """The terminal word was said."""
 
     def beats(self) -> Iterator[Beat]:
         """Everything, in order. Raises SceneError when it comes to something that cannot be said."""
-        opening = self._event("response.created", response=self.response)
-        yield opening + self._event("response.in_progress", response=self.response)
+        yield self._opening()
         for act in self._cue.acts:
             yield from self._act(act)
-            if self.response["status"] != "in_progress" or isinstance(act, Cut):
+            if self._over or isinstance(act, Cut):
                 break
         else:
-            yield from self._end("completed", "response.completed")
+            yield self._complete()
         yield self._ending
+
+    @staticmethod
+    def scene_error(error: SceneError) -> bytes:
+        """What breaks off a stream whose scene turns out to be wrong."""
+        data = {"type": "error", "code": "invalid_prompt", "message": str(error), "param": None}
+        return b"event: error\ndata: %b\n\n" % msgspec.json.encode(data)
 
     def _act(self, act: Act) -> Iterator[Beat]:
         match act:
@@ -103,14 +118,9 @@ class Playing:
             case Raw():
                 yield self._names.fill(act.text).encode()
             case Fail():
-                error = {"code": act.code, "message": self._names.fill(act.message)}
-                if act.announced:
-                    yield self._event("error", error={"type": act.code, **error, "param": None})
-                self.response["error"] = error
-                yield from self._end("failed", "response.failed")
+                yield self._fail(act.code, self._names.fill(act.message), announced=act.announced)
             case Incomplete():
-                self.response["incomplete_details"] = {"reason": act.reason}
-                yield from self._end("incomplete", "response.incomplete")
+                yield self._cut_off(act.reason)
             case Cut():
                 self._ending = act.how
             case Status():
@@ -124,11 +134,13 @@ class Playing:
         self, text: str, tokens_per_second: float, *, phase: str | None = None, refusal: bool = False
     ) -> Iterator[Beat]:
         item, head = self._message(phase, refusal=refusal)
-        yield head
-        for token in _TOKEN.findall(text):
+        if head:
+            yield head
+        for token in tokens_of(text):
             yield 1 / tokens_per_second if tokens_per_second else 0.0
             yield self._delta(item, token, refusal=refusal)
-        yield self._message_done(item, text, refusal=refusal)
+        if done := self._message_done(item, text, refusal=refusal):
+            yield done
 
     def _message(self, phase: str | None, *, refusal: bool = False) -> tuple[dict[str, Any], bytes]:
         item: dict[str, Any] = {
@@ -165,7 +177,7 @@ class Playing:
         for number, part in enumerate(text.strip().split("\n\n")):
             at = {"item_id": item["id"], "output_index": self._index, "summary_index": number}
             yield self._event("response.reasoning_summary_part.added", **at, part={"type": "summary_text", "text": ""})
-            for token in _TOKEN.findall(part):
+            for token in tokens_of(part):
                 yield 1 / tokens_per_second if tokens_per_second else 0.0
                 self._said_chars += len(token)
                 yield self._event("response.reasoning_summary_text.delta", **at, delta=token)
@@ -178,16 +190,16 @@ class Playing:
         yield self._finished(item)
 
     def _call(self, tool: str, arguments: Any) -> bytes:
-        return self._whole_call(
-            "function_call", "fc", tool, "arguments", msgspec.json.encode(arguments).decode(), "function_call_arguments"
-        )
+        return self._whole_call(tool, msgspec.json.encode(arguments).decode(), freeform=False)
 
     def _freeform(self, tool: str, text: str) -> bytes:
         if self._prompt.tools.get(tool) == "function":
             return self._call(tool, {"input": text})
-        return self._whole_call("custom_tool_call", "ctc", tool, "input", text, "custom_tool_call_input")
+        return self._whole_call(tool, text, freeform=True)
 
-    def _whole_call(self, kind: str, prefix: str, tool: str, field: str, text: str, event: str) -> bytes:
+    def _whole_call(self, tool: str, text: str, *, freeform: bool) -> bytes:
+        prefix, kind, field = ("ctc", "custom_tool_call", "input") if freeform else ("fc", "function_call", "arguments")
+        event = "custom_tool_call_input" if freeform else "function_call_arguments"
         item: dict[str, Any] = {
             "id": f"{prefix}_{self._serial}_{self._index}",
             "type": kind,
@@ -220,7 +232,8 @@ class Playing:
         if load.wait:
             yield load.wait / 1000
         item, head = self._message(None)
-        yield head
+        if head:
+            yield head
         text: list[str] = []
         for first in range(0, load.deltas, load.chunk):
             numbers = range(first, min(first + load.chunk, load.deltas))
@@ -230,14 +243,32 @@ class Playing:
             pieces = [loads.delta_text(load, number, now) for number in numbers]
             text += pieces
             yield b"".join([self._delta(item, piece) for piece in pieces])
-        yield self._message_done(item, "".join(text))
+        if done := self._message_done(item, "".join(text)):
+            yield done
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def _end(self, status: str, event: str) -> Iterator[Beat]:
+    def _opening(self) -> bytes:
+        opening = self._event("response.created", response=self.response)
+        return opening + self._event("response.in_progress", response=self.response)
+
+    def _complete(self) -> bytes:
+        return self._end("completed", "response.completed")
+
+    def _fail(self, code: str, message: str, *, announced: bool) -> bytes:
+        error = {"code": code, "message": message}
+        self.response["error"] = error
+        first = self._event("error", error={"type": code, **error, "param": None}) if announced else b""
+        return first + self._end("failed", "response.failed")
+
+    def _cut_off(self, reason: str) -> bytes:
+        self.response["incomplete_details"] = {"reason": reason}
+        return self._end("incomplete", "response.incomplete")
+
+    def _end(self, status: str, event: str) -> bytes:
+        self._over = True
         self.response["status"] = status
-        output_tokens = -(-self._said_chars // CHARS_PER_TOKEN)
-        input_tokens = -(-self._prompt.input_chars // CHARS_PER_TOKEN)
+        input_tokens, output_tokens = self._tokens()
         if status != "failed":
             self.response["usage"] = {
                 "input_tokens": input_tokens,
@@ -246,7 +277,11 @@ class Playing:
                 "output_tokens_details": {"reasoning_tokens": 0},
                 "total_tokens": input_tokens + output_tokens,
             }
-        yield self._event(event, response=self.response)
+        return self._event(event, response=self.response)
+
+    def _tokens(self) -> tuple[int, int]:
+        """Of the request and of the answer."""
+        return -(-self._prompt.input_chars // CHARS_PER_TOKEN), -(-self._said_chars // CHARS_PER_TOKEN)
 
     def _finished(self, item: dict[str, Any]) -> bytes:
         if "status" in item:

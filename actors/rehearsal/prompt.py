@@ -45,10 +45,12 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotAPromptError(Exception):
-    """The request's body is not one of the Responses API; the text says why."""
+    """The request's body is not one of the API it was sent to; the text says why."""
 
 
-class _Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True):
+    """An item of a conversation, as far as scenes look at it."""
+
     type: str = "message"
     role: str = ""
     content: Any = None
@@ -63,7 +65,7 @@ class _Text(msgspec.Struct, frozen=True):
 
 class _Body(msgspec.Struct, frozen=True):
     model: str
-    input: str | list[_Item] = ""
+    input: str | list[Item] = ""
     tools: list[dict[str, Any]] = []
     text: _Text | None = None
     stream: bool = False
@@ -78,27 +80,40 @@ def read_prompt(body: bytes) -> Prompt:
         request = _body.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotAPromptError(str(error)) from error
-    items = [_Item(role="user", content=request.input)] if isinstance(request.input, str) else request.input
+    items = [Item(role="user", content=request.input)] if isinstance(request.input, str) else request.input
+    form = request.text.format if request.text else None
+    return prompt_of(
+        body,
+        model=request.model,
+        items=items,
+        tools={str(tool.get("name", "")): str(tool.get("type", "")) for tool in request.tools},
+        schema=form.get("schema") if form and form.get("type") == "json_schema" else None,
+        stream=request.stream,
+    )
+
+
+def prompt_of(
+    body: bytes, *, model: str, items: list[Item], tools: dict[str, str], schema: object, stream: bool
+) -> Prompt:
+    """What a conversation asks, whichever wire it came over."""
     at, user = _last_user_message(items)
     rounds, answered = _this_turn(items[at + 1 :])
-    places = [match for item in items if item.role == "user" for match in _CWD.findall(_words(item.content))]
-    form = request.text.format if request.text else None
-    schema = form.get("schema") if form and form.get("type") == "json_schema" else None
+    places = [match for item in items if item.role == "user" for match in _CWD.findall(words(item.content))]
     return Prompt(
-        model=request.model,
+        model=model,
         user=user,
         cwd=_unescaped(places[-1]) if places else ".",
         round=rounds,
         answered=answered,
-        tools={str(tool.get("name", "")): str(tool.get("type", "")) for tool in request.tools},
+        tools=tools,
         schema=schema if isinstance(schema, dict) else None,
-        stream=request.stream,
+        stream=stream,
         fingerprint=hashlib.blake2b(body, digest_size=16).hexdigest(),
         input_chars=len(body),
     )
 
 
-def _last_user_message(items: list[_Item]) -> tuple[int, str]:
+def _last_user_message(items: list[Item]) -> tuple[int, str]:
     for at in range(len(items) - 1, -1, -1):
         item = items[at]
         if item.type == "message" and item.role == "user":
@@ -108,7 +123,7 @@ def _last_user_message(items: list[_Item]) -> tuple[int, str]:
     return -1, ""
 
 
-def _this_turn(items: list[_Item]) -> tuple[int, tuple[Answered, ...]]:
+def _this_turn(items: list[Item]) -> tuple[int, tuple[Answered, ...]]:
     rounds = 0
     calls: dict[str, tuple[str, int]] = {}
     answered: list[Answered] = []
@@ -122,7 +137,7 @@ def _this_turn(items: list[_Item]) -> tuple[int, tuple[Answered, ...]]:
         elif item.type in ("function_call_output", "custom_tool_call_output"):
             in_answer = False
             tool, round_ = calls.get(item.call_id, ("", rounds))
-            answered.append(Answered(tool=tool, output=_words(item.output), round=round_))
+            answered.append(Answered(tool=tool, output=words(item.output), round=round_))
     return rounds, tuple(answered)
 
 
@@ -134,7 +149,8 @@ def _parts(content: object) -> list[str]:
     return [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
 
 
-def _words(content: object) -> str:
+def words(content: object) -> str:
+    """The texts of a content, side by side."""
     return "\n".join(_parts(content))
 
 
