@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import uuid
 
 import pytest
 import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,3 +86,62 @@ async def test_blocking_work_runs_elsewhere_under_its_own_limit() -> None:
         with trio.move_on_after(0.01) as scope:
             await threads.run(pow, 2, 3, limiter=mine)
     assert scope.cancelled_caught
+
+
+async def test_work_that_has_begun_is_waited_for_though_cancelled() -> None:
+    threads = WorkerThreads()
+    begun, finish = threading.Event(), threading.Event()
+    results: list[bool] = []
+
+    def work() -> bool:
+        begun.set()
+        return finish.wait(5)
+
+    async with trio.open_nursery() as nursery:
+
+        async def caller() -> None:
+            results.append(await threads.run(work))
+
+        nursery.start_soon(caller)
+        await threads.run(begun.wait, 5)
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await trio.testing.wait_all_tasks_blocked()
+            assert results == []
+            finish.set()
+    assert results == [True]
+
+
+async def test_no_work_begins_in_a_cancelled_scope() -> None:
+    calls: list[int] = []
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await WorkerThreads().run(calls.append, 1)
+    assert (scope.cancelled_caught, calls) == (True, [])
+
+
+async def test_no_more_work_runs_at_once_than_the_limiter_allows_whether_it_fails_or_not() -> None:
+    threads, limiter = WorkerThreads(), trio.CapacityLimiter(2)
+    lock = threading.Lock()
+    counts = [0, 0]
+    """Running now, and most at once."""
+
+    def work(number: int) -> None:
+        with lock:
+            counts[0] += 1
+            counts[1] = max(counts)
+        with lock:
+            counts[0] -= 1
+        if number % 3 == 0:
+            raise ValueError(number)
+
+    async def caller(number: int) -> None:
+        with contextlib.suppress(ValueError):
+            await threads.run(work, number, limiter=limiter)
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            for number in range(60):
+                nursery.start_soon(caller, number)
+    assert counts[1] in (1, 2)
+    assert limiter.borrowed_tokens == 0
