@@ -16,7 +16,7 @@ STACK_BYTES = 512 * 1024
 """Of the engine's stack: some thousand calls deep."""
 
 WALL_SECONDS = 30.0
-"""From the start to the end, approvals excluded. Kept by the daemon, which kills: nothing inside stops a native loop."""
+"""From start to end, approvals excluded. Kept by the daemon, which kills: nothing inside stops a native loop."""
 
 CPU_SECONDS = 5.0
 """Kept by the engine between bytecodes, and by the kernel a second later, in native loops as well."""

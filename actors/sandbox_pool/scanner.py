@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from actors.sandbox_pool.lexer import Kind, Lexer
+from actors.sandbox_pool.inside.lexer import Kind, Lexer
 from actors.sandbox_pool.limits import SOURCE_BYTES
 
 OPENING = "<tool-calls>"

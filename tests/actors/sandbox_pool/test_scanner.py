@@ -68,9 +68,8 @@ CASES: dict[str, tuple[str, list[Piece]]] = {
     "code in a line is no fence": ("```x```\n<tool-calls>y</tool-calls>", [Visible("```x```\n"), *script("y")]),
     "lines ended by CRLF": ("a\r\n<tool-calls>\r\ny\r\n</tool-calls>", [Visible("a\r\n"), *script("y\r\n")]),
     "the tag in strings": (
-        "<tool-calls>f('</tool-calls>', \"</tool-calls>\", `</tool-calls>${`</tool-calls>`}</tool-calls>`)"
-        "</tool-calls>",
-        script("f('</tool-calls>', \"</tool-calls>\", `</tool-calls>${`</tool-calls>`}</tool-calls>`)"),
+        "<tool-calls>f('</tool-calls>', \"</tool-calls>\", `</tool-calls>${`</tool-calls>`}`)</tool-calls>",
+        script("f('</tool-calls>', \"</tool-calls>\", `</tool-calls>${`</tool-calls>`}`)"),
     ),
     "the tag in comments": (
         "<tool-calls>a // </tool-calls>\n/* </tool-calls> */ b</tool-calls>",
