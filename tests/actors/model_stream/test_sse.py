@@ -79,6 +79,42 @@ def test_any_cutting_of_any_stream_gives_the_same_events(lines: list[tuple[bytes
     assert decode(*(stream[a:b] for a, b in itertools.pairwise(edges))) == plainly(stream)
 
 
+EVENTS = st.sampled_from(
+    [
+        b"data: x\n\n",
+        b"data: data: \n\n",
+        b"event: e\ndata: x\n\n",
+        b"event: e\ndata: y\ndata: z\n\n",
+        b"event: e\ndata: half",
+        b"event: e\ndata: x\r\n\r\n",
+        b"event: e\ndata: x\ry\n\n",
+        b"event: e\ndata: x\n\r",
+        b"event: other\ndata: x\n\n",
+        b"event: data: e\ndata: x\n\n",
+        b"event: \ndata: x\n\n",
+        b"event: %b\ndata: x\n\n" % (b"e" * 200),
+        b"event: e\ndata: \n\n\n",
+        b"event: e\ndata: x\n\ndata: y\n\n",
+        b"id: 1\ndata: x\n\n",
+        b": data: x\n\n",
+        b"\n\n",
+    ]
+)
+
+
+@given(st.lists(EVENTS, max_size=12))
+def test_events_that_come_one_at_a_time_are_the_same_events(chunks: list[bytes]) -> None:
+    assert decode(*chunks) == plainly(b"".join(chunks))
+
+
+def test_a_lone_event_beyond_the_limit_is_refused_though_it_begins_like_the_last() -> None:
+    decoder = SseDecoder(max_event_bytes=20)
+    assert decoder.feed(b"data: 1\n\n") == [SseEvent(None, b"1")]
+    assert decoder.feed(b"data: 23456789012345\n\n") == [SseEvent(None, b"23456789012345")]
+    with pytest.raises(SseEventTooLargeError):
+        decoder.feed(b"data: 234567890123456\n\n")
+
+
 def plainly(stream: bytes) -> list[SseEvent]:
     """The standard's algorithm, word for word, as an oracle."""
     events: list[SseEvent] = []
