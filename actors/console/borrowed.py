@@ -19,7 +19,7 @@ import trio
 import trio_websocket
 
 from actors.console import home as homes
-from actors.console.client import NotReachableError, open_socket
+from actors.console.client import Client, NotReachableError, introduced, open_socket
 
 START_SECONDS = 20.0
 """A cold start on a busy machine; warm it is a fraction of a second."""
@@ -101,6 +101,19 @@ async def join(
             if child is not None or found is None or trio.current_time() > deadline:
                 raise
             silent = found.pid
+
+
+@asynccontextmanager
+async def attached(folder: Path, name: str = "callboard-console") -> AsyncIterator[Client]:
+    """A client of the daemon of this home, which is started if none runs and then ends with its last client.
+
+    Raises NotReachableError.
+    """
+    async with trio.open_nursery() as nursery:
+        socket, _ = await join(nursery, folder)
+        async with introduced(nursery, socket, name) as client:
+            yield client
+        nursery.cancel_scope.cancel()
 
 
 async def _launch(folder: Path, flags: Sequence[str]) -> trio.Process:

@@ -6,6 +6,7 @@ notifications and server requests.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ from typing import Any
 import msgspec
 import trio
 import trio_websocket
+
+from messages.version import VERSION
 
 CONNECT_SECONDS = 10.0
 """A daemon on this machine answers in milliseconds; beyond this nobody is listening properly."""
@@ -102,6 +105,10 @@ class Client:
         """Answer a request of the daemon."""
         await self._send({"id": request_id, "result": result})
 
+    async def refuse(self, request_id: str | int, error: dict[str, Any]) -> None:
+        """Answer a request of the daemon with an error."""
+        await self._send({"id": request_id, "error": error})
+
     async def incoming(self) -> AsyncIterator[Incoming]:
         """Notifications and server requests in order, until the connection ends."""
         async for message in self._inbox:
@@ -110,6 +117,14 @@ class Client:
     async def aclose(self) -> None:
         """Say goodbye and end."""
         await self._socket.aclose()
+
+    def waiting(self) -> list[Incoming]:
+        """What has come and was not looked at yet, without waiting for more."""
+        found: list[Incoming] = []
+        with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                found.append(self._inbox.receive_nowait())
+        return found
 
     async def _send(self, frame: dict[str, Any]) -> None:
         try:
@@ -169,19 +184,29 @@ def _why(error: Exception) -> str:
 async def connect(url: str, *, token: str | None = None, name: str = "callboard-console") -> AsyncIterator[Client]:
     """Connect and initialize. Raises NotReachableError."""
     async with trio.open_nursery() as nursery:
-        client = Client(await open_socket(nursery, url, token))
-        nursery.start_soon(client._read)
-        try:
-            client.server = await client.request(
-                "initialize",
-                {
-                    "clientInfo": {"name": name, "title": None, "version": "0.1.0"},
-                    "capabilities": {"experimentalApi": True},
-                },
-            )
-            await client.notify("initialized")
+        socket = await open_socket(nursery, url, token)
+        async with introduced(nursery, socket, name) as client:
             yield client
-        finally:
-            with trio.move_on_after(1, shield=True):
-                await client.aclose()
-            nursery.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def introduced(
+    nursery: trio.Nursery, socket: trio_websocket.WebSocketConnection, name: str = "callboard-console"
+) -> AsyncIterator[Client]:
+    """A client on a socket that is open already; leaving says goodbye. Raises NotReachableError."""
+    client = Client(socket)
+    nursery.start_soon(client._read)
+    try:
+        client.server = await client.request(
+            "initialize",
+            {
+                "clientInfo": {"name": name, "title": None, "version": VERSION},
+                "capabilities": {"experimentalApi": True},
+            },
+        )
+        await client.notify("initialized")
+        yield client
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await client.aclose()

@@ -23,7 +23,7 @@ from actors.console import home as homes
 from actors.console import repository
 from actors.console.borrowed import daemon
 from actors.console.client import NotReachableError, WireError, connect, leaves
-from actors.console.stage import Stage
+from actors.console.stage import staged
 from actors.console.turn import SIGINT_EXIT, run_turn
 
 PROMPT = "The tests of this repository fail. Find the bug, fix it, and show me that the tests pass."
@@ -64,7 +64,7 @@ async def _run(console: Console, folder: Path, flags: list[str]) -> int:
         started = await client.request("thread/start", {"cwd": str(workspace), "approvalPolicy": "never"})
         thread = started["thread"]
         console.print(f"[dim]model {started['model']} from {started['modelProvider']}[/]", highlight=False)
-        with Stage(console) as stage:
+        async with staged(console) as stage:
             ending = await run_turn(client, thread["id"], PROMPT, stage.show)
     if ending.left:
         return SIGINT_EXIT

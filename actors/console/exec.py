@@ -15,7 +15,8 @@ from actors.console import home as homes
 from actors.console.borrowed import Borrowed, daemon
 from actors.console.client import Client, NotReachableError, WireError, connect, leaves
 from actors.console.events import Lines
-from actors.console.stage import Stage
+from actors.console.questions import Asker
+from actors.console.stage import staged
 from actors.console.turn import SIGINT_EXIT, Ending, run_turn
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -70,14 +71,27 @@ async def _turn(client: Client, options: ExecOptions) -> Ending:
         return await _turn_as_lines(client, thread_id, options)
     console = Console(stderr=True)
     console.print(f"[dim]thread {thread_id}  in {options.cwd}[/]", highlight=False)
-    with Stage(console) as stage:
-        ending = await run_turn(client, thread_id, options.prompt, stage.show)
+    if console.is_terminal and sys.stdin.isatty():
+        ending = await _turn_with_person(client, thread_id, options, console)
+    else:
+        async with staged(console) as stage:
+            ending = await run_turn(client, thread_id, options.prompt, stage.show)
     if ending.error is not None:
         console.print(f"[bold red]{ending.status}:[/] {ending.error}", highlight=False)
     elif ending.status == "interrupted":
         console.print("[yellow]interrupted[/]")
     if not sys.stdout.isatty() and ending.last_message:
         print(ending.last_message)
+    return ending
+
+
+async def _turn_with_person(client: Client, thread_id: str, options: ExecOptions, console: Console) -> Ending:
+    """Somebody is there to be asked."""
+    asker = Asker()
+    async with staged(console, asker.footer) as stage, trio.open_nursery() as nursery:
+        nursery.start_soon(asker.listen, stage)
+        ending = await run_turn(client, thread_id, options.prompt, stage.show, asker.answer)
+        nursery.cancel_scope.cancel()
     return ending
 
 

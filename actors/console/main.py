@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from actors.console.parsing import add_verbs
 from messages.settings import WireApi
 from messages.version import VERSION
 
@@ -98,6 +99,10 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
             from actors.console import wire
 
             return wire.run(options)
+        if options.verb in ("models", "pull"):
+            from actors.console import models
+
+            return models.run(options)
         from actors.console import verbs
 
         return verbs.run(parser, options)
@@ -165,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--approve-all",
         action="store_true",
-        help="run every tool without asking; otherwise what needs a yes is declined",
+        help="run every tool without asking; otherwise you are asked, and without a terminal it is declined",
     )
     run.add_argument(
         "--connect", metavar="URL", help="the daemon to use (default: the one running, else one of our own)"
@@ -177,7 +182,9 @@ def _parser() -> argparse.ArgumentParser:
 
     stop = verbs.add_parser("interrupt", help="interrupt running turns")
     stop.add_argument("thread", nargs="?", help="of this thread only")
+    add_verbs(verbs)
     _wire(verbs)
+    _models(verbs)
     return parser
 
 
@@ -241,3 +248,15 @@ def _wire(verbs: Any) -> None:
         parser.add_argument("--wire", required=True, choices=WIRES, help="which API")
         parser.add_argument("--provider", metavar="ID", help="a built-in provider or one of config.toml")
         parser.add_argument("--model", metavar="NAME", help="the model")
+
+
+def _models(verbs: Any) -> None:
+    models = verbs.add_parser("models", help="list models, with context window and abilities")
+    models.add_argument(
+        "--provider", metavar="ID", help="ask this provider; without it the catalogue and local servers"
+    )
+    models.add_argument("--json", action="store_true", help="as JSON")
+    pull = verbs.add_parser("pull", help="have Ollama or LM Studio fetch a model onto this machine")
+    pull.add_argument("model", metavar="MODEL", help="as the server calls it, e.g. qwen3:8b")
+    pull.add_argument("--server", choices=["ollama", "lmstudio"], help="which one, if both run")
+    pull.add_argument("--url", metavar="URL", help="where it listens, if not where it usually does")

@@ -8,8 +8,11 @@ when it is finished.
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
+import trio
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
@@ -31,23 +34,29 @@ Item = dict[str, Any]
 
 
 class Stage:
-    """Draws the notifications of one thread. Use as a context manager around the turn."""
+    """Draws the notifications of one thread. Use as a context manager around the turn; `staged` also animates it.
 
-    def __init__(self, console: Console) -> None:
+    Everything is drawn by one task. (The drawing library's own refreshing thread may come between what is printed and
+    where that thread believes the cursor to be; then pieces of old frames stay on the screen.)
+    """
+
+    def __init__(self, console: Console, footer: Callable[[], RenderableType | None] | None = None) -> None:
+        """``footer`` is drawn below what is under way: an input line, a question."""
         self._console = console
+        self._footer = footer
         self._open: dict[str, Item] = {}
         self._text: dict[str, str] = {}
         self._since: dict[str, float] = {}
         self._spinners: dict[str, Spinner] = {}
         self._live = (
-            Live(console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True, get_renderable=self._under_way)
+            Live(console=console, auto_refresh=False, transient=True, get_renderable=self._under_way)
             if console.is_terminal
             else None
         )
 
     def __enter__(self) -> Self:
         if self._live is not None:
-            self._live.start()
+            self._live.start(refresh=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,9 +91,32 @@ class Stage:
             case _:
                 pass
 
+    def begin(self, item: Item) -> None:
+        """An item that had begun before we came: what it says from here on belongs to it."""
+        self._open[item["id"]] = item
+        self._since[item["id"]] = time.monotonic()
+        if item["type"] == "agentMessage":
+            self._text[item["id"]] = item["text"]
+
+    def item(self, item_id: str) -> Item | None:
+        """An item that is under way."""
+        return self._open.get(item_id)
+
+    async def animate(self) -> None:
+        """Draw what moves, until cancelled."""
+        while self._live is not None:
+            await trio.sleep(1 / REFRESH_PER_SECOND)
+            self._live.refresh()
+
+    def refresh(self) -> None:
+        """Draw at once what has changed."""
+        if self._live is not None:
+            self._live.refresh()
+
     def say(self, drawn: RenderableType) -> None:
         """Print above the live region."""
         self._console.print(drawn)
+        self.refresh()
 
     def _under_way(self) -> RenderableType:
         rows: list[RenderableType] = []
@@ -100,7 +132,8 @@ class Stage:
                 if tail:
                     label.append(f"  {tail}", style="dim")
                 rows.append(self._spinning(item_id, label))
-        return Group(*rows)
+        footer = None if self._footer is None else self._footer()
+        return Group(*rows) if footer is None else Group(*rows, footer)
 
     def _spinning(self, item_id: str, label: Text) -> Spinner:
         spinner = self._spinners.get(item_id)
@@ -110,6 +143,16 @@ class Stage:
         label.truncate(max(self._console.width - 4, 10), overflow="ellipsis")
         spinner.update(text=label)
         return spinner
+
+
+@asynccontextmanager
+async def staged(console: Console, footer: Callable[[], RenderableType | None] | None = None) -> AsyncIterator[Stage]:
+    """A stage that moves."""
+    with Stage(console, footer) as stage:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.animate)
+            yield stage
+            nursery.cancel_scope.cancel()
 
 
 def headline(item: Item) -> Text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -15,7 +15,8 @@ from actors.console.client import Client, Incoming, WireError
 SIGINT_EXIT = 130
 """128 + SIGINT, what shells expect."""
 
-Answer = Callable[[Incoming], dict[str, Any]]
+Answer = Callable[[Incoming], Awaitable[dict[str, Any]]]
+"""Decides on a request of the daemon. Cancelled when somebody else has answered it."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,8 +30,9 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """The user left before the end; the daemon goes on."""
 
 
-def decline(_: Incoming) -> dict[str, Any]:
+async def decline(_: Incoming) -> dict[str, Any]:
     """The explicit default of a run without a person: nothing that needs a yes is done."""
+    await trio.lowlevel.checkpoint()
     return {"decision": "decline"}
 
 
@@ -44,15 +46,42 @@ async def run_turn(
     async with trio.open_nursery() as nursery:
         left = trio.Event()
         nursery.start_soon(_on_interrupt, client, thread_id, turn_id, left, nursery.cancel_scope)
-        ending = await _follow(client, thread_id, turn_id, show, answer, ending)
+        ending = await _follow(client, thread_id, turn_id, show, _Answers(client, answer, nursery), ending)
         nursery.cancel_scope.cancel()
     if left.is_set():
         return msgspec.structs.replace(ending, status="left", left=True)
     return ending
 
 
+class _Answers:
+    """The answers that are being thought about; what happens meanwhile is shown all the same."""
+
+    def __init__(self, client: Client, answer: Answer, nursery: trio.Nursery) -> None:
+        self._client = client
+        self._answer = answer
+        self._nursery = nursery
+        self._open: dict[str | int, trio.CancelScope] = {}
+
+    def begin(self, message: Incoming) -> None:
+        self._nursery.start_soon(self._think, message)
+
+    def withdraw(self, request_id: str | int) -> None:
+        """It was answered elsewhere, or is asked no more."""
+        scope = self._open.pop(request_id, None)
+        if scope is not None:
+            scope.cancel()
+
+    async def _think(self, message: Incoming) -> None:
+        assert message.id is not None
+        scope = self._open[message.id] = trio.CancelScope()
+        with scope:
+            decision = await self._answer(message)
+            if self._open.pop(message.id, None) is not None:
+                await self._client.answer(message.id, decision)
+
+
 async def _follow(
-    client: Client, thread_id: str, turn_id: str, show: Callable[[Incoming], None], answer: Answer, ending: Ending
+    client: Client, thread_id: str, turn_id: str, show: Callable[[Incoming], None], answers: _Answers, ending: Ending
 ) -> Ending:
     last_message = ""
     usage: dict[str, Any] | None = None
@@ -61,10 +90,12 @@ async def _follow(
         if params.get("threadId") != thread_id:
             continue
         if message.id is not None:
-            await client.answer(message.id, answer(message))
+            answers.begin(message)
             continue
         show(message)
         match message.method:
+            case "serverRequest/resolved":
+                answers.withdraw(params["requestId"])
             case "item/completed" if params["item"]["type"] == "agentMessage":
                 last_message = params["item"]["text"]
             case "thread/tokenUsage/updated":

@@ -19,13 +19,17 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Run the verb; the exit code. What the daemon refuses is said in one line."""
     try:
         return _run(parser, options)
-    except (NotReachableError, WireError) as error:
+    except BrokenPipeError:
+        raise
+    except (NotReachableError, WireError, OSError) as error:
         print(f"callboard: {error}", file=sys.stderr)
         return 1
     except BaseExceptionGroup as group:
-        known, rest = group.split((NotReachableError, WireError))
+        known, rest = group.split((NotReachableError, WireError, OSError))
         if known is None or rest is not None:
             raise
+        if all(isinstance(leaf, BrokenPipeError) for leaf in leaves(known)):
+            raise BrokenPipeError from None
         for leaf in leaves(known):
             print(f"callboard: {leaf}", file=sys.stderr)
         return 1
@@ -42,6 +46,28 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         case "ps":
             found = _running()
             trio.run(lambda: ps.show(found, homes.token(homes.home()), as_json=options.json))
+            return 0
+        case "attach":
+            from actors.console import attach
+
+            given = attach.AttachOptions(thread=options.thread, new=options.new, cwd=os.path.abspath(options.cd))
+            return trio.run(attach.run, given)
+        case "threads":
+            from actors.console import threads
+
+            return trio.run(lambda: threads.show(search=options.search, limit=options.limit, as_json=options.json))
+        case "approve":
+            from actors.console import approve
+
+            return trio.run(lambda: approve.run(options.question, options.decision, as_json=options.json))
+        case "doctor":
+            from actors.console import doctor
+
+            return doctor.run(as_json=options.json)
+        case "completion":
+            from actors.console import completions
+
+            print(completions.script(parser, options.shell), end="")
             return 0
         case _:
             return trio.run(_interrupt, options.thread)

@@ -1,0 +1,254 @@
+"""``callboard attach THREAD``: watch a thread and talk to it, beside whoever else does.
+
+What is finished scrolls away as in `exec`; below it live what is under way, the oldest open question, and the line that
+is typed. Everything that is shown comes from the daemon, also what we ourselves said: so all who watch see the same.
+Without a terminal it only watches, and prints each thing when it is finished.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import trio
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from actors.console import home as homes
+from actors.console.borrowed import attached
+from actors.console.client import Client, Incoming, NotReachableError, WireError
+from actors.console.keys import Key, Keyboard, LineEditor, Named
+from actors.console.questions import ANSWERS, WORDS, Pending, drawn, is_approval, subject
+from actors.console.stage import Stage, finished, staged
+from actors.console.threads import resolve
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+
+SHOWN_TURNS = 3
+"""Of what was said before we came: enough to know where one is."""
+
+AGAIN_SECONDS = 2.0
+"""Ctrl-C twice within this leaves."""
+
+NOT_HERE = {"code": -32601, "message": "a person at a terminal cannot answer this"}
+
+HINTS = "Enter sends · !command runs · Ctrl-C interrupts · Ctrl-D leaves"
+
+
+class AttachOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line said."""
+
+    thread: str | None
+    new: bool = False
+    cwd: str = "."
+
+
+class Attached:
+    """One person at one thread."""
+
+    def __init__(self, client: Client, thread_id: str, console: Console) -> None:
+        self._client = client
+        self._thread_id = thread_id
+        self._editor = LineEditor()
+        self._pending = Pending()
+        self._turn: str | None = None
+        self._status = "idle"
+        self._typing = False
+        self._interrupted_at = -math.inf
+        self._nursery: trio.Nursery | None = None
+        self._console = console
+        self.stage = Stage(console)
+        """The one that is drawn on while `run` runs."""
+        self.code = OK
+
+    async def run(self, opened: dict[str, Any], signals: AsyncIterator[int], *, interactive: bool) -> int:
+        """Until the person leaves or the thread is closed; the exit code."""
+        self._typing = interactive
+        async with staged(self._console, self._footer) as self.stage:
+            self._show_before(opened["thread"])
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._listen, signals, nursery.cancel_scope)
+                if interactive:
+                    nursery.start_soon(self._type, nursery.cancel_scope)
+                await self._follow()
+                nursery.cancel_scope.cancel()
+        return self.code
+
+    # --- what the daemon says ---------------------------------------------------------------------------------------
+
+    def _show_before(self, thread: dict[str, Any]) -> None:
+        turns = thread["turns"]
+        if len(turns) > SHOWN_TURNS:
+            self.stage.say(Text(f"… {len(turns) - SHOWN_TURNS} turns before", style="dim"))
+        for turn in turns[-SHOWN_TURNS:]:
+            running = turn["status"] == "inProgress"
+            for item in turn["items"]:
+                if running and not item.get("completedAtMs"):
+                    self.stage.begin(item)
+                    continue
+                shown = finished(item, (item.get("durationMs") or 0) / 1000)
+                if shown is not None:
+                    self.stage.say(shown)
+            if running:
+                self._turn = turn["id"]
+        self._status = thread["status"]["type"]
+
+    async def _follow(self) -> None:
+        async for message in self._client.incoming():
+            params = message.params
+            if params.get("threadId", self._thread_id) != self._thread_id:
+                continue
+            if message.id is not None:
+                await self._asked(message)
+                continue
+            match message.method:
+                case "turn/started":
+                    self._turn = params["turn"]["id"]
+                case "turn/completed":
+                    self._turn = None
+                    self._end_turn(params["turn"])
+                case "thread/status/changed":
+                    self._status = params["status"]["type"]
+                case "serverRequest/resolved":
+                    self._resolved(params["requestId"])
+                case "thread/closed":
+                    self.stage.say(Text("the thread was unloaded", style="dim"))
+                    return
+                case _:
+                    pass
+            self.stage.show(message)
+        if self.code == OK:
+            raise NotReachableError("The daemon closed the connection.")
+
+    async def _asked(self, message: Incoming) -> None:
+        assert message.id is not None
+        if not is_approval(message):
+            await self._client.refuse(message.id, NOT_HERE)
+        elif self._typing:
+            self._pending.ask(message)
+            self.stage.refresh()
+        else:
+            self.stage.say(drawn(message, self.stage.item(message.params["itemId"])))
+
+    def _resolved(self, request_id: str | int) -> None:
+        question = self._pending.drop(request_id)
+        if question is not None:
+            self.stage.say(Text(f"· {subject(question, None)}: answered elsewhere, or withdrawn", style="dim"))
+
+    def _end_turn(self, turn: dict[str, Any]) -> None:
+        if turn["status"] == "interrupted":
+            self.stage.say(Text("interrupted", style="yellow"))
+        elif turn.get("error"):
+            self.stage.say(Text(f"{turn['status']}: {turn['error']['message']}", style="bold red"))
+
+    # --- what the person does ---------------------------------------------------------------------------------------
+
+    async def _type(self, scope: trio.CancelScope) -> None:
+        with Keyboard() as keyboard:
+            while pressed := await keyboard.read():
+                for key in pressed:
+                    if await self._press(key):
+                        scope.cancel()
+                        return
+                self.stage.refresh()
+        scope.cancel()
+
+    async def _press(self, key: Key) -> bool:
+        """True: the person leaves."""
+        question = self._pending.first
+        if question is not None and not self._editor.text and isinstance(key, str) and key in ANSWERS:
+            await self._decide(question, ANSWERS[key])
+            return False
+        if key is Named.END_OF_INPUT and not self._editor.text:
+            return True
+        line = self._editor.press(key)
+        if line is None or not line.strip():
+            return False
+        if line.strip() in ("/quit", "/exit"):
+            return True
+        assert self._nursery is not None
+        self._nursery.start_soon(self._say, line.strip())
+        return False
+
+    async def _decide(self, question: Incoming, decision: str) -> None:
+        assert question.id is not None
+        self._pending.drop(question.id)
+        shown = subject(question, self.stage.item(question.params["itemId"]))
+        self.stage.say(Text(f"· {shown}: {WORDS[decision]}", style="dim"))
+        await self._client.answer(question.id, {"decision": decision})
+
+    async def _say(self, line: str) -> None:
+        thread = {"threadId": self._thread_id}
+        try:
+            if line.startswith("!"):
+                await self._client.request("thread/shellCommand", {**thread, "command": line[1:].strip()})
+                return
+            # While a turn runs this steers it.
+            await self._client.request("turn/start", {**thread, "input": [{"type": "text", "text": line}]})
+        except WireError as error:
+            self.stage.say(Text(f"! {error.reason}", style="bold red"))
+
+    async def _listen(self, signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+        """Ctrl-C interrupts the turn; without one, or twice within two seconds, it leaves."""
+        async for number in signals:
+            again = trio.current_time() - self._interrupted_at < AGAIN_SECONDS
+            if number == signal.SIGTERM or self._turn is None or again or not self._typing:
+                self.code = INTERRUPTED
+                scope.cancel()
+                return
+            self._interrupted_at = trio.current_time()
+            try:
+                await self._client.request("turn/interrupt", {"threadId": self._thread_id, "turnId": self._turn})
+            except WireError as error:  # it ended meanwhile
+                self.stage.say(Text(f"! {error.reason}", style="yellow"))
+
+    # --- drawing ----------------------------------------------------------------------------------------------------
+
+    def _footer(self) -> RenderableType | None:
+        if not self._typing:
+            return None
+        rows: list[RenderableType] = []
+        question = self._pending.first
+        if question is not None:
+            rows.append(drawn(question, self.stage.item(question.params["itemId"])))
+            if len(self._pending) > 1:
+                rows.append(Text(f"  ({len(self._pending) - 1} more questions wait)", style="dim"))
+        rows.append(_typed(self._editor))
+        state = "working" if self._turn is not None else self._status
+        rows.append(Text(f"{state} · {HINTS}", style="dim", no_wrap=True, overflow="ellipsis"))
+        return Group(*rows)
+
+
+def _typed(editor: LineEditor) -> Text:
+    text = editor.text.replace("\n", "⏎").replace("\t", " ")
+    at = editor.cursor
+    return Text.assemble(("› ", "bold green"), text[:at], (text[at : at + 1] or " ", "reverse"), text[at + 1 :])
+
+
+async def run(options: AttachOptions) -> int:
+    """Attach; the exit code."""
+    console = Console()
+    interactive = console.is_terminal and sys.stdin.isatty()
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with attached(homes.home(), "callboard-attach") as client:
+            opened = await _open(client, options)
+            thread = opened["thread"]
+            title = thread.get("name") or thread["preview"] or "a new thread"
+            where = f"{thread['id']}  {opened['model']} in {opened['cwd']}"
+            console.print(Text.assemble((title, "bold"), (f"  {where}", "dim")), soft_wrap=True)
+            here = Attached(client, thread["id"], console)
+            return await here.run(opened, signals, interactive=interactive)
+
+
+async def _open(client: Client, options: AttachOptions) -> dict[str, Any]:
+    if options.new:
+        started: dict[str, Any] = await client.request("thread/start", {"cwd": options.cwd})
+        return started
+    thread_id = await resolve(client, options.thread)
+    resumed: dict[str, Any] = await client.request("thread/resume", {"threadId": thread_id})
+    return resumed

@@ -1,0 +1,102 @@
+"""Questions at a terminal: one after the other, by key, withdrawn when somebody else answers."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import trio
+from rich.console import Console
+
+from actors.console.client import Incoming
+from actors.console.questions import Asker, Pending, drawn, subject
+from actors.console.stage import Stage
+from actors.console.turn import _Answers
+
+
+def question(id_: str, command: str = "make") -> Incoming:
+    params = {
+        "threadId": "t",
+        "turnId": "u",
+        "itemId": f"item-{id_}",
+        "command": f"/bin/bash -lc '{command}'",
+        "commandActions": [{"type": "unknown", "command": command}],
+        "cwd": "/w",
+        "reason": "There is no sandbox.",
+    }
+    return Incoming(method="item/commandExecution/requestApproval", params=params, id=id_)
+
+
+def printed(renderable: Any) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_question_says_what_where_and_why() -> None:
+    assert printed(drawn(question("1"), None)).splitlines()[:3] == ["? $ make", "  in /w", "  There is no sandbox."]
+    change = {"type": "fileChange", "changes": [{"path": "/etc/x", "kind": {"type": "add"}, "diff": ""}]}
+    asked = Incoming(method="item/fileChange/requestApproval", params={"itemId": "i"}, id="2")
+    assert subject(asked, change) == "patch /etc/x"
+    assert "add /etc/x" in printed(drawn(asked, change))
+    assert subject(asked, None) == "a change of files"
+
+
+def test_the_oldest_question_comes_first() -> None:
+    pending = Pending()
+    first, second = question("1"), question("2")
+    pending.ask(first)
+    pending.ask(second)
+    assert (pending.first, len(pending)) == (first, 2)
+    assert pending.drop("1") is first
+    assert pending.drop("1") is None
+    assert pending.first is second
+
+
+async def test_keys_answer_one_question_after_the_other() -> None:
+    asker = Asker()
+    stage = Stage(Console(file=io.StringIO()))
+    answers: dict[str, Any] = {}
+
+    async def ask(id_: str) -> None:
+        answers[id_] = await asker.answer(question(id_))
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, "1")
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(ask, "2")
+            await trio.testing.wait_all_tasks_blocked()
+            for key in ("x", "a", "q", "y"):
+                asker._press(key, stage)
+    assert answers == {"1": {"decision": "acceptForSession"}, "2": {"decision": "cancel"}}
+    assert asker.footer() is None
+
+
+async def test_what_is_no_question_is_declined() -> None:
+    asked = Incoming(method="item/tool/call", params={}, id="1")
+    assert await Asker().answer(asked) == {"decision": "decline"}
+
+
+class FakeClient:
+    def __init__(self) -> None:
+        self.answers: list[tuple[str | int, Any]] = []
+
+    async def answer(self, request_id: str | int, result: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        self.answers.append((request_id, result))
+
+
+async def test_a_question_answered_elsewhere_is_asked_no_more() -> None:
+    asker, client = Asker(), FakeClient()
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            answers = _Answers(client, asker.answer, nursery)  # type: ignore[arg-type]  # it only answers
+            answers.begin(question("1"))
+            await trio.testing.wait_all_tasks_blocked()
+            assert asker.footer() is not None
+            answers.withdraw("1")
+            answers.withdraw("unknown")
+    assert asker.footer() is None
+    assert client.answers == []
