@@ -3,10 +3,13 @@
     client ──JSON-RPC──▶ gateway.connection ──SessionCommand──▶ session
                                 ▲                                 │ Append ──▶ rollout_writer ──Appended──▶ session
                                 └────────────── feed ◀── Show ────┤
-                                                                  │ SampleRequest ──▶ model_stream ──StreamEvent──▶ session
-                                                                  │                        └──text, in rounds──▶ open texts
-                                                                  │ ToolCall, RunTool ──▶ tool_worker ──ToolEvent──▶ session
-    model_stream ──GetHeaders──▶ credentials                      │                          └──output──▶ open texts
+                                                                  │ SampleRequest ──▶ model_stream
+                                                                  │      model_stream ──StreamEvent──▶ session
+                                                                  │      model_stream ──text, in rounds──▶ open texts
+                                                                  │ ToolCall, RunTool ──▶ tool_worker
+                                                                  │      tool_worker ──ToolEvent──▶ session
+                                                                  │      tool_worker ──output──▶ open texts
+    model_stream ──GetHeaders──▶ credentials
     everybody ──GetSettings──▶ settings
     tool_worker ──spawn──▶ launcher (a process of its own, behind the processes port)
     model_stream ──HTTP──▶ rehearsal, when no other model is configured
