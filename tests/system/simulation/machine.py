@@ -20,6 +20,7 @@ from actors.ports.network import ByteStream
 from actors.rehearsal.actor import Stage
 from actors.rehearsal.script import Scene, read_scenes
 from actors.rehearsal.server import Request, RequestReader
+from actors.rehearsal.wires import Spoken
 from actors.rollout_writer.validity import validate_history
 from messages.items import HistoryItem
 from supervisors.daemon import DaemonOptions, open_daemon
@@ -73,11 +74,11 @@ class WatchedStage(Stage):
         self.requests = 0
         self._complain = complain
 
-    async def _respond(self, request: Request, stream: ByteStream, reader: RequestReader) -> bool:
+    async def _respond(self, request: Request, wire: Spoken, stream: ByteStream, reader: RequestReader) -> bool:
         self.requests += 1
         for problem in validate_history(sent_history(request.body)):
             self._complain(f"the model was sent a history that is not valid: {problem}")
-        return await super()._respond(request, stream, reader)
+        return await super()._respond(request, wire, stream, reader)
 
 
 def sent_history(body: bytes) -> tuple[HistoryItem, ...]:
