@@ -29,6 +29,7 @@ from actors.rollout_writer.checkpoints import TextCheckpoints
 from actors.session.actor import Means
 from actors.session.global_feed import GlobalFeed
 from actors.session.host import SessionHost
+from actors.session.retelling import UNTOLD_RECORDS
 from actors.settings.actor import SETTINGS
 from actors.tool_worker.tools import all_tools
 from messages.base import ThreadId
@@ -135,7 +136,14 @@ def assemble(
         period=SESSION_PERIOD_SECONDS,
     )
     host = SessionHost(
-        means=Means(ports=ports, log=log, load=partial(reader.load_thread, ports), crew=crew, checkpoints=checkpoints),
+        means=Means(
+            ports=ports,
+            log=log,
+            load=partial(reader.load_thread, ports),
+            records=partial(_records_from, ports),
+            crew=crew,
+            checkpoints=checkpoints,
+        ),
         sessions=sessions,
         encoder=encoder,
         everywhere=everywhere,
@@ -175,6 +183,11 @@ def assemble(
 
 async def _settings(settings: ServiceAddress[GetSettings]) -> SettingsSnapshot:
     return await settings.ask(GetSettings(), SettingsSnapshot)
+
+
+async def _records_from(ports: Ports, path: str, ordinal: int) -> tuple[Record, ...]:
+    found = await reader.read_records(ports, path, first_ordinal=ordinal, limit=UNTOLD_RECORDS)
+    return tuple(record for _, record in found)
 
 
 async def _models(choice: Choice) -> tuple[ModelEntry, ...]:

@@ -18,7 +18,7 @@ from actors.ports import Ports
 from actors.rollout_writer.checkpoints import TextCheckpoints
 from actors.rollout_writer.loaded import LoadedThread
 from actors.rollout_writer.recovery import recover
-from actors.session import restore
+from actors.session import restore, retelling
 from actors.session.children import MAILBOX_CAPACITY, Crew, Inlet
 from actors.session.effects import Effect, Instant, PartialText
 from actors.session.feed import Feed
@@ -27,31 +27,10 @@ from actors.session.shell import SessionMessage, Shell, Signal
 from actors.session.state import SessionState
 from actors.session.troupe import Troupe, so_far
 from actors.session.views import doing
-from messages.base import ItemId, ThreadId, TurnId
-from messages.client.item import ThreadItem
+from messages.base import ItemId, ThreadId
 from messages.failure import Failure
-from messages.log import (
-    Append,
-    Appended,
-    AppendFailed,
-    ApprovalAnswered,
-    ItemShown,
-    LogRequest,
-    Record,
-    SessionMeta,
-    TurnClosed,
-)
-from messages.session import (
-    ApprovalRequested,
-    ApprovalResolved,
-    ItemCompleted,
-    ItemStarted,
-    SessionCommand,
-    StatusChanged,
-    Turn,
-    TurnCompleted,
-    Warned,
-)
+from messages.log import Append, Appended, AppendFailed, LogRequest, Record, SessionMeta
+from messages.session import SessionCommand, Warned
 
 
 class StorageError(Exception):
@@ -71,6 +50,8 @@ class Means:
     load: Callable[[str], Awaitable[LoadedThread]]
     """Read the rollout at a path as it is on disk (`rollout_writer.reader.load_thread`, never a settled view of it: the
     session itself decides what recovery adds, and appends it). Raises OSError."""
+    records: Callable[[str, int], Awaitable[tuple[Record, ...]]]
+    """The records of the rollout at a path from an ordinal on. Raises OSError."""
     crew: Crew
     checkpoints: TextCheckpoints
 
@@ -143,7 +124,7 @@ async def run(ctx: Context, means: Means, role: Role, *, task_status: trio.TaskS
         )
         if role.lives == 0:
             role.feed.dropped_ordinal = outbox.ordinal
-            _tell_open(role.feed, state, outbox.ordinal)
+            retelling.tell_open(role.feed, state, outbox.ordinal)
         role.lives += 1
         if role.path is not None:
             role.first = None
@@ -176,12 +157,18 @@ async def _open(means: Means, role: Role) -> tuple[SessionState, Outbox, tuple[E
         return role.first, Outbox(1), ()
     now = Instant(now=means.ports.clock.now(), date="", texts=_Shown(role.feed))
     assert role.path is not None, "a thread without a log has a state to begin with"
+    if role.shell is not None:
+        # What the former life sent to the log and did not live to see there must be there before it is read.
+        await _append(means, role, role.shell.outbox.ordinal, (), barrier=False)
     loaded = await means.load(role.path)
     recovery = recover(loaded, at=now.now)
     ids = means.ports.entropy.uuid7()
     state, effects = restore.restored(loaded, recovery, ids=ids, offer=means.crew.offer, path=role.path, at=now)
-    left_open = _left_open(role.feed)
-    more = restore.unfinished(left_open, recovery, state, now)
+    if role.lives:
+        role.feed.new_writer()
+        untold = await means.records(role.path, retelling.untold_from(role.feed))
+        retelling.retell(role.feed, untold, state, loaded.next_ordinal)
+    more = restore.unfinished(retelling.left_open(role.feed), recovery, state, now)
     state = restore.with_records(state, more)
     records = (*more, *recovery.records)
     outbox = Outbox(loaded.next_ordinal)
@@ -192,8 +179,7 @@ async def _open(means: Means, role: Role) -> tuple[SessionState, Outbox, tuple[E
         else:
             outbox.keep(records)
     if role.lives:
-        role.feed.new_writer()
-        _tell(role.feed, records, state, outbox.ordinal)
+        retelling.retell(role.feed, records, state, outbox.ordinal)
         if outbox.behind:
             role.feed.put(Warned(message="The log of this thread cannot be written."), ordinal=outbox.ordinal)
     return state, outbox, effects
@@ -215,44 +201,3 @@ async def _append(
         (Appended, AppendFailed),
     )
     return answer.failure if isinstance(answer, AppendFailed) else None
-
-
-def _left_open(feed: Feed) -> tuple[tuple[TurnId, ThreadItem], ...]:
-    """Items that an earlier life showed as started and never completed."""
-    events = [entry.event for entry in feed.open_items.values()]
-    return tuple((event.turn_id, event.item) for event in events if isinstance(event, ItemStarted))
-
-
-def _tell_open(feed: Feed, state: SessionState, ordinal: int) -> None:
-    """What a turn that is taken up has open has been shown, to those who watched then and in every snapshot from now:
-    the feed must know, or its end would be told as a beginning."""
-    turn = state.turn
-    if turn is None:
-        return
-    for call in turn.calls:
-        if call.shown is not None and call.phase != "answered":
-            started = ItemStarted(turn_id=turn.id, item=call.shown, at_ms=call.shown.started_at_ms or 0)
-            feed.put(started, ordinal=ordinal)
-            if call.approval is not None:
-                feed.put(ApprovalRequested(approval=call.approval), ordinal=ordinal)
-
-
-def _tell(feed: Feed, records: tuple[Record, ...], state: SessionState, ordinal: int) -> None:
-    """Tell those who stayed through the crash how it ended what they were watching."""
-    for record in records:
-        if isinstance(record, ItemShown) and ItemId(record.item.id) in feed.open_items:
-            feed.put(ItemCompleted(turn_id=record.turn_id, item=record.item, at_ms=record.at_ms), ordinal=ordinal)
-        elif isinstance(record, ApprovalAnswered) and record.approval_id in feed.approvals:
-            feed.put(ApprovalResolved(approval_id=record.approval_id, decision=None), ordinal=ordinal)
-        elif isinstance(record, TurnClosed):
-            feed.put(StatusChanged(status=state.shown_status), ordinal=ordinal)
-            turn = next((each for each in state.turns if each.id == record.turn_id), None)
-            if turn is not None:
-                told = Turn(
-                    id=turn.id,
-                    status=turn.status,
-                    started_at=turn.started_at,
-                    completed_at=turn.completed_at,
-                    failure=turn.failure,
-                )
-                feed.put(TurnCompleted(turn=told), ordinal=ordinal)

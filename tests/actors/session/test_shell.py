@@ -28,7 +28,7 @@ from messages.session import (
     TurnAccepted,
 )
 from tests.actors.session.made import call
-from tests.actors.session.theatre import Bench, Scene, Theatre, open_theatre
+from tests.actors.session.theatre import Bench, Scene, Theatre, Thread, open_theatre
 
 
 async def answer(scene: Scene) -> None:
@@ -273,6 +273,69 @@ async def test_a_full_disk_fails_the_turn_and_the_log_is_whole_again_when_there_
     assert [turn.status for turn in loaded.turns] == ["failed", "completed"]
     assert validate_history(loaded.history) == []
     assert loaded.counts.gaps == 0
+
+
+async def test_what_a_crashed_session_had_logged_and_not_shown_is_shown_by_its_next_life(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(state: Any, event: Any, at: Any) -> Any:
+        if isinstance(getattr(event, "command", None), SetThreadName):
+            raise ZeroDivisionError("a defect of the core")
+        return handle(state, event, at)
+
+    async def submit(thread: Thread) -> None:
+        with pytest.raises(DownError):
+            await thread.start()
+
+    monkeypatch.setattr("actors.session.shell.handle", fragile)
+    async with open_theatre() as theatre, trio.open_nursery() as nursery:
+        thread = await theatre.thread()
+        theatre.log.held = True
+        nursery.start_soon(submit, thread)
+        await wait_all_tasks_blocked()
+        with pytest.raises(DownError):
+            await thread.ask(SetThreadName(name="poison"))
+        await wait_all_tasks_blocked()
+        assert thread.take() == [], "the log has not answered"
+        theatre.log.release()
+        told = await thread.until("TurnCompleted")
+        assert told == ["TurnStarted", "ItemStarted", "ItemCompleted", "StatusChanged", "TurnCompleted"]
+        view = await thread.ask(ReadThread(), ThreadView)
+        assert [(turn.status, len(turn.items)) for turn in view.turns] == [("interrupted", 1)]
+
+
+async def test_an_item_that_completed_in_the_log_only_is_not_completed_again_as_failed(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(state: Any, event: Any, at: Any) -> Any:
+        if isinstance(getattr(event, "command", None), SetThreadName):
+            raise ZeroDivisionError("a defect of the core")
+        return handle(state, event, at)
+
+    async def answer_in_two(scene: Scene) -> None:
+        await scene.begin("whole")
+        await go_on.wait()
+        await scene.end("whole")
+        await scene.stop()
+
+    monkeypatch.setattr("actors.session.shell.handle", fragile)
+    async with open_theatre() as theatre:
+        go_on = trio.Event()
+        theatre.scripts = [answer_in_two]
+        thread = await theatre.thread()
+        await thread.start()
+        await wait_all_tasks_blocked()
+        theatre.log.held = True
+        go_on.set()
+        await wait_all_tasks_blocked()
+        with pytest.raises(DownError):
+            await thread.ask(SetThreadName(name="poison"))
+        theatre.log.release()
+        await thread.until("TurnCompleted")
+        view = await thread.ask(ReadThread(), ThreadView)
+    assert [item.text for item in view.turns[0].items if isinstance(item, AgentMessage)] == ["whole"]
+    shown = [record.item.id for record in thread.records if isinstance(record, ItemShown)]
+    assert len(shown) == len(set(shown)), "each once"
 
 
 async def test_what_a_full_disk_refused_is_written_when_the_thread_is_closed_if_there_is_room_by_then(

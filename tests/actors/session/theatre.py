@@ -110,7 +110,7 @@ class Log:
 
     def _append(self, request: Append, reply: Reply) -> None:
         there = self.records.setdefault(request.path, [])
-        assert request.first_ordinal == len(there), "ordinals without gaps"
+        assert request.first_ordinal == len(there) or not request.records, "ordinals without gaps"
         if self.full:
             reply.answer(AppendFailed(thread_id=request.thread_id, first_ordinal=len(there), failure=FULL))
             return
@@ -124,6 +124,10 @@ class Log:
     async def load(self, path: str) -> LoadedThread:
         await trio.lowlevel.checkpoint()
         return project(self.files[path])
+
+    async def read(self, path: str, ordinal: int) -> tuple[Record, ...]:
+        await trio.lowlevel.checkpoint()
+        return tuple(self.records[path][ordinal:])
 
 
 Script = Callable[["Scene"], Awaitable[None]]
@@ -385,7 +389,12 @@ async def open_theatre(*, unload_delay_seconds: float = 60.0) -> AsyncIterator[T
     )
     supervisor = DynamicSupervisor(restart="transient", backoff=Backoff())
     means = Means(
-        ports=ports, log=system.directory.address(LOG), load=log.load, crew=crew, checkpoints=TextCheckpoints()
+        ports=ports,
+        log=system.directory.address(LOG),
+        load=log.load,
+        records=log.read,
+        crew=crew,
+        checkpoints=TextCheckpoints(),
     )
     host = SessionHost(
         means=means,
