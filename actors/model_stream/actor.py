@@ -101,7 +101,7 @@ async def _attempt(
         where=where,
         secrets=_secrets(authorization),
     )
-    return await attempt(post, sampling.next_attempt(), outlet, client=models.client, clock=models.ports.clock)
+    return await attempt(post, sampling.next_attempt(), outlet, transport=models.transport, clock=models.ports.clock)
 
 
 def _secrets(headers: tuple[tuple[str, str], ...]) -> tuple[str, ...]:

@@ -3,12 +3,18 @@
 The task that runs it sleeps from the request's last byte to the answer's end. A chunk that arrives is decoded and its
 text appended within the round; the task wakes for the end, and now and then to see whether anything has come. So the
 idle limit costs a chunk no more than being counted.
+
+The request goes straight to the transport. Rejected: httpx2's client around it, whose layers (merged settings, auth
+flow, redirects, a cookie jar) cost five times the rest of making a request, and of which a model's API wants none: a
+redirect is an answer like any other that is no success, and no cookie is kept.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import aclosing
+from functools import lru_cache
 
 import httpx2
 import msgspec
@@ -16,7 +22,7 @@ import trio
 
 from actors.model_stream.core import Hearing
 from actors.model_stream.errors import from_http, from_stream, provider_error, readable, redact, request_id_of
-from actors.model_stream.http import BODY_EXTENSION, BodyWatch, ResponseBody
+from actors.model_stream.http import BODY_EXTENSION, TIMEOUTS, BodyWatch, HttpTransport, ResponseBody
 from actors.model_stream.limits import limits_of
 from actors.model_stream.outlet import Outlet
 from actors.ports import Clock
@@ -39,6 +45,10 @@ LINGER_SECONDS = 0.1
 at once; one that holds the connection open instead loses it."""
 
 
+MAX_TARGETS = 64
+"""Addresses kept in parsed form: one for each provider in use, and some to spare."""
+
+
 class Post(msgspec.Struct, frozen=True, kw_only=True):
     """What is sent. ``headers`` holds secrets: never log it."""
 
@@ -54,18 +64,16 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def attempt(
-    post: Post, hearing: Hearing, outlet: Outlet, *, client: httpx2.AsyncClient, clock: Clock
+    post: Post, hearing: Hearing, outlet: Outlet, *, transport: HttpTransport, clock: Clock
 ) -> Failure | None:
     """Send ``post``, let ``hearing`` hear the answer and ``outlet`` pass it on. None: it completed.
 
     Leaving it, also by cancellation, leaves no socket of a half-read answer behind.
     """
     try:
-        request = client.build_request(
-            "POST", post.url, params=post.query or None, headers=list(post.headers), content=post.body
-        )
+        request = _request(post)
         with trio.move_on_after(post.idle_seconds) as waiting:
-            response = await client.send(request, stream=True)
+            response = await transport.handle_async_request(request)
         if waiting.cancelled_caught:
             return _idle(post, "did not begin to answer")
         try:
@@ -74,6 +82,28 @@ async def attempt(
             await response.aclose()
     except (httpx2.RequestError, httpx2.InvalidURL) as error:
         return _unreached(post, error)
+
+
+def _request(post: Post) -> httpx2.Request:
+    """Raises httpx2.InvalidURL."""
+    url, headers = _target(post.url, tuple(post.query.items()))
+    return httpx2.Request(
+        "POST",
+        url,
+        headers={"accept-encoding": "identity", "connection": "keep-alive", **dict(post.headers), **headers},
+        content=post.body,
+        extensions={"timeout": TIMEOUTS},
+    )
+
+
+@lru_cache(maxsize=MAX_TARGETS)
+def _target(url: str, query: tuple[tuple[str, str], ...]) -> tuple[httpx2.URL, Mapping[str, str]]:
+    """Where a request goes, and the headers that follow from it: a name and password in the URL (RFC 9110 §4.2.4)."""
+    parsed = httpx2.URL(url, params=query) if query else httpx2.URL(url)
+    if not parsed.userinfo:
+        return parsed, {}
+    userinfo = f"{parsed.username}:{parsed.password}".encode()
+    return parsed, {"authorization": f"Basic {b64encode(userinfo).decode('ascii')}"}
 
 
 async def _hear(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from actors.kernel import ServiceAddress
 from actors.ports import Ports
@@ -18,6 +18,8 @@ from messages.settings import ProviderSettings
 
 if TYPE_CHECKING:
     import httpx2
+
+    from actors.model_stream.http import HttpTransport
 
 UNDELIVERED_TEXT_CHARS = 8192
 """Per stream, as `Settings.undelivered_text_bytes`: a screenful or two that the session has not taken over yet."""
@@ -35,23 +37,31 @@ class Models:
         providers: Mapping[str, ProviderSettings],
         *,
         undelivered_limit: int = UNDELIVERED_TEXT_CHARS,
-        client_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.ports = ports
         self.credentials = credentials
         self.providers = providers
         """By id; see `providers.known_providers`."""
         self.undelivered_limit = undelivered_limit
-        self._client_options = dict(client_options or {})
+        self._transport: HttpTransport | None = None
         self._client: httpx2.AsyncClient | None = None
 
     @property
+    def transport(self) -> HttpTransport:
+        """Of every request to a provider, made at the first use. Its responses can be read in the rounds."""
+        if self._transport is None:
+            from actors.model_stream.http import HttpTransport
+
+            self._transport = HttpTransport(self.ports.network, self.ports.threads)
+        return self._transport
+
+    @property
     def client(self) -> httpx2.AsyncClient:
-        """Made at the first use. Its responses can be read in the rounds (`actors.model_stream.http`)."""
+        """The same connections with httpx2's comforts, for requests that are no turns: those go by the transport."""
         if self._client is None:
             from actors.model_stream.http import open_client
 
-            self._client = open_client(self.ports, **self._client_options)
+            self._client = open_client(self.ports, transport=self.transport)
         return self._client
 
     async def warm(self) -> None:
@@ -65,5 +75,5 @@ class Models:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()

@@ -17,6 +17,6 @@ where a slow consumer holds up the others; no model server requires it.
 from __future__ import annotations
 
 from actors.model_stream.http.body import BodyWatch, ResponseBody
-from actors.model_stream.http.transport import BODY_EXTENSION, HttpTransport, open_client
+from actors.model_stream.http.transport import BODY_EXTENSION, TIMEOUTS, HttpTransport, open_client
 
-__all__ = ["BODY_EXTENSION", "BodyWatch", "HttpTransport", "ResponseBody", "open_client"]
+__all__ = ["BODY_EXTENSION", "TIMEOUTS", "BodyWatch", "HttpTransport", "ResponseBody", "open_client"]

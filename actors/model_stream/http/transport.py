@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
@@ -33,6 +35,12 @@ WRITE_SECONDS = 60.0
 POOL_SECONDS = 30.0
 """For a free connection, beyond which the daemon is overloaded and should say so."""
 
+TIMEOUTS: Mapping[str, float | None] = MappingProxyType(
+    {"connect": CONNECT_SECONDS, "read": None, "write": WRITE_SECONDS, "pool": POOL_SECONDS}
+)
+"""Of a request to a model, as httpx2 hands them to a transport. None for reading: a model may think for minutes, and
+the request's owner keeps an idle timeout."""
+
 MAX_TRIES = 3
 """For a request that is safe to repeat, when idle connections turn out to be dead: a server that restarted has closed
 all of them, but those that say so are dropped before they are used."""
@@ -47,13 +55,12 @@ def open_client(ports: Ports, **options: Any) -> httpx2.AsyncClient:
     """A client for a model provider. ``options`` go to `httpx2.AsyncClient` and may override all that is set here.
 
     It trusts no environment variable (``trust_env=True`` turns that on: requests that then go through a proxy are
-    httpcore's, without our body extension), asks for uncompressed bodies and has no read timeout (a model may think
-    for minutes; the request's owner keeps an idle timeout).
+    httpcore's, without our body extension), asks for uncompressed bodies and has the timeouts above.
     """
     settings: dict[str, Any] = {
         "transport": HttpTransport(ports.network, ports.threads),
         "trust_env": False,
-        "timeout": httpx2.Timeout(connect=CONNECT_SECONDS, read=None, write=WRITE_SECONDS, pool=POOL_SECONDS),
+        "timeout": httpx2.Timeout(**TIMEOUTS),
         "headers": {"accept-encoding": "identity"},
         **options,
     }

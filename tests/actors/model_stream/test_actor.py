@@ -293,3 +293,39 @@ async def test_a_server_that_takes_the_request_and_says_nothing_is_a_timeout(aut
         assert isinstance(retrying, SampleRetrying)
         assert trio.current_time() - began == pytest.approx(10 + retrying.delay_seconds)
         await listener.aclose()
+
+
+async def test_a_request_is_one_post_and_a_redirect_is_an_answer_that_is_not_followed(
+    autojump_clock: MockClock,
+) -> None:
+    def elsewhere(_: str) -> ProviderSettings:
+        return ProviderSettings(
+            base_url="http://ann:s%20cret@127.0.0.1:7/v1/", query_params={"api-version": "1 2"}, request_max_retries=1
+        )
+
+    async with household(settings=elsewhere) as home:
+        listener = await home.world.outside.network.listen("127.0.0.1", 7)
+        home.sample(request("hello"))
+        stream = await listener.accept()
+        asked = b""
+        while not asked.endswith(b"]}"):
+            asked += await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:7/other\r\ncontent-length: 0\r\n\r\n")
+        failed = await home.hear_until(SampleFailed)
+        assert isinstance(failed, SampleFailed)
+        assert not failed.failure.retryable
+        head, _, body = asked.partition(b"\r\n\r\n")
+        line, *fields = head.decode().split("\r\n")
+        assert line == "POST /v1/responses?api-version=1+2 HTTP/1.1"
+        assert sorted((name.lower(), value) for name, _, value in (field.partition(": ") for field in fields)) == [
+            ("accept", "text/event-stream"),
+            ("accept-encoding", "identity"),
+            ("authorization", "Basic YW5uOnMgY3JldA=="),
+            ("connection", "keep-alive"),
+            ("content-length", str(len(body))),
+            ("content-type", "application/json"),
+            ("host", "127.0.0.1:7"),
+            ("originator", "callboard"),
+            ("user-agent", "callboard"),
+            ("x-client-request-id", "r1"),
+        ]
