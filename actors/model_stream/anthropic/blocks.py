@@ -159,7 +159,9 @@ def _signature_of(block: Block) -> str | None:
 
 def _beyond(block: Block, *held: str) -> dict[str, Any]:
     """The fields that the item has no place for. What is null says nothing."""
-    beyond: dict[str, Any] = {name: raw for name, raw in block.fields.items() if name not in held and raw != _NULL}
+    beyond: dict[str, Any] = {
+        name: raw for name, raw in block.fields.items() if name not in held and bytes(raw) != _NULL
+    }
     citations = _citations_of(block)
     if citations:
         beyond["citations"] = citations
