@@ -156,13 +156,14 @@ def _origin(at: str, value: Any) -> Origin | None:
 
 def _provider(provider_id: str, wire: WireApi) -> ProviderSettings:
     """Its settings, speaking this wire whatever it speaks by default."""
-    known = known_providers(_settings(), "")
+    known = known_providers(user_settings(), "")
     if provider_id not in known:
         raise UnusableFileError(f"there is no provider {provider_id!r}; known are {', '.join(sorted(known))}")
     return msgspec.structs.replace(known[provider_id], wire_api=wire)
 
 
-def _settings() -> Settings:
+def user_settings() -> Settings:
+    """What the user's file sets. Raises SettingsError."""
     file = homes.home() / CONFIG_FILE
     layers = (file_layer(str(file), file.read_bytes()),) if file.is_file() else ()
     return merge(str(homes.home()), layers).settings
