@@ -7,15 +7,18 @@ when it is finished.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import trio
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.control import Control
 from rich.live import Live
 from rich.padding import Padding
+from rich.segment import ControlType, Segment
 from rich.spinner import Spinner
 from rich.syntax import Syntax
 from rich.text import Text
@@ -48,8 +51,11 @@ class Stage:
         self._text: dict[str, str] = {}
         self._since: dict[str, float] = {}
         self._spinners: dict[str, Spinner] = {}
+        self._rows: list[int] = []
+        """How many cells wide each row of the last frame is."""
+        self._width = console.width
         self._live = (
-            Live(console=console, auto_refresh=False, transient=True, get_renderable=self._under_way)
+            Live(console=console, auto_refresh=False, transient=True, get_renderable=self._frame)
             if console.is_terminal
             else None
         )
@@ -106,7 +112,21 @@ class Stage:
         """Draw what moves, until cancelled."""
         while self._live is not None:
             await trio.sleep(1 / REFRESH_PER_SECOND)
+            self._see_width()
             self._live.refresh()
+
+    def _see_width(self) -> None:
+        """A terminal that became narrower breaks the rows of the last frame in two: take back what it added, for the
+        drawing library knows only how many rows it drew."""
+        width = self._console.width
+        if width < self._width:
+            added = sum(max(math.ceil(cells / width), 1) - 1 for cells in self._rows)
+            step = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
+            self._console.control(Control(*step * added))
+        self._width = width
+
+    def _frame(self) -> RenderableType:
+        return _Measured(self._under_way(), self._rows)
 
     def refresh(self) -> None:
         """Draw at once what has changed."""
@@ -143,6 +163,22 @@ class Stage:
         label.truncate(max(self._console.width - 4, 10), overflow="ellipsis")
         spinner.update(text=label)
         return spinner
+
+
+class _Measured:
+    """What is drawn, with the width of each of its rows noted."""
+
+    def __init__(self, drawn: RenderableType, rows: list[int]) -> None:
+        self._drawn = drawn
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self._drawn, options, pad=False)
+        self._rows[:] = [Segment.get_line_length(line) for line in lines]
+        for number, line in enumerate(lines):
+            if number:
+                yield Segment.line()
+            yield from line
 
 
 @asynccontextmanager

@@ -40,11 +40,7 @@ async def resolve(client: Client, named: str | None) -> str:
     threads = (await client.request("thread/list", {"limit": PAGE, "sortKey": "updated_at"}))["data"]
     loaded = (await client.request("thread/loaded/list"))["data"]
     if named is None:
-        if threads:
-            return str(threads[0]["id"])
-        if loaded:
-            return str(loaded[-1])
-        raise NoSuchThreadError("There are no threads yet. Start one with: callboard attach --new")
+        return await _latest(client, threads, loaded)
     ids = [*dict.fromkeys([*(thread["id"] for thread in threads), *loaded])]
     if named in ids:
         return named
@@ -62,6 +58,17 @@ async def resolve(client: Client, named: str | None) -> str:
         case _:
             shown = ", ".join(id_[-SHORT:] for id_ in found[:5])
             raise NoSuchThreadError(f"{named!r} could be any of {len(found)} threads: {shown}")
+
+
+async def _latest(client: Client, threads: list[dict[str, Any]], loaded: list[str]) -> str:
+    """The list leaves out threads in which nothing was said yet; one of those may be the latest."""
+    listed = {thread["id"] for thread in threads}
+    for thread_id in loaded:
+        if thread_id not in listed:
+            threads = [*threads, (await client.request("thread/read", {"threadId": thread_id}))["thread"]]
+    if not threads:
+        raise NoSuchThreadError("There are no threads yet. Start one with: callboard attach --new")
+    return str(max(threads, key=lambda thread: thread["updatedAt"])["id"])
 
 
 async def show(*, search: str | None, limit: int, as_json: bool) -> int:
