@@ -221,7 +221,7 @@ class Bars:
             disable=not console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._status = ""
+        self._said: set[str] = set()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -238,6 +238,6 @@ class Bars:
                 label = layer.digest.removeprefix("sha256:")[:DIGEST_CHARS]
                 task = self._tasks[layer.digest] = self._progress.add_task(label, total=layer.total or None)
             self._progress.update(task, completed=layer.completed, total=layer.total or None)
-        if step.status != self._status:
-            self._status = step.status
+        if step.status not in self._said:  # layers that come interleaved say theirs again and again
+            self._said.add(step.status)
             self._console.print(step.status, highlight=False)
