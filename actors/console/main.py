@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from actors.console.parsing import add_verbs
+from actors.console.parsing import EXEC_EXITS, EXITS, SERVE_EXITS, add_verbs
 from messages.settings import WireApi
 from messages.version import VERSION
 
@@ -25,6 +25,7 @@ Codex app-server vocabulary, watch every token and tool, answer approvals and in
   callboard demo            see one session fix a failing test (needs no key, no network)
   callboard serve           run the daemon
   callboard exec "PROMPT"   one prompt in this folder, in the terminal
+  callboard attach --new    talk to a session, and let others join
 """
 
 WIRES = get_args(WireApi)
@@ -127,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     _tolerated(parser, "_before")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
 
-    serve = verbs.add_parser("serve", help="run the daemon until SIGTERM or Ctrl-C")
+    serve = verbs.add_parser("serve", help="run the daemon until SIGTERM or Ctrl-C", epilog=SERVE_EXITS)
     serve.add_argument(
         "--listen",
         metavar="URL",
@@ -162,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     tour.add_argument("--keep", action="store_true", help="keep the folder of the demo even if all went well")
     _endpoint(tour)
 
-    run = verbs.add_parser("exec", help="run one prompt in a folder and show the turn")
+    run = verbs.add_parser("exec", help="run one prompt in a folder and show the turn", epilog=EXEC_EXITS)
     run.add_argument("prompt", nargs="?", help="what to do; - or nothing reads standard input")
     run.add_argument("-C", "--cd", default=".", metavar="DIR", help="the folder to work in (default: here)")
     run.add_argument("--json", action="store_true", help="print the events as JSON lines")
@@ -177,10 +178,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     _endpoint(run)
 
-    tree = verbs.add_parser("ps", help="show the daemon's live tree of actors")
+    tree = verbs.add_parser("ps", help="show the daemon's live tree of actors", epilog=EXITS)
     tree.add_argument("--json", action="store_true", help="as JSON")
 
-    stop = verbs.add_parser("interrupt", help="interrupt running turns")
+    stop = verbs.add_parser("interrupt", help="interrupt running turns", epilog=EXITS)
     stop.add_argument("thread", nargs="?", help="of this thread only")
     add_verbs(verbs)
     _wire(verbs)

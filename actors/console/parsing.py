@@ -7,6 +7,14 @@ from typing import Any
 
 EXITS = "exit codes: 0 done; 1 it failed, the reason is on standard error; 2 wrong usage; 130 left with Ctrl-C"
 
+EXEC_EXITS = (
+    "exit codes: 0 the turn completed; 1 it did not, or there is no daemon; 2 wrong usage; 130 left with Ctrl-C twice"
+)
+SERVE_EXITS = (
+    "exit codes: 0 ended by SIGTERM or by itself; 1 it could not start, the reason is on standard error; 2 wrong usage; "
+    "75 another daemon has this home; 130 ended by Ctrl-C"
+)
+
 ATTACH = """\
 Watch a thread and talk to it, beside whoever else does. THREAD is an id, the end of one as `callboard threads`
 shows it, or a name; without it the latest. A line sends a prompt, or steers the turn that runs; !LINE runs a

@@ -21,7 +21,7 @@ async def show(found: Running, token: str | None, *, as_json: bool) -> None:
         print(msgspec.json.encode(status).decode())
         return
     console = Console()
-    console.print(summary(found, status), highlight=False)
+    console.print(summary(found, status), highlight=False, soft_wrap=True)
     console.print(_tree(status["tree"]), highlight=False)
 
 

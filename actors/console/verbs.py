@@ -127,7 +127,7 @@ def _welcome(parser: argparse.ArgumentParser) -> int:
 async def _state(found: homes.Running) -> None:
     async with connect(found.address, token=homes.token(homes.home())) as client:
         status = await client.request("callboard/status")
-    Console().print(ps.summary(found, status), highlight=False)
+    Console().print(ps.summary(found, status), highlight=False, soft_wrap=True)
 
 
 async def _interrupt(thread: str | None) -> int:
