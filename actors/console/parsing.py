@@ -11,8 +11,8 @@ EXEC_EXITS = (
     "exit codes: 0 the turn completed; 1 it did not, or there is no daemon; 2 wrong usage; 130 left with Ctrl-C twice"
 )
 SERVE_EXITS = (
-    "exit codes: 0 ended by SIGTERM or by itself; 1 it could not start, the reason is on standard error; 2 wrong usage; "
-    "75 another daemon has this home; 130 ended by Ctrl-C"
+    "exit codes: 0 ended by SIGTERM or by itself; 1 it could not start, the reason is on standard error; "
+    "2 wrong usage; 75 another daemon has this home; 130 ended by Ctrl-C"
 )
 
 ATTACH = """\
