@@ -34,12 +34,15 @@ BLOCK_TYPE = "callboard_block"
 """Of an opaque item that holds another wire's block: ``{"type": BLOCK_TYPE, "block": {...}}``."""
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who made an item. Opaque reasoning is replayed only to the provider and model that made it."""
 
     provider: str
     model: str
     wire: str
+    prefix: str | None = None
+    """A digest of the instructions and tools the item was made under, where its opaque part is bound to them: under
+    others it is not replayed. None: it is not bound."""
 
 
 class HistoryItem(msgspec.Struct, frozen=True, kw_only=True):

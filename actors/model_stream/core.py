@@ -18,6 +18,7 @@ from actors.model_stream import retry
 from actors.model_stream.anthropic.decode import MessagesDecoder
 from actors.model_stream.anthropic.request import body as messages_body
 from actors.model_stream.anthropic.request import headers as messages_headers
+from actors.model_stream.anthropic.request import prefix as messages_prefix
 from actors.model_stream.chat.decode import ChatDecoder
 from actors.model_stream.chat.request import PATH as CHAT_PATH
 from actors.model_stream.chat.request import body as chat_body
@@ -64,6 +65,10 @@ def _no_headers(_request: SampleRequest, _provider: ProviderSettings) -> Mapping
     return {}
 
 
+def _no_prefix(_request: SampleRequest) -> str | None:
+    return None
+
+
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """How one wire API is spoken."""
 
@@ -76,10 +81,14 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     ``freeform``: the names of the freeform tools that were offered, which some wires must wrap and unwrap."""
     headers: Callable[[SampleRequest, ProviderSettings], Mapping[str, str]] = _no_headers
     """What this wire wants beside the usual headers, in lower case."""
+    prefix: Callable[[SampleRequest], str | None] = _no_prefix
+    """See `Origin.prefix`."""
 
 
 WIRES: dict[WireApi, Wire] = {
-    "messages": Wire(path="/messages", body=messages_body, decoder=MessagesDecoder, headers=messages_headers),
+    "messages": Wire(
+        path="/messages", body=messages_body, decoder=MessagesDecoder, headers=messages_headers, prefix=messages_prefix
+    ),
     "responses": Wire(
         path="/responses", body=lambda request, _provider: responses_body(request), decoder=ResponsesDecoder
     ),
@@ -165,7 +174,9 @@ class Sampling:
     ) -> None:
         self._request = request
         self._wire = WIRES[wire]
-        self._origin = Origin(provider=request.provider, model=request.model, wire=wire)
+        self._origin = Origin(
+            provider=request.provider, model=request.model, wire=wire, prefix=self._wire.prefix(request)
+        )
         self._texts = texts
         self._where = where
         self._attempts = attempts

@@ -43,6 +43,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `system` may speak in the middle of a conversation."""
     interleaves_by_header: bool = False
     """Thinks between calls only if a beta header says so; later models do anyway, earlier ones cannot."""
+    binds_prefix: bool = False
+    """Its thinking is refused behind any other instructions, tools or messages than it was made behind."""
     api_version: str = OLD_VERSION
     max_output_tokens: int | None = None
     context_window: int = 200_000
@@ -64,7 +66,7 @@ _BUDGET = Abilities(thinking="budget", interleaves_by_header=True, max_output_to
 _replace = msgspec.structs.replace
 
 _ALWAYS = _replace(_ADAPTIVE, always_thinks=True, off_efforts=(), forced_tools="never", system_messages=True)
-_BOUND = _replace(_ALWAYS, api_version=NEW_VERSION)
+_BOUND = _replace(_ALWAYS, binds_prefix=True, api_version=NEW_VERSION)
 
 FAMILIES: dict[str, Abilities] = {
     "claude-fable-5-2": _BOUND,
@@ -75,7 +77,9 @@ FAMILIES: dict[str, Abilities] = {
     "claude-mythos-5": _ALWAYS,
     "claude-opus-5-5": _replace(_BOUND, default_effort="medium"),
     "claude-sonnet-5-5": _replace(_BOUND, always_thinks=False, off="between_tools", off_efforts=_THREE),
-    "claude-haiku-5-5": _replace(_ADAPTIVE, off="disabled", system_messages=True, api_version=NEW_VERSION),
+    "claude-haiku-5-5": _replace(
+        _ADAPTIVE, off="disabled", system_messages=True, binds_prefix=True, api_version=NEW_VERSION
+    ),
     "claude-opus-5": _replace(_ADAPTIVE, off="disabled", off_efforts=_THREE, system_messages=True),
     "claude-sonnet-5": _replace(_ADAPTIVE, off="disabled"),
     "claude-opus-4-8": _replace(_ADAPTIVE, system_messages=True),

@@ -10,6 +10,7 @@ without meaning something else is an `UnsupportedError`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,7 @@ def body(request: SampleRequest, _provider: ProviderSettings) -> bytes:
     """The whole body as JSON. Raises UnsupportedError."""
     abilities = abilities_of(request.model)
     model = catalogue.find(request.provider, request.model)
-    target = Origin(provider=request.provider, model=request.model, wire=WIRE)
+    target = Origin(provider=request.provider, model=request.model, wire=WIRE, prefix=prefix(request))
     said = conversation(replay(request.history, target), abilities, images=model.images)
     limit = request.max_output_tokens or model.max_output_tokens or FALLBACK_MAX_TOKENS
     thinking, effort = _thinking(request, abilities, limit)
@@ -67,6 +68,17 @@ def body(request: SampleRequest, _provider: ProviderSettings) -> bytes:
     fields["stream"] = True
     fields["messages"] = said.messages
     return msgspec.json.encode(fields)
+
+
+def prefix(request: SampleRequest) -> str | None:
+    """What the model's thinking is bound to beside the messages, which only grow; None if it is not.
+
+    Under other instructions or tools the earlier thinking is left out as another model's would be, and never edited.
+    """
+    if not abilities_of(request.model).binds_prefix:
+        return None
+    bound = msgspec.json.encode((request.instructions, request.tools))
+    return hashlib.blake2b(bound, digest_size=8).hexdigest()
 
 
 def headers(request: SampleRequest, provider: ProviderSettings) -> Mapping[str, str]:

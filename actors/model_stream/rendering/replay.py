@@ -2,7 +2,8 @@
 
 Rules
 1. What is opaque (reasoning, compactions, a provider's own blocks) goes back only to the provider, model and wire that
-   made it. What people and tools said, and what a model said in plain words or calls, goes to all.
+   made it, and reasoning that is bound to instructions only behind those. What people and tools said, and what a model
+   said in plain words or calls, goes to all.
 2. The order is the transcript's: a response, the outputs of its calls, one each and in call order, then what people
    said. A call nobody answered gets an output that says so; an output nobody asked for is left out. A history of ours
    is so already; one that was recorded elsewhere may not be.
@@ -61,13 +62,13 @@ def replay(history: Iterable[HistoryItem], target: Origin) -> list[Replayed]:
     read: dict[int, Replayed] = {}
     transcript = Transcript()
     for item in history:
-        own = item.origin == target
+        own = _is_own(item.origin, target)
         if item.kind in ("opaque", "compaction"):
             if own:
                 read[id(item)] = Replayed(item=item, read=None, own=True)
                 transcript.add(item)
             continue
-        if item.kind == "reasoning" and not own:
+        if item.kind == "reasoning" and not (own and _is_bound_to(item.origin, target)):
             continue
         content = _read(item)
         if content is not None:
@@ -79,6 +80,19 @@ def replay(history: Iterable[HistoryItem], target: Origin) -> list[Replayed]:
         # An output that the transcript made up is as good as any other.
         replayed.append(known or Replayed(item=item, read=_readable.decode(item.raw), own=False))
     return replayed
+
+
+def _is_own(origin: Origin | None, target: Origin) -> bool:
+    return origin is not None and (origin.provider, origin.model, origin.wire) == (
+        target.provider,
+        target.model,
+        target.wire,
+    )
+
+
+def _is_bound_to(origin: Origin | None, target: Origin) -> bool:
+    """Whether reasoning may stand behind the instructions and tools that are sent; an origin may not say."""
+    return origin is None or origin.prefix is None or origin.prefix == target.prefix
 
 
 def without_note(raw: bytes) -> bytes:
