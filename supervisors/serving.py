@@ -102,6 +102,8 @@ async def _serve(options: DaemonOptions, told: ServeOptions) -> int:
         # Whoever learns that we are here may send a signal: it must find somebody who drains.
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             announcement.make()
+            gc.freeze()  # modules and services stay: no collection walks them again
+            gc.enable()
             print(
                 _greeting(told, daemon.address, settings), file=sys.stderr if told.stand_in else sys.stdout, flush=True
             )
