@@ -10,7 +10,10 @@
     providers.py  pure: which providers there are, and which is meant
     catalogue.py  pure: which models there are
     sse.py        pure: server-sent events
+    limits.py     pure: what an answer's headers say of a key's limits
+    rendering/    pure: what every wire needs to replay a history that others had a part in
     responses/    pure: the Responses wire; `request` makes bodies, `decode` hears streams
+    anthropic/    pure: the Messages wire, likewise
     http/         httpx2's transport of ours, whose bodies the rounds can read
 
 A text delta's way: socket → `http.body` → `exchange.Listening` → `core.Hearing` (`sse`, then `responses.decode`) → the
