@@ -29,6 +29,10 @@ request_max_retries = 0
 """In the configuration of the shared daemon, beside the model of its command line."""
 
 
+SOON_OVER = ("-c", "drain_seconds=1")
+"""Flags of a daemon that is not kept waiting by a turn that some test left behind."""
+
+
 @pytest.fixture(scope="package")
 def model() -> Iterator[ScriptedModel]:
     """What the daemons of these tests talk to."""
@@ -42,7 +46,7 @@ def shared(model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> It
     home = tmp_path_factory.mktemp("shared") / "home"
     home.mkdir()
     (home / "config.toml").write_text(PROVIDERS.format(url=model.url))
-    with daemon_process(home, model.flags()) as daemon:
+    with daemon_process(home, [*model.flags(), *SOON_OVER]) as daemon:
         yield daemon
 
 

@@ -388,8 +388,6 @@ def test_a_port_in_use_is_named_with_what_to_do(tmp_path: Path) -> None:
     [
         ("model = \n", "line 1"),
         ('approval_policy = "sometimes"\n', "on-request"),
-        ("drain_seconds = 'long'\n", "drain_seconds"),
-        ('model_provider = "nobody"\n', "nobody"),
     ],
 )
 def test_a_configuration_nobody_can_work_with_is_explained(tmp_path: Path, config: str, words: str) -> None:
@@ -399,16 +397,15 @@ def test_a_configuration_nobody_can_work_with_is_explained(tmp_path: Path, confi
     refused = Refused(home, *ANY_PORT)
     assert refused.code == 1
     assert words in refused.words
-    assert "nobody" in words or str(home / "config.toml") in refused.words
+    assert str(home / "config.toml") in refused.words
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         (("--listen", "here"), "ws://HOST:PORT"),
-        (("--listen", "ws://0.0.0.0:0", "--no-auth"), "--no-auth"),
         (("--listen", "ws://0.0.0.0:0"), "--insecure"),
-        (("-c", "approval_policy"), "KEY=VALUE"),
+        (("-c", "model_provider=nobody"), "nobody"),
     ],
 )
 def test_flags_nobody_can_work_with_are_explained(tmp_path: Path, flags: tuple[str, ...], words: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.system.conftest import SOON_OVER
 from tests.system.daemon import CALLBOARD, MARK, DaemonProcess, clean_environment, daemon_process
 from tests.system.model import Exchange, ScriptedModel
 
@@ -60,7 +61,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> I
 
     for play in (touch, break_down, hang):
         model.on(play.__name__, play)
-    with daemon_process(tmp_path_factory.mktemp("cli") / "home", model.flags()) as daemon:
+    with daemon_process(tmp_path_factory.mktemp("cli") / "home", [*model.flags(), *SOON_OVER]) as daemon:
         yield daemon
 
 
