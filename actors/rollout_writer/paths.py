@@ -24,8 +24,9 @@ _NAME = re.compile(
 def rollout_path(home: str, created_at: float, thread_id: ThreadId) -> str:
     """The path of a new thread's rollout. ``created_at`` in unix seconds."""
     local = datetime.fromtimestamp(created_at, UTC).astimezone()
-    name = f"rollout-{local:%Y-%m-%dT%H-%M-%S}-{thread_id}.jsonl"
-    return posixpath.join(home, SESSIONS, f"{local:%Y}", f"{local:%m}", f"{local:%d}", name)
+    second = local.isoformat(timespec="seconds")[:19].replace(":", "-")
+    year, month, day = second[:4], second[5:7], second[8:10]
+    return posixpath.join(home, SESSIONS, year, month, day, f"rollout-{second}-{thread_id}.jsonl")
 
 
 def thread_id_of(path: str) -> ThreadId | None:
