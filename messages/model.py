@@ -108,6 +108,8 @@ class ItemBegan(Message, frozen=True, kw_only=True):
     provider_item_id: str | None = None
     call_id: CallId | None = None
     name: str | None = None
+    phase: str | None = None
+    """Of a message: commentary or final_answer, where the provider says so beforehand."""
 
 
 class TextBegan(Message, frozen=True, kw_only=True):

@@ -2,8 +2,8 @@
 
 The outlet asks for frames when the socket can take some (`take`). Threads with news are asked in turn, each for a
 bounded number of bytes, so that one that talks all the time cannot drown the others. A thread's answer to a
-subscription is a barrier: the cursor starts when the response is in the queue, behind it come the questions that are
-still open, then what happens.
+subscription is a barrier: the cursor starts when the response is in the queue, behind it come the tokens used so far
+and the questions that are still open, then what happens.
 
 A reader that fell behind a thread's tail is caught up from the log by a task of its own, page by page; the other
 threads of the connection go on meanwhile.
@@ -27,6 +27,9 @@ from actors.session.feed import Subscription
 from actors.session.global_feed import GlobalFeed, GlobalReader
 from messages.base import ThreadId
 from messages.client.callboard import EventsSkipped
+from messages.session import UsageUpdated
+
+USAGE_METHOD = "thread/tokenUsage/updated"
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +94,10 @@ class Watched:
         self._drop(thread_id)
         coming = cursor.asks_ahead() if subscription.resumed else frozenset()
         watch = Watch(thread_id, cursor, frozenset(approval.id for approval in view.approvals))
+        usage = cursor.feed.latest.get(UsageUpdated)
+        if usage is not None and not subscription.resumed and self.wants(USAGE_METHOD):
+            # The snapshot has no place for it, and clients show how full the context is from the beginning.
+            self._outlet.send(self._encoder.event(thread_id, cursor.feed.epoch, 0, usage.event))
         for approval in view.approvals:
             if approval.id not in coming:
                 self._outlet.send(approval_request(thread_id, approval))

@@ -7,13 +7,16 @@ marker of an interrupt, input that had not entered yet, and last, durably, the t
 
 from __future__ import annotations
 
+from itertools import islice
+
 import msgspec
 
 from actors.session import approvals, calls, history, partials, steering
 from actors.session.effects import Cancel, SetDeadline
 from actors.session.shown import ended, partial
-from actors.session.state import Call, Closing
+from actors.session.state import Call, Closing, TurnState
 from actors.session.step import Step, item_id
+from messages.client.item import AgentMessage, ThreadItem
 from messages.log import TurnClosed
 from messages.session import Turn, TurnCompleted, TurnFailing
 
@@ -57,7 +60,12 @@ def close(step: Step, end: Closing) -> None:
     if turn.budget.deadline_seconds is not None:
         step.do(SetDeadline(turn_id=turn.id, seconds=None))
     told = Turn(
-        id=turn.id, status=end.status, started_at=turn.started_at, completed_at=step.at.now, failure=end.failure
+        id=turn.id,
+        status=end.status,
+        started_at=turn.started_at,
+        completed_at=step.at.now,
+        failure=end.failure,
+        items=_last_words(turn),
     )
     kept = msgspec.structs.replace(told, items=turn.items)
     summary = msgspec.structs.replace(
@@ -69,6 +77,14 @@ def close(step: Step, end: Closing) -> None:
     step.put(turn=None, turns=(*step.state.turns, kept), failed=end.status == "failed", summary=summary)
     step.show_status()
     step.show(TurnCompleted(turn=told, last_message=turn.last_message))
+
+
+def _last_words(turn: TurnState) -> tuple[ThreadItem, ...]:
+    """The final message of a turn that came to one: the summary that clients of this wire look for in its end."""
+    if turn.last_message is None:
+        return ()
+    said = (item for item in reversed(turn.items) if isinstance(item, AgentMessage) and item.text == turn.last_message)
+    return tuple(islice(said, 1))
 
 
 def _abort(step: Step, call: Call) -> None:

@@ -198,8 +198,10 @@ class Cursor:
                 self.next_seq += 1
                 continue
             if entry.item_id is not None:
+                # What an item said comes before its end, and what was said before an item came before it.
+                begins = isinstance(entry.event, ItemStarted)
                 for reading in self._readings:
-                    if reading.attached.item_id == entry.item_id:
+                    if begins or reading.attached.item_id == entry.item_id:
                         room = self._take_delta(reading, frames, room)
                         if reading.offset < reading.attached.text.chars:
                             return room

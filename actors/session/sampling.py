@@ -119,7 +119,7 @@ def fail(step: Step, failure: Failure) -> None:
 def _began(step: Step, sampling: Sampling, event: ItemBegan) -> None:
     if any(slot.number == event.slot for slot in sampling.slots):
         return
-    item = begun(event.kind, ItemId(step.new_id()))
+    item = begun(event.kind, ItemId(step.new_id()), event.phase)
     shown = None if item is None else step.start_item(item)
     slot = Slot(number=event.slot, kind=event.kind, shown=shown)
     step.put_turn(sampling=Sampling(request_id=sampling.request_id, slots=(*sampling.slots, slot)))

@@ -35,10 +35,10 @@ def stamped(item: ThreadItem, *, started_at_ms: int | None = None, completed_at_
     )
 
 
-def begun(kind: str, item_id: ItemId) -> ThreadItem | None:
+def begun(kind: str, item_id: ItemId, phase: str | None = None) -> ThreadItem | None:
     """What is shown when a model opens an item; None for calls (their worker says what to show) and opaque blocks."""
     if kind == "message":
-        return AgentMessage(id=item_id, text="")
+        return AgentMessage(id=item_id, text="", phase=phase)
     if kind == "reasoning":
         return Reasoning(id=item_id)
     return None

@@ -48,7 +48,7 @@ class TokenCounts(Wire, frozen=True, kw_only=True):
     cached_input_tokens: int
     output_tokens: int
     reasoning_output_tokens: int
-    cache_write_input_tokens: int = 0
+    cache_write_input_tokens: int
 
 
 class ThreadTokenUsage(Wire, frozen=True, kw_only=True):

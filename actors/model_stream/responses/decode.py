@@ -394,6 +394,7 @@ class ResponsesDecoder:
                 provider_item_id=skeleton.id,
                 call_id=CallId(skeleton.call_id) if skeleton.call_id else None,
                 name=skeleton.name,
+                phase=skeleton.phase,
             )
         )
         return item

@@ -86,6 +86,7 @@ class Skeleton(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
     call_id: str | None = None
     name: str | None = None
+    phase: str | None = None
 
 
 class Response(msgspec.Struct, frozen=True):
