@@ -55,3 +55,21 @@ def test_an_unknown_model_gets_careful_assumptions_and_a_known_one_behind_a_gate
     ]
     gateway = find("mine", "openai/gpt-5.5")
     assert (gateway.known, gateway.slug, gateway.context_window) == (True, "openai/gpt-5.5", 272_000)
+
+
+def test_an_anthropic_key_alone_chooses_claude_and_openais_key_comes_first() -> None:
+    claude = choose(Settings(), {"ANTHROPIC_API_KEY": "sk-ant-1"})
+    assert (claude.provider, claude.model) == ("anthropic", "claude-opus-5-5")
+    assert choose(Settings(), {"ANTHROPIC_API_KEY": "sk-ant-1", "OPENAI_API_KEY": "sk-1"}).provider == "openai"
+
+
+def test_a_claude_model_is_known_by_any_of_its_names() -> None:
+    for slug in (
+        "claude-haiku-4-5-20251001",
+        "anthropic/claude-haiku-4.5",
+        "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+    ):
+        model = find("somewhere", slug)
+        assert (model.max_output_tokens, model.context_window, model.efforts[0]) == (64_000, 200_000, "none"), slug
+    assert find("anthropic", "claude-opus-4-20250514").max_output_tokens == 32_000
+    assert not find("anthropic", "claude-opus-4-99").known
