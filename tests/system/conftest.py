@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.daemon import DaemonProcess, daemon_process
+from tests.system.daemon import SOON_OVER, DaemonProcess, daemon_process
 from tests.system.model import ScriptedModel, scripted_model
 
 PROVIDERS = """
@@ -27,10 +27,6 @@ base_url = "http://127.0.0.1:1/v1"
 request_max_retries = 0
 """
 """In the configuration of the shared daemon, beside the model of its command line."""
-
-
-SOON_OVER = ("-c", "drain_seconds=1")
-"""Flags of a daemon that is not kept waiting by a turn that some test left behind."""
 
 
 @pytest.fixture(scope="package")

@@ -25,6 +25,9 @@ MARK = "CALLBOARD_TEST_MARK"
 
 CALLBOARD = Path(sys.executable).parent / "callboard"
 
+SOON_OVER = ("-c", "drain_seconds=1")
+"""Flags of a daemon that is not kept waiting by a turn that some test left behind."""
+
 START_SECONDS = 20.0
 """A cold start on a busy machine; warm it is a fraction of a second."""
 

@@ -1,8 +1,8 @@
-"""A hard end for a test, that says what was still there."""
+"""Waiting in tests: a hard end that says what was still there, and looking until something is true."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -23,3 +23,9 @@ def deadline(seconds: float, *daemons: DaemonProcess) -> Iterator[None]:
             error.add_note(f"still there: {daemon.leftovers()}")
             error.add_note(f"the daemon printed: {daemon.printed()}")
         raise
+
+
+async def until(true: Callable[[], object]) -> None:
+    """What other processes do raises no event here: look again and again. The deadline is the test's."""
+    while not true():  # noqa: ASYNC110  # see above
+        await trio.sleep(POLL_SECONDS)

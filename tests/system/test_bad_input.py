@@ -16,8 +16,8 @@ import trio
 from tests.system.daemon import CALLBOARD, MARK, DaemonProcess, clean_environment
 from tests.system.deadline import deadline
 from tests.system.model import Exchange, HangUp, Play, ScriptedModel
+from tests.system.outcome import history_problems, unfinished
 from tests.system.peer import Frame, Peer, RpcFailedError, connect
-from tests.system.test_promises import history_problems, unfinished
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
 

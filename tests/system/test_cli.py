@@ -18,8 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.system.conftest import SOON_OVER
-from tests.system.daemon import CALLBOARD, MARK, DaemonProcess, clean_environment, daemon_process
+from tests.system.daemon import CALLBOARD, MARK, SOON_OVER, DaemonProcess, clean_environment, daemon_process
 from tests.system.model import Exchange, ScriptedModel
 
 SECONDS = 15.0

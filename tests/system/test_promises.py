@@ -6,21 +6,18 @@ import functools
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 import trio
 
-from actors.rollout_writer.projection import project
-from actors.rollout_writer.validity import validate_history
 from actors.settings.layers import endpoint_layer
-from messages.base import ThreadId
 from supervisors.daemon import Daemon, DaemonOptions
 from tests.system.daemon import DaemonProcess, of_thread, resident_kb
-from tests.system.deadline import POLL_SECONDS, deadline
+from tests.system.deadline import deadline, until
 from tests.system.model import Exchange, Play, ScriptedModel
+from tests.system.outcome import history_problems, unfinished
 from tests.system.peer import Frame, Peer, connect
 from tests.system.stalled import stalled
 
@@ -29,16 +26,6 @@ PLAY_SECONDS = 10.0
 
 LEAVES_CHILDREN = "trap '' TERM; (setsid sh -c 'sleep 300 & sleep 300' >/dev/null 2>&1 &); sleep 300"
 """Deaf to SIGTERM, with children forked twice in a session of their own."""
-
-
-def history_problems(thread: Frame) -> list[str]:
-    return validate_history(project(Path(thread["path"]).read_bytes(), ThreadId(thread["id"])).history)
-
-
-async def until(true: Callable[[], object]) -> None:
-    """What other processes do raises no event here: look again and again. The deadline is the test's."""
-    while not true():  # noqa: ASYNC110  # see above
-        await trio.sleep(POLL_SECONDS)
 
 
 def tool_turn(*commands: str, **arguments: object) -> Play:
@@ -108,13 +95,6 @@ def connected(exchange: Exchange) -> bool:
     port = f":{exchange.client_port:04X}"
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return any(fields[1].endswith(port) and fields[3] == established for fields in map(str.split, lines))
-
-
-def unfinished(peer: Peer) -> list[str]:
-    """Items that were started and not completed."""
-    started = [note["item"]["id"] for note in peer.notes("item/started")]
-    completed = [note["item"]["id"] for note in peer.notes("item/completed")]
-    return [id_ for id_ in started if completed.count(id_) != 1]
 
 
 # --- background terminals -------------------------------------------------------------------------------------------
