@@ -28,10 +28,16 @@ DEMO_SECONDS = 30.0
 
 
 def callboard(home: Path, *words: str, stdin: str = "", seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a command to its end. What it leaves behind on purpose lies beside the home."""
     return subprocess.run(
         [str(CALLBOARD), *words],
-        env={**clean_environment(), "CALLBOARD_HOME": str(home), "COLUMNS": "200", MARK: "cli"},
+        env={
+            **clean_environment(),
+            "CALLBOARD_HOME": str(home),
+            "COLUMNS": "200",
+            "TMPDIR": str(home.parent),
+            MARK: "cli",
+        },
         input=stdin,
         capture_output=True,
         text=True,
