@@ -44,8 +44,7 @@ def test_it_is_shown_as_typed_and_told_with_its_exit_code() -> None:
 
 def test_at_its_time_limit_it_is_ended() -> None:
     async def program(_: ProgramRun) -> int:
-        await trio.sleep(1e9)
-        return 0
+        await trio.sleep_forever()
 
     async def test(bench: Bench) -> None:
         _, finished, _ = await bench.events(_users(bench, "hang", 2.0))
