@@ -86,6 +86,7 @@ HARMLESS = "os.path"
 OUTSIDE = {
     "actors/ports/production": "this is the door",
     "actors/tool_worker/launcher": "mostly runs in the helper process, before and beside the daemon's loop",
+    "actors/sandbox_pool/inside": "runs in the zygote and its workers; the daemon imports only what is pure in it",
     "actors/console": "a client in a process of its own; the daemon never imports it",
 }
 """Folders where the world may be touched."""
