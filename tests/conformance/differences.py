@@ -1,0 +1,383 @@
+"""Where callboard differs from what was recorded, on purpose: each with its reason. `docs/protocol-differences.md` is
+written from this list (``python -m tests.conformance.differences``), and a test sees that it is up to date.
+
+A difference that is not declared here fails the replay of a recording. A rule is as narrow as its reason: it names
+methods, members of messages, or pairs whose order may differ. What recordings hold that callboard does not have at all
+is in `lacking.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.compare import Comparison, Mismatch
+from tests.conformance.shape import Event
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol-differences.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One of them. What applies is left out of a comparison; the first that applies counts."""
+
+    name: str
+    original: str
+    """What the original does."""
+    ours: str
+    reason: str
+    not_sent: str | None = None
+    """A pattern for labels of what was recorded and is not ours."""
+    added: str | None = None
+    """A pattern for labels of what is ours and was not recorded."""
+    swapped: tuple[str, str] | None = None
+    """Patterns for labels of two that were recorded in this order and may come in the other."""
+    member: str | None = None
+    """A pattern for paths (`turn/started:turn.status`) of members that are left out or say something else."""
+    values: tuple[Any, Any] | None = None
+    """Only if the member was recorded as the first and is the second."""
+    when: Callable[[Event], bool] = lambda _event: True
+    """Only for such events, of those that were recorded and are not ours."""
+
+
+def declared(comparison: Comparison) -> tuple[Comparison, Counter[str]]:
+    """The comparison without what is declared, and how often each difference was found."""
+    used: Counter[str] = Counter()
+
+    def undeclared(applies: Callable[[Difference], bool]) -> bool:
+        name = next((each.name for each in DIFFERENCES if applies(each)), None)
+        if name is not None:
+            used[name] += 1
+        return name is None
+
+    left = Comparison()
+    for event in comparison.missing:
+        if undeclared(partial(_is_not_sent, event)):
+            left.missing.append(event)
+    for event in comparison.extra:
+        if undeclared(partial(_is_added, event)):
+            left.extra.append(event)
+    for pair in comparison.swapped:
+        if undeclared(partial(_is_swapped, *pair)):
+            left.swapped.append(pair)
+    for event, mismatch in comparison.mismatches:
+        if undeclared(partial(_is_said, mismatch)):
+            left.mismatches.append((event, mismatch))
+    return left, used
+
+
+def _is_not_sent(event: Event, difference: Difference) -> bool:
+    fits = difference.not_sent is not None and re.fullmatch(difference.not_sent, event.label) is not None
+    return fits and difference.when(event)
+
+
+def _is_added(event: Event, difference: Difference) -> bool:
+    return difference.added is not None and re.fullmatch(difference.added, event.label) is not None
+
+
+def _is_swapped(first: Event, second: Event, difference: Difference) -> bool:
+    if difference.swapped is None:
+        return False
+    before, after = difference.swapped
+    return re.fullmatch(before, first.label) is not None and re.fullmatch(after, second.label) is not None
+
+
+def _is_said(mismatch: Mismatch, difference: Difference) -> bool:
+    if difference.member is None or re.fullmatch(difference.member, mismatch.path) is None:
+        return False
+    return difference.values is None or difference.values == (mismatch.recorded, mismatch.ours)
+
+
+def _is_refused_key(event: Event) -> bool:
+    info = (event.body.get("error") or {}).get("codexErrorInfo")
+    details = info.values() if isinstance(info, dict) else ()
+    return any(isinstance(each, dict) and each.get("httpStatusCode") in (401, 403) for each in details)
+
+
+# --- what takes more than a pattern ---------------------------------------------------------------------------------
+
+
+def without_live_output(events: list[Event]) -> list[Event]:
+    """Which part of a command's output is told live and which only at its end is a matter of milliseconds."""
+    return [event for event in events if event.method != "item/commandExecution/outputDelta"]
+
+
+def without_unasked(ours: list[Event], unasked: set[str]) -> list[Event]:
+    """Ours without the questions that the recorded server had no need to ask, and what surrounds them.
+
+    ``unasked`` are the ids of the items that were asked about. The status around a question says what is pending, so a
+    status that was sent for such questions only goes with them.
+    """
+    questions = {event.request for event in ours if event.kind == "asked" and event.item_id in unasked}
+    kept: list[Event] = []
+    pending: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, str], Any] = {}
+    for number, event in enumerate(ours):
+        place = event.conn, event.thread
+        if event.kind == "asked":
+            if event.item_id in unasked:
+                continue
+            pending[place] = pending.get(place, 0) + 1
+        elif event.method == "serverRequest/resolved":
+            if json.dumps(event.body.get("requestId")) in questions:
+                continue
+            pending[place] = pending.get(place, 0) - 1
+        elif event.method == "thread/status/changed":
+            status = event.body.get("status")
+            waiting = "waitingOnApproval" in (status.get("activeFlags") or [])
+            if waiting and not pending.get(place) and not _asked_next(ours[number + 1 :], place, unasked):
+                continue
+            if status == last.get(place) and questions:
+                continue
+            last[place] = status
+        kept.append(event)
+    return kept
+
+
+def _asked_next(events: list[Event], place: tuple[str, str], unasked: set[str]) -> bool:
+    """Whether a question of the recording follows before the status changes again."""
+    for event in events:
+        if (event.conn, event.thread) == place:
+            if event.method == "thread/status/changed":
+                return False
+            if event.kind == "asked" and event.item_id not in unasked:
+                return True
+    return False
+
+
+def without_what_came_after(comparison: Comparison, recorded: list[Event]) -> Comparison:
+    """Where a recording stops in the middle of a turn (its server was killed, or drained and closed without another
+    word), nobody knows what would have followed. Here a turn's end is told also on shutdown."""
+    open_turns: set[tuple[str, str]] = set()
+    for event in recorded:
+        if event.method == "turn/started":
+            open_turns.add((event.conn, event.turn))
+        elif event.method == "turn/completed":
+            open_turns.discard((event.conn, event.turn))
+    stopped = {conn for conn, _ in open_turns}
+    comparison.extra = [
+        event
+        for event in comparison.extra
+        if event.conn not in stopped or event.number < comparison.last.get(event.conn, 0)
+    ]
+    return comparison
+
+
+# --- the list -------------------------------------------------------------------------------------------------------
+
+OPTIONAL_OF_THREADS = (
+    "environments|historyMode|canAcceptDirectInput|threadSource|originator|forkedFromId|section.*|gitInfo.*"
+)
+
+DIFFERENCES: tuple[Difference, ...] = (
+    # --- not sent
+    Difference(
+        name="notices of the original's own services",
+        original="`configWarning`, `deprecationNotice`, `remoteControl/status/changed`, `account/rateLimits/updated`, "
+        "`thread/goal/cleared`, `guardianWarning` and `warning` about its own configuration, remote control, quotas, "
+        "goals and model catalogue",
+        ours="not sent",
+        reason="There is nothing behind them here: no account whose quota could be told, no remote control, no goals. A "
+        "model that is not in the catalogue is told by its description in `model/list`.",
+        not_sent="configWarning|deprecationNotice|remoteControl/status/changed|account/rateLimits/updated"
+        "|thread/goal/cleared|guardianWarning|warning",
+    ),
+    Difference(
+        name="no read state",
+        original="`thread/readState/changed` after each turn, and `readStates` in lists",
+        ours="not sent",
+        reason="Which turns a person has read is a client's business; a daemon with many clients has no single answer.",
+        not_sent="thread/readState/changed",
+        member=r"thread/list:readStates.*",
+    ),
+    Difference(
+        name="a diff once",
+        original="`turn/diff/updated` again after every response, also when nothing changed",
+        ours="when the diff has changed",
+        reason="It is the same text each time, and it can be long.",
+        not_sent="turn/diff/updated",
+    ),
+    # --- sent besides
+    Difference(
+        name="every started item completes",
+        original="a message that an interrupt, a steering message or a broken stream cuts off never gets its "
+        "`item/completed`; neither does a patch whose approval was cancelled, nor a command that outlives an interrupt",
+        ours="`item/completed` with what there is of it, before the turn goes on or ends",
+        reason="A client need not guess which of its open items will never end.",
+        added="item/completed .*",
+    ),
+    Difference(
+        name="tokens of every response",
+        original="no `thread/tokenUsage/updated` for a response that a steering message cut off",
+        ours="the response is heard to its end, and its tokens are told",
+        reason="They were spent. See *steering waits for the response*.",
+        added="thread/tokenUsage/updated",
+    ),
+    Difference(
+        name="tokens before calls",
+        original="the tokens of a response are told when its calls have ended",
+        ours="when the response has ended, before its calls are run; who joins in between has missed that",
+        reason="They are known then, and calls start behind the response's end.",
+        not_sent="thread/tokenUsage/updated",
+        when=lambda event: event.late,
+    ),
+    Difference(
+        name="a call that cannot be run is shown",
+        original="a call of an unknown tool, or with arguments that make no sense, is answered to the model and shown "
+        "to nobody",
+        ours="a `dynamicToolCall` item that fails with the reason",
+        reason="People see what the model tried; see also *every started item completes*.",
+        added="item/(started|completed) dynamicToolCall.*",
+    ),
+    Difference(
+        name="parse errors are answered",
+        original="what is no JSON, a batch, an id that is null or a fraction: dropped without a word",
+        ours="an error with the code -32700 or -32600 and the id null",
+        reason="A client that makes a mistake should hear of it.",
+        added=r"answer to  \(error\)",
+    ),
+    Difference(
+        name="a key that is refused is not shown again",
+        original="a request that was answered with 401 is sent once more, with the same key",
+        ours="the turn fails at once",
+        reason="It would be refused again, and some providers count.",
+        not_sent="error and will retry",
+        when=_is_refused_key,
+    ),
+    # --- order
+    Difference(
+        name="an item is final when its response is",
+        original="an item completes as soon as its last piece has come, while the response goes on",
+        ours="the items of a response complete together, when its terminal event has come",
+        reason="A stream that breaks afterwards takes none of them back: what a client is told is complete is in the "
+        "history for good.",
+        swapped=(
+            r"item/completed (reasoning|agentMessage)|item/(reasoning|agentMessage)/.*",
+            r"item/started (reasoning|agentMessage)|item/(reasoning|agentMessage)/.*|item/completed agentMessage",
+        ),
+    ),
+    Difference(
+        name="systemError when the turn has ended",
+        original="the thread's status is `systemError` before the `error` that says why",
+        ours="`error`, then the status, then `turn/completed`",
+        reason="The status is derived from what runs: until the failed turn's calls are gone, the thread is active.",
+        swapped=("thread/status/changed systemError", "error.*"),
+    ),
+    Difference(
+        name="a question is closed before its turn ends",
+        original="`serverRequest/resolved` for the question of an interrupted turn comes after `turn/completed`",
+        ours="before it",
+        reason="When a turn has ended nothing of it is open.",
+        swapped=("turn/completed .*|thread/status/changed idle", "serverRequest/resolved"),
+    ),
+    # --- members
+    Difference(
+        name="no sandbox yet",
+        original="`sandbox` as configured, and its details",
+        ours="`dangerFullAccess`, and a question before each command that is not known to be harmless",
+        reason="No isolation is described that is not enforced. Until it is, approval is what protects.",
+        member=r".*:(sandbox|sandboxPolicy|threadSettings\.sandboxPolicy)\..*",
+    ),
+    Difference(
+        name="members without a counterpart",
+        original="`rootTurnId`, `environments`, `runtimeWorkspaceRoots`, `historyMode`, `canAcceptDirectInput`, "
+        "`multiAgentMode`, `permission profiles` and the like",
+        ours="left out: the schema has them optional",
+        reason="They tell of sub-turns, remote environments, histories in several formats and agents beside agents; "
+        "there is one of each here.",
+        member=rf".*\.rootTurnId|.*[:.]runtimeWorkspaceRoots|.*[:.]multiAgentMode|.*:thread\.({OPTIONAL_OF_THREADS})"
+        r"|.*:environmentId|.*[:.]activePermissionProfile.*|.*[:.]instructionSources",
+    ),
+    Difference(
+        name="what a question offers",
+        original="`accept`, an amendment of its rules, `cancel`; others are taken unlisted",
+        ours="`accept`, `acceptForSession`, `decline`, `cancel`; an amendment is taken as `accept`",
+        reason="What is offered is what is honoured. There are no rules that an answer could amend.",
+        member=r"item/commandExecution/requestApproval:(proposedExecpolicyAmendment|availableDecisions).*",
+    ),
+    Difference(
+        name="an answer that cannot be understood is a no",
+        original="an error as the answer to a question, or a decision that does not exist, makes the command `failed`",
+        ours="`declined`",
+        reason="Nothing was run because nobody agreed; the model is told the same.",
+        member=r"item/completed:item\.status",
+        values=("failed", "declined"),
+    ),
+    Difference(
+        name="untrusted is on-request",
+        original="the approval policy `untrusted`",
+        ours="is taken as `on-request`, and shown so",
+        reason="Here `on-request` asks before every command that is not known to be harmless, which is what `untrusted` "
+        "means there.",
+        member=r".*[:.]approvalPolicy",
+        values=("untrusted", "on-request"),
+    ),
+    Difference(
+        name="who resumes sees what is open",
+        original="a thread that is resumed in mid-turn is told without the items that are under way",
+        ours="with them, and with the text they have so far",
+        reason="What follows for them makes sense only so.",
+        member=r"thread/(resume|read):thread\.turns\[\]\.items\[\]",
+    ),
+    Difference(
+        name="no cursors in a resumed thread",
+        original="`turnsBackwardsCursor` and `itemsBackwardsCursor`, to page on from, and the mode of collaboration",
+        ours="left out",
+        reason="A thread is told whole, or, with `excludeTurns`, paged from its end by `thread/turns/list`.",
+        member=r"thread/resume:(turnsBackwardsCursor|itemsBackwardsCursor|collaborationMode.*)",
+    ),
+    Difference(
+        name="terminate is TERM first",
+        original="`command/exec/terminate` kills: the exit code is 137",
+        ours="SIGTERM to the group, SIGKILL after half a second: 143 for what heeds it",
+        reason="A program may tidy up.",
+        member=r"command/exec:exitCode",
+        values=(137, 143),
+    ),
+    Difference(
+        name="a command's source and process",
+        original="`source` is `agent` until a command runs",
+        ours="`unifiedExecStartup` from the beginning",
+        reason="The item says which tool it is of; that does not change by running it.",
+        member=r"item/(started|completed):item\.source",
+    ),
+    Difference(
+        name="what went wrong, not where it was noticed",
+        original="`codexErrorInfo` of a failing request is mostly `other`, `responseStreamDisconnected` or "
+        "`responseTooManyFailedAttempts`, and the reason is in the text",
+        ours="`badRequest`, `unauthorized`, `rateLimitExceeded`, `internalServerError`, "
+        "`responseStreamDisconnected`… by what the provider said, for each attempt",
+        reason="A client can choose its advice by the word.",
+        member=r"(error|turn/completed):(turn\.)?error\.(codexErrorInfo.*|additionalDetails)",
+    ),
+)
+
+
+def document() -> str:
+    """The page."""
+    lines = [
+        "# Where callboard differs from the original protocol",
+        "",
+        "The same conversations, played to the Codex app-server 0.169.0 and to callboard, differ in what is listed",
+        "here and in nothing else that recordings show: `make conformance` plays them again and fails on any difference",
+        "that is not in this list. The list is code, `tests/conformance/differences.py`; this page is written from it.",
+        "What differs in any two runs (ids, times, token counts, how text is cut into deltas, what of a command's output",
+        "is told live) is no difference. What callboard adds is in [protocol.md](protocol.md).",
+        "",
+    ]
+    for each in DIFFERENCES:
+        lines += [f"## {each.name[0].upper()}{each.name[1:]}", ""]
+        lines += [f"* The original: {each.original}.", f"* callboard: {each.ours}.", f"* Why: {each.reason}", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document())
+    sys.stdout.write(f"written: {DOCUMENT}\n")
