@@ -14,7 +14,7 @@ import trio
 
 from actors.kernel import Address, Context, Mailbox, Reply, Service, System
 from actors.ports import Ports
-from actors.ports.production import SystemFiles, WorkerThreads
+from actors.ports.production import SystemFiles
 from actors.rollout_writer.checkpoints import TextCheckpoints
 from actors.rollout_writer.lines import encode
 from actors.rollout_writer.loaded import LoadedThread
@@ -365,6 +365,14 @@ class Thread:
         return self.theatre.log.records[path]
 
 
+class InlineThreads:
+    """Blocking work where it is asked for: an autojump clock would run ahead of a real thread."""
+
+    async def run(self, work: Callable[..., Any], *args: Any, limiter: trio.CapacityLimiter | None = None) -> Any:
+        await trio.lowlevel.checkpoint()
+        return work(*args)
+
+
 @asynccontextmanager
 async def open_theatre(*, unload_delay_seconds: float = 60.0) -> AsyncIterator[Theatre]:
     """The whole of it, torn down at the end."""
@@ -375,7 +383,7 @@ async def open_theatre(*, unload_delay_seconds: float = 60.0) -> AsyncIterator[T
     ports = Ports(
         clock=FakeClock(),
         entropy=FakeEntropy(),
-        threads=WorkerThreads(),
+        threads=InlineThreads(),
         files=SystemFiles(),
         network=_no,
         processes=_no,
