@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
-from messages.client.item import AgentMessage
+from messages.client.item import AgentMessage, UserMessage
 from messages.client.thread import GitInfo, SandboxPolicy, ThreadBody, ThreadStatusBody
 from messages.client.turn import ItemsView, TurnBody, TurnError
 from messages.failure import Failure, FailureKind
@@ -53,12 +54,13 @@ def error_body(failure: Failure) -> TurnError:
 
 
 def turn_body(turn: Turn, *, items_view: ItemsView = "full") -> TurnBody:
-    """A turn, with all, none or the last message of its items."""
+    """A turn, with all of its items, with none, or with what was asked first and answered last."""
     items = turn.items
     if items_view == "notLoaded":
         items = ()
     elif items_view == "summary":
-        items = tuple(item for item in items if isinstance(item, AgentMessage))[-1:]
+        asked = tuple(islice((item for item in items if isinstance(item, UserMessage)), 1))
+        items = asked + tuple(islice((item for item in reversed(items) if isinstance(item, AgentMessage)), 1))
     return TurnBody(
         id=turn.id,
         items=items,

@@ -76,7 +76,7 @@ async def turns(caller: Caller, params: TurnsListParams) -> TurnsListResponse:
         descending=params.sort_direction != "asc",
     )
     return TurnsListResponse(
-        data=tuple(turn_body(turn, items_view=params.items_view or "full") for turn in found),
+        data=tuple(turn_body(turn, items_view=params.items_view or "summary") for turn in found),
         next_cursor=_text(following),
         backwards_cursor=_text(previous),
     )

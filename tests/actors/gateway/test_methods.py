@@ -173,7 +173,7 @@ async def test_history_is_paged_in_both_directions(tmp_path: Path) -> None:
                 break
         assert seen == ["t4", "t3", "t2", "t1", "t0"]
         summary = await client.call("thread/turns/list", {**of, "limit": 1, "itemsView": "summary"})
-        assert [item["id"] for item in summary["data"][0]["items"]] == ["a4"]
+        assert [item["id"] for item in summary["data"][0]["items"]] == ["u4", "a4"]
 
         items = await client.call("thread/items/list", {**of, "limit": 3})
         assert [(entry["turnId"], entry["item"]["id"]) for entry in items["data"]] == [
