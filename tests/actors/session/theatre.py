@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import msgspec
 import trio
@@ -365,10 +365,16 @@ class Thread:
         return self.theatre.log.records[path]
 
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
 class InlineThreads:
     """Blocking work where it is asked for: an autojump clock would run ahead of a real thread."""
 
-    async def run(self, work: Callable[..., Any], *args: Any, limiter: trio.CapacityLimiter | None = None) -> Any:
+    async def run(
+        self, work: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], limiter: trio.CapacityLimiter | None = None
+    ) -> T:
         await trio.lowlevel.checkpoint()
         return work(*args)
 
