@@ -373,7 +373,7 @@ class InlineThreads:
     """Blocking work where it is asked for: an autojump clock would run ahead of a real thread."""
 
     async def run(
-        self, work: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], limiter: trio.CapacityLimiter | None = None
+        self, work: Callable[[Unpack[Ts]], T], *args: *Ts, limiter: trio.CapacityLimiter | None = None
     ) -> T:
         await trio.lowlevel.checkpoint()
         return work(*args)
