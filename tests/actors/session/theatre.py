@@ -372,9 +372,7 @@ Ts = TypeVarTuple("Ts")
 class InlineThreads:
     """Blocking work where it is asked for: an autojump clock would run ahead of a real thread."""
 
-    async def run(
-        self, work: Callable[[Unpack[Ts]], T], *args: *Ts, limiter: trio.CapacityLimiter | None = None
-    ) -> T:
+    async def run(self, work: Callable[[Unpack[Ts]], T], *args: *Ts, limiter: trio.CapacityLimiter | None = None) -> T:
         await trio.lowlevel.checkpoint()
         return work(*args)
 
