@@ -284,7 +284,6 @@ async def test_a_call_that_takes_long_to_end_is_waited_for(autojump_clock: MockC
         finally:
             with trio.CancelScope(shield=True):
                 await trio.sleep(5)
-        return None
 
     show = await play("tools.stubborn({}); return 1", plays={"stubborn": stubborn})
     assert calls(show) == [("stubborn", "cancelled", True)]
