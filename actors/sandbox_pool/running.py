@@ -1,12 +1,13 @@
 """One script, being run: does what the driver wants and tells it what became of it.
 
-One nursery holds everything that belongs to the script (the exchange with its worker, its calls, its timers), so when
+One nursery holds all that belongs to the script (the conversation with its worker, its calls, its timers), so when
 `run` returns or is cancelled nothing of it is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol, assert_never
 
 import trio
@@ -115,7 +116,7 @@ class Running:
         self._news = trio.Event()
         self._calls: dict[int, trio.CancelScope] = {}
         self._timers: dict[int, trio.CancelScope] = {}
-        self._exchange_scope = trio.CancelScope()
+        self._conversation: set[trio.CancelScope] = set()
 
     async def run(self, cancellation: Cancellation) -> ScriptOutcome:
         """Until it is over, its worker is gone and its calls have ended. Cancelled, it leaves nothing either."""
@@ -130,6 +131,7 @@ class Running:
         return self._driver.outcome
 
     async def _steer(self, nursery: trio.Nursery) -> None:
+        nursery.start_soon(self._listen, self._worker)
         self._do(self._driver.begin(self._clock.monotonic()), nursery)
         while self._driver.outcome is None:
             deadline = self._driver.deadline
@@ -150,13 +152,13 @@ class Running:
         for effect in effects:
             match effect:
                 case Send(frame=frame):
-                    self._exchange_scope = trio.CancelScope()
-                    nursery.start_soon(self._exchange, frame, replace, self._exchange_scope)
+                    nursery.start_soon(self._send, frame, replace, nursery)
                 case ReplaceWorker():
                     replace = True
                 case EndWorker():
                     self._worker.kill()
-                    self._exchange_scope.cancel()
+                    for scope in self._conversation:
+                        scope.cancel()
                 case StartCall():
                     scope = self._calls[effect.number] = trio.CancelScope()
                     nursery.start_soon(self._make_call, effect, scope)
@@ -176,18 +178,36 @@ class Running:
     async def _watch(self, cancellation: Cancellation) -> None:
         self._tell(Cancel(reason=await cancellation.wait()))
 
-    async def _exchange(self, frame: bytes, replace: bool, scope: trio.CancelScope) -> None:
-        """Give the worker a frame and hear its answer."""
-        with scope:
+    @contextlib.contextmanager
+    def _scope(self) -> Iterator[None]:
+        """Ended by `EndWorker`."""
+        with trio.CancelScope() as scope:
+            self._conversation.add(scope)
+            try:
+                yield
+            finally:
+                self._conversation.discard(scope)
+
+    async def _send(self, frame: bytes, replace: bool, nursery: trio.Nursery) -> None:
+        """Give the worker a frame; `_listen` hears what comes of it, also that it is lost."""
+        with self._scope():
             try:
                 if replace:
                     await self._worker.aclose()
                     self._worker = await self._another()
+                    nursery.start_soon(self._listen, self._worker)
                 await self._worker.send(frame)
-                answer = await self._worker.receive(FRAME_BYTES)
-                self._tell(FrameReceived(pumped=decode(answer)))
             except EngineUnavailableError as error:
                 self._tell(WorkerGone(message=str(error)))
+            except WorkerLostError:
+                pass
+
+    async def _listen(self, worker: ScriptWorker) -> None:
+        """Until it is lost or says what is no frame; also while it has nothing to say, to know when it is lost."""
+        with self._scope():
+            try:
+                while True:
+                    self._tell(FrameReceived(pumped=decode(await worker.receive(FRAME_BYTES))))
             except WorkerLostError as error:
                 self._tell(WorkerGone(message=str(error), signal=error.signal))
             except FrameError as error:

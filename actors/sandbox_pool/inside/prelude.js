@@ -285,9 +285,9 @@
     const stack = clip(at.stack, 1000);
     put(`{"type":"call","number":${calls + 1},"tool":${stringify(name)},"arguments":${stringify(text)},"stack":${stringify(stack)}}`);
     const id = ++calls;
-    return new Promised((resolve, reject) => {
+    return freeze(new Promised((resolve, reject) => {
       pending[`c${id}`] = freeze({ resolve, reject, stack, name });
-    });
+    }));
   };
 
   const toolbox = (names) => {

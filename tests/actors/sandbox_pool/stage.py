@@ -54,32 +54,36 @@ class SeededEntropy:
 
 
 class InProcessWorker:
-    """Plays a worker. ``deaths`` frames are swallowed by a death, the first ones."""
+    """Plays a worker. The first ``deaths`` frames given to any are answered by a death."""
 
     pid = 0
 
     def __init__(self, engine: InProcessEngine) -> None:
         self._engine = engine
         self._script: Script | None = None
-        self._frame = b""
+        self._saying, self._said = trio.open_memory_channel[bytes](1)
         self.closed = False
 
     async def send(self, frame: bytes) -> None:
         await trio.lowlevel.checkpoint()
         if self._engine.deaths > 0:
             self._engine.deaths -= 1
-            raise WorkerLostError("its process was ended by SIGKILL", signal=9)
+            self._saying.close()
+            return
         if self._script is None:
             self._script = Script()
-            self._frame = self._script.start(frame)
+            answer = self._script.start(frame)
         else:
-            self._frame = self._script.settle(frame)
-        self._frame = self._engine.forge(self._frame)
+            answer = self._script.settle(frame)
+        self._saying.send_nowait(self._engine.forge(answer))
 
     async def receive(self, max_bytes: int) -> bytes:
-        await trio.lowlevel.checkpoint()
-        assert len(self._frame) <= max_bytes
-        return self._frame
+        try:
+            frame = await self._said.receive()
+        except trio.EndOfChannel:
+            raise WorkerLostError("its process was ended by SIGKILL", signal=9) from None
+        assert len(frame) <= max_bytes
+        return frame
 
     def kill(self) -> None:
         self._engine.killed += 1

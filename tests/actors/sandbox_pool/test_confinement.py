@@ -1,4 +1,4 @@
-"""The layers around a worker: what the filter lets through on every architecture, and what this kernel does about it."""
+"""The layers around a worker: what the filter lets through on every architecture, and what this kernel does."""
 
 from __future__ import annotations
 
