@@ -28,7 +28,7 @@ MAX_REPORTED = 40
 FREE_TEXT = frozenset(
     {
         "additionalDetails", "aggregatedOutput", "appliedReason", "cliVersion", "codexHome", "description", "details",
-        "displayName", "message", "originator", "path", "preview", "reason", "stderr", "stdout", "summary", "title",
+        "displayName", "filePath", "message", "originator", "path", "preview", "reason", "stderr", "stdout", "summary", "title",
         "userAgent", "version",
     }
 )  # fmt: skip
@@ -120,9 +120,11 @@ def compare(recorded: list[Event], ours: list[Event], threads: dict[str, str]) -
         name = theirs.method + (" (error)" if theirs.failed else "")
         if theirs.method == "item/started":
             ids.forget(theirs.item_id)  # begun again after a stream that broke, it may be another one here
+        # Lists of everything that is there are in another order on each machine: nothing corresponds by its place.
+        of_lists = theirs.kind == "answer" and INSTALLATION.fullmatch(f"{name}:data") is not None
         found.mismatches += [
             (theirs, each)
-            for each in mismatches(theirs.body, our.body, f"{name}:", ids)
+            for each in mismatches(theirs.body, our.body, f"{name}:", Correspondence() if of_lists else ids)
             if not (theirs.cut and each.key == "delta") and not _is_of_the_installation(theirs, each)
         ]
     return found
@@ -146,8 +148,8 @@ def _answers(recorded: list[Event], ours: list[Event], found: Comparison) -> lis
             found.missing.append(event)
         elif our.failed != event.failed:
             said = our.body.get("message", "") if isinstance(our.body, dict) else ""
-            what = f"failed: {said}" if our.failed else "succeeded where the recorded one failed"
-            found.mismatches.append((event, Mismatch(f"{event.method}:", what, event.body, our.body)))
+            what = ("failed", said) if our.failed else ("succeeded", "where the recorded one failed")
+            found.mismatches.append((event, Mismatch(f"{event.method}:{what[0]}", what[1], event.body, our.body)))
         else:
             pairs.append((event, our))
     found.extra += given.values()

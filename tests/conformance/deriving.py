@@ -187,6 +187,8 @@ class _Thread:
         """What was begun and had no end when the recording ended goes on for ever."""
         if self.response is not None:
             self._end("hang", 0)
+        if self.turn is not None:
+            self.turn.responses.append(Response(ending="hang"))
         return self.turns
 
     def _begin(self) -> None:
@@ -207,6 +209,8 @@ class _Thread:
         if self.turn is None:
             return
         response = self._open()
+        if any(part.kind in ("call", "patch") for part in response.parts):
+            ending = "complete"  # its calls were run, and here they are only when it has ended
         response.ending, response.after = ending, sent
         self.response = None
 

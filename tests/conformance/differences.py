@@ -195,7 +195,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         ours="not sent",
         reason="Which turns a person has read is a client's business; a daemon with many clients has no single answer.",
         not_sent="thread/readState/changed",
-        member=r"thread/list:readStates.*",
+        member=r"thread/(list|read):readStates?.*",
     ),
     Difference(
         name="a diff once",
@@ -203,6 +203,21 @@ DIFFERENCES: tuple[Difference, ...] = (
         ours="when the diff has changed",
         reason="It is the same text each time, and it can be long.",
         not_sent="turn/diff/updated",
+    ),
+    Difference(
+        name="threads stay for a while",
+        original="a thread that nobody watches any more is unloaded and `thread/closed` told",
+        ours="after a minute (`thread_unload_delay_seconds`)",
+        reason="A client that reconnects finds it as it was.",
+        not_sent="thread/closed|thread/status/changed notLoaded",
+    ),
+    Difference(
+        name="settings are told when they change",
+        original="`thread/settings/updated` also for settings that only the original has: service tiers, instructions "
+        "of a mode",
+        ours="when a setting that callboard has is another one",
+        reason="What is not followed is not confirmed.",
+        not_sent="thread/settings/updated",
     ),
     # --- sent besides
     Difference(
@@ -235,6 +250,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         ours="a `dynamicToolCall` item that fails with the reason",
         reason="People see what the model tried; see also *every started item completes*.",
         added="item/(started|completed) dynamicToolCall.*",
+    ),
+    Difference(
+        name="what is found is told as it is found",
+        original="`fuzzyFileSearch/sessionUpdated` once the folder has been walked",
+        ours="also before, with what there is by then",
+        reason="Large folders take long, and most of what is looked for is near the top.",
+        added="fuzzyFileSearch/sessionUpdated",
     ),
     Difference(
         name="parse errors are answered",
@@ -292,8 +314,10 @@ DIFFERENCES: tuple[Difference, ...] = (
         ours="left out: the schema has them optional",
         reason="They tell of sub-turns, remote environments, histories in several formats and agents beside agents; "
         "there is one of each here.",
-        member=rf".*\.rootTurnId|.*[:.]runtimeWorkspaceRoots|.*[:.]multiAgentMode|.*:thread\.({OPTIONAL_OF_THREADS})"
-        r"|.*:environmentId|.*[:.]activePermissionProfile.*|.*[:.]instructionSources",
+        member=r".*\.rootTurnId|.*[:.](serviceTier|runtimeWorkspaceRoots|multiAgentMode|instructionSources)"
+        r"|.*:environmentId|.*[:.]activePermissionProfile.*|.*:threadSettings\.(environments|disabledPluginIds)"
+        r"|.*collaborationMode\.settings\.developer_instructions"
+        rf"|.*:thread\.({OPTIONAL_OF_THREADS})",
     ),
     Difference(
         name="what a question offers",
@@ -325,6 +349,20 @@ DIFFERENCES: tuple[Difference, ...] = (
         ours="with them, and with the text they have so far",
         reason="What follows for them makes sense only so.",
         member=r"thread/(resume|read):thread\.turns\[\]\.items\[\]",
+    ),
+    Difference(
+        name="an empty history is empty",
+        original="`thread/turns/list` of a thread without turns is an error",
+        ours="an empty page",
+        reason="That there is nothing yet is an answer.",
+        member=r"thread/(turns|items)/list:succeeded",
+    ),
+    Difference(
+        name="cursors lead somewhere",
+        original="`nextCursor` and `backwardsCursor` also where nothing follows",
+        ours="left out at the ends",
+        reason="A client sees without asking that there is no more.",
+        member=r"thread/(turns|items)/list:(nextCursor|backwardsCursor)",
     ),
     Difference(
         name="no cursors in a resumed thread",

@@ -52,8 +52,12 @@ def _told(prefix: str) -> Callable[[Transcript], bool]:
 
 
 def _asks_for_patches_in_read_only(transcript: Transcript) -> bool:
-    read_only = any(params.get("sandbox") == "read-only" for params in transcript.sent("thread/start"))
-    return read_only and _asked("item/fileChange/requestApproval")(transcript)
+    confined = {
+        ((answer.frame or {}).get("result") or {}).get("thread", {}).get("id")
+        for asked, answer in transcript.answers()
+        if asked.method == "thread/start" and asked.params.get("sandbox") == "read-only"
+    }
+    return any(params.get("threadId") in confined for params in transcript.told("item/fileChange/requestApproval"))
 
 
 def is_stand_in(transcript: Transcript) -> bool:
@@ -75,6 +79,7 @@ LACKS: tuple[Lack, ...] = (
     Lack("reviews", _items("enteredReviewMode", "exitedReviewMode")),
     Lack("plan mode", _items("plan")),
     Lack("questions of the model", _asked("item/tool/requestUserInput")),
+    Lack("dynamic tools", _asked("item/tool/call")),
     Lack("elicitations", _asked("mcpServer/elicitation/request")),
     Lack("approval by a reviewing model", _told("item/autoApprovalReview/")),
     Lack("the sandbox mode read-only", _asks_for_patches_in_read_only),

@@ -25,8 +25,11 @@ class PastThread:
     conn: str
     """Who speaks of it first."""
     cwd: str = ""
-    turns: list[tuple[str, list[Frame]]] = field(default_factory=list)
-    """Recorded turn ids, and what the user said."""
+    name: str | None = None
+    settings: Frame = field(default_factory=dict)
+    """What the first turn of the recording asks for: it was in force already."""
+    turns: list[tuple[str, Frame]] = field(default_factory=list)
+    """Recorded turn ids, and the user's message."""
     scripts: list[TurnScript] = field(default_factory=list)
     """What the model said then."""
 
@@ -56,14 +59,37 @@ def threads_of_the_past(transcript: Transcript) -> list[PastThread]:
         for turn_id, items in contents[thread_id].items():
             said = [item for item in items if item.get("type") == "userMessage"]
             if said:
-                past.turns.append((turn_id, said[0]["content"]))
+                past.turns.append((turn_id, said[0]))
                 past.scripts.append(_script(items))
+        past.cwd = past.cwd or _folder_of(transcript, thread_id)
+        past.settings = _settings_of(transcript, thread_id)
     return list(found.values())
+
+
+SETTINGS = ("cwd", "approvalPolicy", "model", "effort", "summary", "collaborationMode")
+
+
+def _settings_of(transcript: Transcript, thread_id: str) -> Frame:
+    for params in transcript.sent("turn/start"):
+        if params.get("threadId") == thread_id:
+            return {key: params[key] for key in SETTINGS if params.get(key) is not None}
+    return {}
+
+
+def _folder_of(transcript: Transcript, thread_id: str) -> str:
+    """Where a thread works, from whatever is told of it."""
+    for line in transcript.lines:
+        if line.params.get("threadId") == thread_id:
+            for part in (line.params, line.params.get("item"), line.params.get("threadSettings")):
+                if isinstance(part, dict) and isinstance(part.get("cwd"), str):
+                    return str(part["cwd"])
+    return ""
 
 
 def _remember(past: PastThread, turns: dict[str, list[Frame]], method: str, result: Frame) -> None:
     thread = result.get("thread") or {}
     past.cwd = past.cwd or str(thread.get("cwd") or "")
+    past.name = past.name or thread.get("name")
     pages = [*(thread.get("turns") or []), *(result.get("data") or [] if method == "thread/turns/list" else [])]
     for turn in pages:
         if turn.get("status") != "inProgress" and len(turn.get("items") or []) > len(turns.get(turn["id"], [])):

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ from tests.system.daemon import DaemonProcess
 from tests.system.model import Exchange, Play, ScriptedModel
 from tests.system.peer import Peer, RpcFailedError, connect
 
-PATIENCE_SECONDS = 6.0
+PATIENCE_SECONDS = 5.0
 """For what ought to come at once; commands of recordings take up to four seconds."""
 
 QUIET_SECONDS = 0.4
@@ -67,6 +68,19 @@ INITIALIZE: Frame = {
     "capabilities": {"experimentalApi": True},
 }
 
+NAMING = (
+    "thread/start",
+    "thread/resume",
+    "thread/read",
+    "thread/fork",
+    "turn/",
+    "review/",
+    "thread/turns",
+    "thread/items",
+)
+"""Methods whose answers tell ids and cursors that belong to what was asked; a list of all threads is in another order
+on each machine."""
+
 STRUCTURE = (
     "turn/started", "turn/completed", "item/started", "item/completed", "serverRequest/", "thread/closed",
     "thread/started", "error", "item/commandExecution/requestApproval", "item/fileChange/requestApproval",
@@ -84,6 +98,10 @@ class Replay:
     lines: list[Line] = field(default_factory=list)
     threads: dict[str, str] = field(default_factory=dict)
     """Our thread ids -> the recorded ones."""
+    past: set[str] = field(default_factory=set)
+    """Recorded ids of threads that were there before it began."""
+    unsent: set[tuple[str, str]] = field(default_factory=set)
+    """(connection, request id) of what a client would not have asked here."""
     unasked: set[str] = field(default_factory=set)
     """Ids of our items that were asked about without a recorded question."""
     problems: list[str] = field(default_factory=list)
@@ -123,17 +141,21 @@ class RecordedModel(ScriptedModel):
 # --- the clients ----------------------------------------------------------------------------------------------------
 
 
-async def replay(transcript: Transcript, folder: Path, before: tuple[Line, ...] = ()) -> Replay:
-    """Play it. ``folder`` is this replay's own; ``before`` was recorded before it, and is played and not kept."""
+async def replay(
+    transcript: Transcript, folder: Path, before: tuple[Line, ...] = (), homes: Sequence[str] = ()
+) -> Replay:
+    """Play it. ``folder`` is this replay's own; ``before`` was recorded before it, and is played and not kept;
+    ``homes`` are the recorded server's, where the recording itself may not tell."""
     whole = Transcript(transcript.name, (*before, *transcript.lines))
     past = threads_of_the_past(whole)
     scripts = derive(whole)
     for thread in past:
         scripts[thread.id] = [*thread.scripts, *scripts.get(thread.id, [])]
-    places = _Places(whole, folder)
+    places = _Places(whole, folder, homes)
     places.prepare(whole)
     with closing(RecordedModel(rewritten(scripts, places.here))) as model:
-        daemon = DaemonProcess(places.home, _flags(whole, scripts, model))
+        daemon = DaemonProcess(places.home)
+        (places.home / "config.toml").write_text(_settings(whole, scripts, model))
         try:
             await trio.to_thread.run_sync(daemon.start)
             async with trio.open_nursery() as nursery:
@@ -149,22 +171,22 @@ async def replay(transcript: Transcript, folder: Path, before: tuple[Line, ...] 
             result.problems.append(f"the replay did not end within {MAX_SECONDS:g} s")
         result.problems += [f"a provider would refuse {problem}" for problem in model.problems]
         result.threads = dict(model.threads)
+        result.past = {thread.id for thread in past}
         return result
 
 
-def _flags(transcript: Transcript, scripts: Scripts, model: ScriptedModel) -> list[str]:
-    """The recorded server's model, by its recorded names, with as many attempts as it made."""
-    opened = [(answer.frame or {})["result"] for asked, answer in transcript.answers() if _opens(asked, answer)]
-    provider = next((each["modelProvider"] for each in opened), PROVIDER)
-    name = next((each["model"] for each in opened), "recorded-model")
-    table = f"model_providers.{provider}"
-    settings: dict[str, object] = {
-        "model": name,
-        "model_provider": provider,
-        f"{table}.base_url": model.url,
-        f"{table}.request_max_retries": retries_of(scripts),
-    }
-    return [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+def _settings(transcript: Transcript, scripts: Scripts, model: ScriptedModel) -> str:
+    """The user's file: the recorded server's model, by its recorded names, with as many attempts as it made."""
+    opened: list[Frame] = [answer.frame["result"] for asked, answer in transcript.answers() if _opens(asked, answer)]  # type: ignore[index]  # _opens has looked
+    told: list[Frame] = [params.get("threadSettings") or {} for params in transcript.told("thread/settings/updated")]
+    provider = next((each["modelProvider"] for each in [*opened, *told] if each.get("modelProvider")), PROVIDER)
+    name = next((each["model"] for each in [*opened, *told] if each.get("model")), "recorded-model")
+    effort = next((each["reasoningEffort"] for each in opened if each.get("reasoningEffort")), None)
+    lines = [f'model = "{name}"', f'model_provider = "{provider}"']
+    if effort is not None:
+        lines.append(f'model_reasoning_effort = "{effort}"')
+    table = [f"[model_providers.{provider}]", f'base_url = "{model.url}"']
+    return "\n".join([*lines, *table, f"request_max_retries = {retries_of(scripts)}", ""])
 
 
 def _opens(asked: Line, answer: Line) -> bool:
@@ -174,21 +196,24 @@ def _opens(asked: Line, answer: Line) -> bool:
 class _Places:
     """The recorded folders and this run's for them."""
 
-    def __init__(self, transcript: Transcript, folder: Path) -> None:
+    def __init__(self, transcript: Transcript, folder: Path, homes: Sequence[str]) -> None:
         self.home = folder / "daemon"
         self.work = folder / "work"
         for place in (self.home, self.work):
             place.mkdir(parents=True)
-        roots: dict[str, str] = {}
+        roots: dict[str, str] = dict.fromkeys(homes, str(self.home))
         for asked, answer in transcript.answers():
             result = (answer.frame or {}).get("result") or {}
             if asked.method == "initialize" and "codexHome" in result:
                 roots.setdefault(result["codexHome"], str(self.home))
-        for method in ("thread/start", "turn/start", "config/read", "command/exec"):
-            for params in transcript.sent(method):
-                folder_ = str(params.get("cwd") or "")
+        for line in transcript.lines:
+            if line.direction == "c2s":
+                folder_ = str(line.params.get("cwd") or next(iter(line.params.get("roots") or []), ""))
                 if folder_.startswith("/") and not any(place == str(self.work) for place in roots.values()):
                     roots.setdefault(folder_, str(self.work))
+        for thread in threads_of_the_past(transcript):
+            if thread.cwd and str(self.work) not in roots.values():
+                roots[thread.cwd] = str(self.work)
         self._roots = sorted(roots.items(), key=lambda pair: -len(pair[0]))
 
     def here(self, text: str) -> str:
@@ -207,6 +232,8 @@ class _Places:
         """Make the files that were there."""
         for path, content in files_before(transcript).items():
             self._make(path, content.encode())
+        if any((params.get("command") or [""])[0] == "git" for params in transcript.sent("command/exec")):
+            self._make_repository()
         for line in transcript.lines:
             if line.direction == "s2c":
                 for path in _found_files(line.frame):
@@ -216,6 +243,11 @@ class _Places:
                 for part in params.get("input") or []:
                     if isinstance(part, dict) and part.get("type") == "localImage":
                         self._make(str(part["path"]), PIXEL)
+
+    def _make_repository(self) -> None:
+        git = ["git", "-C", str(self.work), "-c", "user.name=x", "-c", "user.email=x@example.invalid"]
+        for command in (["init", "-q"], ["commit", "-qm", "first", "--allow-empty"]):
+            subprocess.run([*git, *command], check=True)
 
     def _make(self, recorded: str, content: bytes) -> None:
         place = Path(self.here(recorded))
@@ -251,6 +283,9 @@ class _Clients:
         self._recorded_answers = {
             (line.conn, key_of((answer.frame or {})["id"])): answer.frame or {} for line, answer in transcript.answers()
         }
+        self._recorded_questions = {
+            (line.conn, key_of((line.frame or {})["id"])): line.method for line, _ in transcript.answers()
+        }
         self._notices = _notices(transcript)
         self._heard: Counter[str] = Counter()
         self._wanted: Counter[str] = Counter()
@@ -266,6 +301,7 @@ class _Clients:
         """From the first line to the last, and until it is quiet."""
         self._keeping = False
         await self._live_the_past(past)
+        await self._quiet()
         for number, line in enumerate(self._transcript.lines):
             if number == keep_from:
                 if number:
@@ -300,6 +336,9 @@ class _Clients:
             await peer.send_text(line.text)
             return
         frame = self._rewritten(line.frame)
+        if isinstance(frame.get("params"), dict) and self._is_foreign(frame["params"].get("cursor")):
+            self.result.unsent.add((line.conn, key_of(frame["id"])))
+            return
         if line.is_answer:
             question = self._questions.get((line.conn, key_of(frame["id"])))
             if question is None:
@@ -320,8 +359,14 @@ class _Clients:
                 keeping, self._keeping = self._keeping, False
                 await self._ask(line.conn, "initialize", INITIALIZE)
                 await peer.send({"method": "initialized"})
+                await self._quiet()
                 self._keeping = keeping
         return peer
+
+    def _is_foreign(self, cursor: object) -> bool:
+        """Whether a cursor is one that the recorded server gave and this one did not: no client would send it here."""
+        known = {*self._ids.values()}
+        return isinstance(cursor, str) and cursor not in known
 
     def _starts_late(self, conn: str) -> bool:
         return all(
@@ -368,7 +413,7 @@ class _Clients:
     async def _listen(self, conn: str, peer: Peer) -> None:
         async for frame in peer.all_frames():
             line = Line(conn, "s2c", frame=frame)
-            if self._keeping:
+            if self._keeping and conn != HISTORIAN:
                 self.result.lines.append(line)
             self._recording.server_said(conn, msgspec.json.encode(frame))
             for key, amount in _milestones(line, self._output_heard):
@@ -387,7 +432,8 @@ class _Clients:
             self._items[str(item.get("id"))] = item
         if line.is_answer:
             recorded = self._recorded_answers.get((line.conn, key_of(frame["id"])))
-            if recorded is not None and "result" in frame:
+            asked = self._recorded_questions.get((line.conn, key_of(frame["id"])), "")
+            if recorded is not None and "result" in frame and asked.startswith(NAMING):
                 self._pair(recorded.get("result"), frame["result"])
         elif not line.is_request:
             thread = self._model.threads.get(str(line.params.get("threadId")))
@@ -401,7 +447,7 @@ class _Clients:
             if isinstance(thread, dict) and isinstance(our_thread, dict) and "id" in thread and "id" in our_thread:
                 self._model.threads.setdefault(our_thread["id"], thread["id"])
             for key, value in recorded.items():
-                if key in ours and (key == "id" or key.endswith("Id")) and isinstance(value, str):
+                if key in ours and (key == "id" or key.endswith(("Id", "Cursor"))) and isinstance(value, str):
                     self._ids.setdefault(value, ours[key])
                 elif key in ours:
                     self._pair(value, ours[key])
@@ -457,13 +503,19 @@ class _Clients:
                 continue
             peer = await self._peer(start) if self._starts_late(thread.conn) else await self._historian()
             conn = thread.conn if self._starts_late(thread.conn) else HISTORIAN
-            opened = await self._ask(conn, "thread/start", {"cwd": self._places.here(thread.cwd)})
+            opened = await self._ask(conn, "thread/start", {"cwd": self._places.here(thread.cwd) or None})
             ours = str(opened["thread"]["id"])
             self._ids[thread.id], self._model.threads[ours] = ours, thread.id
-            for turn_id, content in thread.turns:
-                started = await self._ask(conn, "turn/start", {"threadId": ours, "input": self._rewritten(content)})
+            for turn_id, message in thread.turns:
+                turn = {"input": self._rewritten(message["content"]), "clientUserMessageId": message.get("clientId")}
+                started = await self._ask(conn, "turn/start", {"threadId": ours, **turn})
                 self._ids[turn_id] = started["turn"]["id"]
                 await peer.turn_completed(started["turn"]["id"])
+            if thread.settings:
+                settings = self._rewritten(thread.settings)
+                await self._ask(conn, "thread/settings/update", {"threadId": ours, **settings})
+            if thread.name is not None:
+                await self._ask(conn, "thread/name/set", {"threadId": ours, "name": thread.name})
 
     async def _historian(self) -> Peer:
         if HISTORIAN not in self._peers:

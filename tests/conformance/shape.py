@@ -33,6 +33,8 @@ class Event:
     """Its place in the conversation."""
     cut: bool = False
     """A text of which this connection was told a part only: it came late, or left early."""
+    asked_about: str = ""
+    """Of an answer: the thread that the request named."""
     late: bool = False
     """This connection did not see the turn begin."""
 
@@ -80,7 +82,7 @@ class Event:
 
 def events(lines: tuple[Line, ...] | list[Line], rename: Callable[[str], str] = str) -> list[Event]:
     """Everything the server said, in order. ``rename`` puts other names for this run's folders."""
-    asked: dict[tuple[str, str], str] = {}
+    asked: dict[tuple[str, str], Line] = {}
     texts: dict[tuple[str, str, str, Any], Event] = {}
     found: list[Event] = []
     for line in lines:
@@ -89,7 +91,7 @@ def events(lines: tuple[Line, ...] | list[Line], rename: Callable[[str], str] = 
             continue
         if line.direction == "c2s":
             if line.is_request:
-                asked[line.conn, key_of(frame["id"])] = line.method
+                asked[line.conn, key_of(frame["id"])] = line
             continue
         event = _event(line, frame, asked, rename)
         body = event.body
@@ -120,12 +122,16 @@ def _mark_what_was_missed(found: list[Event]) -> None:
             event.cut = (event.conn, event.item_id) not in begun & ended
 
 
-def _event(line: Line, frame: Frame, asked: Mapping[tuple[str, str], str], rename: Callable[[str], str]) -> Event:
+def _event(line: Line, frame: Frame, asked: Mapping[tuple[str, str], Line], rename: Callable[[str], str]) -> Event:
     if line.is_answer:
         request = key_of(frame["id"])
         failed = "error" in frame
         body = without_absent(frame["error"] if failed else frame["result"], rename)
-        return Event(line.conn, "answer", asked.get((line.conn, request), ""), body, failed, request)
+        question = asked.get((line.conn, request))
+        if question is None:
+            return Event(line.conn, "answer", "", body, failed, request)
+        about = str(question.params.get("threadId") or "")
+        return Event(line.conn, "answer", question.method, body, failed, request, asked_about=about)
     body = without_absent(line.params, rename) or {}
     if line.is_request:
         return Event(line.conn, "asked", line.method, body, request=key_of(frame["id"]))

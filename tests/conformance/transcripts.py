@@ -6,6 +6,7 @@ the one or said the other. A ``msg`` that is a string is a frame that was sent a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def key_of(id_: object) -> str:
 
 def read_transcript(path: Path) -> Transcript:
     """Raises ValueError naming the line that is none."""
-    lines = []
+    lines: list[Line] = []
     ended: set[str] = set()
     for number, text in enumerate(path.read_bytes().splitlines(), 1):
         try:
@@ -105,7 +106,27 @@ def read_transcript(path: Path) -> Transcript:
         if line.is_end:
             ended.add(line.conn)
         lines.append(line)
-    return Transcript(path.stem, tuple(lines))
+    return Transcript(path.stem, tuple(_apart(lines)))
+
+
+def _apart(lines: list[Line]) -> list[Line]:
+    """A recorder that counts no connections gives all of them one name; each begins with an `initialize` that works."""
+    answers = {id(asked): answer for asked, answer in Transcript("", tuple(lines)).answers()}
+    counts: dict[str, int] = {}
+    found = []
+    for line in lines:
+        answer = answers.get(id(line))
+        if line.direction == "c2s" and line.method == "initialize" and "result" in ((answer and answer.frame) or {}):
+            if line.conn in counts:
+                found.append(Line(_nth(line.conn, counts[line.conn]), "c2s", at=line.at))
+            counts[line.conn] = counts.get(line.conn, 0) + 1
+        number = counts.get(line.conn, 1)
+        found.append(line if number == 1 else dataclasses.replace(line, conn=_nth(line.conn, number)))
+    return found
+
+
+def _nth(conn: str, number: int) -> str:
+    return conn if number == 1 else f"{conn}#{number}"
 
 
 def _line(read: dict[str, Any]) -> Line | None:
