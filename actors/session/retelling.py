@@ -82,8 +82,11 @@ def retell(feed: Feed, records: Iterable[Record], state: SessionState, ordinal: 
                 turn = Turn(id=record.turn_id, status="inProgress", started_at=record.started_at)
                 feed.put(TurnStarted(turn=turn), ordinal=ordinal)
             case ItemShown() if ItemId(record.item.id) in feed.open_items or record.item.id not in completed:
-                told = ItemCompleted(turn_id=record.turn_id, item=record.item, at_ms=record.at_ms)
-                feed.put(told, ordinal=ordinal)
+                turn_id, item, at_ms = record.turn_id, record.item, record.at_ms
+                if ItemId(item.id) not in feed.open_items:
+                    # A reader that resumes takes an end without a beginning for one whose beginning it has seen.
+                    feed.put(ItemStarted(turn_id=turn_id, item=item, at_ms=at_ms), ordinal=ordinal)
+                feed.put(ItemCompleted(turn_id=turn_id, item=item, at_ms=at_ms), ordinal=ordinal)
             case ApprovalAsked() if record.approval.id not in asked:
                 feed.put(ApprovalRequested(approval=record.approval), ordinal=ordinal)
             case ApprovalAnswered() if record.approval_id in feed.approvals:
