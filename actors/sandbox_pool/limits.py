@@ -22,7 +22,7 @@ CPU_SECONDS = 5.0
 """Kept by the engine between bytecodes, and by the kernel a second later, in native loops as well."""
 
 CALLS_MAX = 100
-"""Per script, `tools.search` and `tools.describe` included."""
+"""Per script."""
 
 CALLS_AT_ONCE = 8
 """Others wait their turn: eight processes of a tool fill any developer's machine."""

@@ -7,6 +7,7 @@ One nursery holds all that belongs to the script (the conversation with its work
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol, assert_never
 
@@ -112,8 +113,9 @@ class Running:
         self._call = call
         self._on_event = on_event
         self._clock = clock
-        self._events: list[Event] = []
-        self._news = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._alarm = trio.CancelScope()
+        self._over = trio.Event()
         self._calls: dict[int, trio.CancelScope] = {}
         self._timers: dict[int, trio.CancelScope] = {}
         self._conversation: set[trio.CancelScope] = set()
@@ -131,21 +133,27 @@ class Running:
         return self._driver.outcome
 
     async def _steer(self, nursery: trio.Nursery) -> None:
+        """Keep the driver's deadlines; everything else that happens is told to it where it happens."""
+        self._nursery = nursery
         nursery.start_soon(self._listen, self._worker)
         self._do(self._driver.begin(self._clock.monotonic()), nursery)
         while self._driver.outcome is None:
             deadline = self._driver.deadline
-            with trio.move_on_at(float("inf") if deadline is None else deadline):
-                await self._news.wait()
-            self._news = trio.Event()
-            events, self._events = self._events, []
-            for event in events or [TimeIsUp()]:
-                clock_ms = int(self._clock.now() * 1000)
-                self._do(self._driver.handle(event, self._clock.monotonic(), clock_ms), nursery)
+            with trio.CancelScope(deadline=math.inf if deadline is None else deadline) as self._alarm:
+                await self._over.wait()
+            if self._alarm.cancelled_caught:
+                self._tell(TimeIsUp())
 
     def _tell(self, event: Event) -> None:
-        self._events.append(event)
-        self._news.set()
+        """At once, without a task in between: a script of a hundred calls comes here five hundred times."""
+        if self._nursery is None or self._over.is_set():
+            return
+        clock_ms = int(self._clock.now() * 1000)
+        self._do(self._driver.handle(event, self._clock.monotonic(), clock_ms), self._nursery)
+        deadline = self._driver.deadline
+        self._alarm.deadline = math.inf if deadline is None else deadline
+        if self._driver.outcome is not None:
+            self._over.set()
 
     def _do(self, effects: list[Effect], nursery: trio.Nursery) -> None:
         replace = False

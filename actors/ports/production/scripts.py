@@ -44,6 +44,9 @@ RESTARTS_MAX, RESTARTS_SECONDS = 5, 30.0
 BOOT = "import sys; sys.path += sys.argv[1:3]; from inside.zygote import main; main(sys.argv[3:])"
 """Imported, not run as a script: a script is compiled at each start, a module once."""
 
+READ_BYTES = 1 << 16
+"""At once. Most frames come with one read."""
+
 NATIVE_PACKAGES = ("_quickjs", "tree_sitter", "tree_sitter_typescript")
 """What the zygote needs beside the standard library, all in one folder."""
 
@@ -70,6 +73,7 @@ class ForkedWorker:
         self._pid = pid
         self._pidfd = pidfd
         self._line = line
+        self._read = bytearray()
 
     @property
     def pid(self) -> int:
@@ -87,24 +91,27 @@ class ForkedWorker:
 
     async def receive(self, max_bytes: int) -> bytes:
         """See `actors.ports.scripts.ScriptWorker`."""
-        (length,) = LENGTH.unpack(await self._exactly(LENGTH.size))
+        await self._fill(LENGTH.size)
+        (length,) = LENGTH.unpack_from(self._read)
         if length > max_bytes:
             self.kill()
             raise WorkerLostError(f"its process sent a frame of {length} bytes; {max_bytes} are allowed")
-        return await self._exactly(length)
+        end = LENGTH.size + length
+        await self._fill(end)
+        frame = bytes(self._read[LENGTH.size : end])
+        del self._read[:end]
+        return frame
 
-    async def _exactly(self, length: int) -> bytes:
-        parts: list[bytes] = []
+    async def _fill(self, length: int) -> None:
+        """Read until there are so many bytes; never more than a piece beyond them."""
         try:
-            while length > 0:
-                part = await self._line.recv(min(length, 1 << 18))
+            while len(self._read) < length:
+                part = await self._line.recv(READ_BYTES)
                 if not part:
                     raise await self._lost()
-                parts.append(part)
-                length -= len(part)
+                self._read += part
         except (OSError, trio.ClosedResourceError):
             raise await self._lost() from None
-        return b"".join(parts)
 
     async def _lost(self) -> WorkerLostError:
         """How it ended, as far as that can be known."""

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 
+from .checks import prepare
 from .confinement import confine, die_with_parent, name_process
 from .protocol import PACKET_BYTES, PROTOCOL
 from .script import Script
@@ -21,6 +22,10 @@ from .wire import read_frame, write_frame
 
 MAX_FD = 256
 """A zygote has a handful of descriptors; closing so many in a worker leaves none but its socket."""
+
+
+WARM_UP = b"const a: number = 1"
+"""Read once before the first fork, so that no worker has to set up the parser for itself."""
 
 
 class Zygote:
@@ -31,6 +36,7 @@ class Zygote:
         self._cpu_seconds = cpu_seconds
         self._workers: dict[int, int] = {}  # pid -> number
         self._script = Script()
+        prepare(WARM_UP, len(WARM_UP))
 
     def serve(self) -> None:
         """Until the daemon lets go."""
