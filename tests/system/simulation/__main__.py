@@ -1,7 +1,8 @@
 """``python -m tests.system.simulation --seeds 500``: try many deaths of the daemon, report broken laws and coverage.
 
     --seeds N [--first S] [--deaths D] [--workers W]     the whole trial; exit code 1 if a law was broken
-    --seed S [--cut step:N | effect:N[:power] | stop:MS]... [--frames]  one plan, again, with what every client was sent
+    --seed S [--cut step:N | effect:N[:power] | stop:MS]... [--defect N]     one plan, again
+             [--frames]                                                      with what every client was sent
 
 Each seed's rehearsal and one of its plans are run a second time in another process (with another hash seed), and must
 come out the same to the last byte. At the end, awaits of our code that were seen and at which no daemon died are swept.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sys
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -60,16 +62,20 @@ def try_all(first: int, seeds: int, deaths: int, workers: int) -> bool:
 
 
 def _print(total: Report, different: list[str], *, seeds: int, swept: int, seconds: float) -> None:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = usage.ru_utime + usage.ru_stime
     died = sum(total.deaths.values())
     sites = total.seen.keys() - {ELSEWHERE}
     effects = {name: count for name, count in total.deaths.items() if name.startswith(EFFECT)}
     elsewhere = total.deaths.keys() - sites - {ELSEWHERE} - effects.keys()
-    print(f"\n{seeds} seeds, {total.trials} trials, {total.lives} lives of the daemon in {seconds:.0f} s")
+    spent = f"{seconds:.0f} s ({cpu:.0f} s of CPU)"
+    print(f"\n{seeds} seeds, {total.trials} trials, {total.lives} lives of the daemon in {spent}")
     print(f"{died} deaths, {total.power_losses} of them with power loss")
     print(f"awaits of our code in undisturbed lives: {len(sites)}; without a death: {len(sites - total.deaths.keys())}")
     print(f"  ({swept} of them swept at the end; {len(elsewhere)} more awaits died at in second lives)")
     counts = (f"{name.removeprefix(EFFECT)} {count}" for name, count in sorted(effects.items()))
     print(f"deaths before effects: {', '.join(counts)}")
+    print(f"defects: {total.struck.total()}, in {len(total.struck)} functions")
     print(f"the same again, in another process: {2 * seeds - len(different)} of {2 * seeds}")
     for plan in different[:SHOWN]:
         print(f"  DIFFERENT: {plan}")
@@ -112,10 +118,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="run one plan of this seed again")
     cuts = "step:N or effect:N, perhaps with :power behind it, or stop:MS"
     parser.add_argument("--cut", type=_cut, action="append", default=[], help=cuts)
+    parser.add_argument("--defect", type=int, help="the step after which a defect strikes an actor")
     parser.add_argument("--frames", action="store_true", help="with --seed: print what every client was sent")
     args = parser.parse_args()
     if args.seed is not None:
-        plan = Plan(seed=args.seed, scenario=scenario_of(args.seed), cuts=tuple(args.cut))
+        plan = Plan(seed=args.seed, scenario=scenario_of(args.seed), cuts=tuple(args.cut), defect=args.defect)
         return 0 if show(plan, frames=args.frames) else 1
     return 0 if try_all(args.first, args.seeds, args.deaths, args.workers) else 1
 

@@ -108,6 +108,10 @@ class Machine:
         self.stage = WatchedStage(self.world.outside, scenes(), self.complain)
         self.lives_cut = 0
         """How often the daemon was killed, or asked to stop, before everybody was done."""
+        self.up = False
+        """The daemon has listened in some life."""
+        self.struck = ""
+        """Where a defect has struck an actor; from then on the daemon may report errors and ask to try again."""
         self.over = False
         """Everybody is done: the daemon may stop in order, and for good."""
         self.stop = trio.Event()
@@ -134,6 +138,7 @@ class Machine:
         )
         stop = self.stop
         async with open_daemon(ports, options):
+            self.up = True
             await stop.wait()
 
     async def cut_connections(self, gaps: Callable[[], float], count: int) -> None:

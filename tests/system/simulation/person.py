@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import trio
 
+from messages.client.envelope import INTERNAL_ERROR
 from tests.system.simulation.machine import HOST, PORT, WORKSPACE, Machine
 from tests.system.simulation.mirror import QUESTIONS, Frame, Mirror
 from tests.system.simulation.websocket import GoneError, WebSocket, open_websocket
@@ -269,11 +270,17 @@ class Person:
         await answered.wait()
         frame = self._answers.pop(id_)
         if "error" in frame:
-            if not self.machine.has_room.is_set() or any(words in frame["error"]["message"] for words in GOING):
+            refused = RefusedError(method, frame["error"])
+            if self._may_be_refused(refused):
                 await trio.sleep(RETRY_SECONDS)
-                raise GoneError(frame["error"]["message"])
-            raise RefusedError(method, frame["error"])
+                raise GoneError(refused.message)
+            raise refused
         return frame["result"]
+
+    def _may_be_refused(self, refused: RefusedError) -> bool:
+        """Whether to come again: the daemon stops, or it is known to be in trouble and says so."""
+        in_trouble = bool(self.machine.struck) or not self.machine.has_room.is_set()
+        return any(words in refused.message for words in GOING) or (in_trouble and refused.code == INTERNAL_ERROR)
 
     async def until(self, holds: Callable[[], bool], what: str) -> None:
         """Wait until something is so, as far as one can tell from what one is told."""

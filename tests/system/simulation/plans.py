@@ -4,7 +4,7 @@ A seed has one scenario, and a first life of its own whose steps and effects can
 steps and effects spread evenly over that life (by the golden ratio, so that all seeds together leave no gaps), and
 *rare* places, chosen among the awaits in our code and not among the steps, most of which are spent at a few of them.
 Some lives are asked to stop in order instead. Some deaths take the power along; after some the next life dies early
-too, in the middle of recovering.
+too, in the middle of recovering. And one trial has no death at all, but a defect that strikes an actor (`defects`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ DIES_AGAIN = 0.25
 EARLY_STEPS = 250
 """A daemon that starts over an open thread, lets its client in and recovers takes about so many."""
 
+DEFECT_AT = 8
+"""One in nine trials has no death but a defect."""
+
 TURNS = ("build", "careful")
 """The tool turns: every other seed tries one of them."""
 
@@ -46,6 +49,11 @@ def plans(seed: int, rehearsal: Outcome, deaths: int) -> Iterator[Plan]:
     for number in range(deaths):
         spread = ((seed * deaths + number) * GOLDEN) % 1.0
         power_loss = rng.random() < POWER_LOSS
+        if number % 9 == DEFECT_AT and not rehearsal.plan.scenario.full_disks:
+            # Not both at once: what a full disk has refused is in the session's memory, and goes with it.
+            step = 1 + int(spread * first.steps)
+            yield Plan(seed=seed, scenario=rehearsal.plan.scenario, defect=step)
+            continue
         match number % 6:
             case 0 | 4:
                 cut = Cut(at="step", number=1 + int(spread * first.steps), power_loss=power_loss)

@@ -22,6 +22,8 @@ class Report:
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Each site with a seed and a step of its rehearsal at which it was seen."""
     deaths: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
+    """The functions in which a defect struck."""
 
     def take(self, outcome: Outcome, *, keep_digest: bool) -> None:
         """Add one trial."""
@@ -30,6 +32,7 @@ class Report:
         self.lives += len(outcome.lives)
         self.power_losses += sum(cut.power_loss for cut in plan.cuts[: len(outcome.deaths)])
         self.deaths.update(outcome.deaths)
+        self.struck.update([outcome.struck] if outcome.struck else [])
         self.broken += [(options(plan), words) for words in outcome.complaints]
         if keep_digest:
             self.digests[options(plan)] = outcome.digest
@@ -42,12 +45,14 @@ class Report:
         self.broken += other.broken
         self.seen = {**other.seen, **self.seen}
         self.deaths.update(other.deaths)
+        self.struck.update(other.struck)
 
 
 def options(plan: Plan) -> str:
     """How to run a plan again."""
     cuts = (f"--cut {cut.at}:{cut.number}{':power' if cut.power_loss else ''}" for cut in plan.cuts)
-    return " ".join((f"--seed {plan.seed}", *cuts))
+    defect = () if plan.defect is None else (f"--defect {plan.defect}",)
+    return " ".join((f"--seed {plan.seed}", *cuts, *defect))
 
 
 def try_seed(seed: int, deaths: int) -> Report:

@@ -20,6 +20,7 @@ import trio
 from tests.simulation import Trace
 from tests.simulation.stepping import run_deterministically
 from tests.system.simulation import laws
+from tests.system.simulation.defects import Striker
 from tests.system.simulation.laws import Death, Promise
 from tests.system.simulation.machine import NOTES, WORKSPACE, Machine, powered
 from tests.system.simulation.person import Person
@@ -61,10 +62,12 @@ class Plan:
     seed: int
     scenario: Scenario
     cuts: tuple[Cut, ...] = ()
+    defect: int | None = None
+    """After this step of the first life an error is raised in an actor, where it waits (`defects`)."""
 
     def __str__(self) -> str:
-        cuts = ", then ".join(map(str, self.cuts)) or "no death"
-        return f"seed {self.seed}, {self.scenario.name}: {cuts}"
+        events = [*map(str, self.cuts), *([] if self.defect is None else [f"a defect after step {self.defect}"])]
+        return f"seed {self.seed}, {self.scenario.name}: {', then '.join(events) or 'no death'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,8 @@ class Outcome:
     """Where each step of the first life rested, if asked for."""
     deaths: tuple[str, ...]
     """Where the daemon rested, or what it was about to do, when it was killed."""
+    struck: str
+    """In which function a defect struck."""
     people: tuple[Person, ...]
 
 
@@ -109,6 +114,7 @@ def run(plan: Plan, *, record_sites: bool = False, config: str = "") -> Outcome:
         seconds=trial.seconds,
         sites=tuple(recorder.sites) if recorder is not None else (),
         deaths=tuple(trial.died_at),
+        struck=machine.struck.rpartition(" in ")[2],
         people=trial.people,
     )
 
@@ -120,6 +126,7 @@ class _Trial:
         self.died_at: list[str] = []
         self.people: tuple[Person, ...] = ()
         self._plan = plan
+        self._striker = None if plan.defect is None else Striker(plan.defect, machine)
         self._machine = machine
         self._recorder = recorder
         self._deaths: list[Death] = []
@@ -144,7 +151,7 @@ class _Trial:
                     if not await self._live(cut):
                         break
         laws.check_end(self._machine, self.people, self._deaths, self._kept)
-        if not self._plan.cuts:
+        if not self._plan.cuts and not self._machine.struck:
             self._check_undisturbed()
 
     async def _see_people_through(self) -> None:
@@ -200,6 +207,8 @@ class _Trial:
             recorder = SiteRecorder(machine.life, only=cut.number)
         if recorder is not None:
             trio.lowlevel.add_instrument(recorder)
+        if self._striker is not None and machine.life == 1:
+            trio.lowlevel.add_instrument(self._striker)
         async with trio.open_nursery() as nursery:
             if cut is not None and cut.at == "stop":
                 nursery.start_soon(self._stop_after, cut.number / 1000)
@@ -246,7 +255,9 @@ def _leaves(error: BaseException) -> str:
     """The errors themselves, without the nurseries around them."""
     if isinstance(error, BaseExceptionGroup):
         return "\n".join(map(_leaves, error.exceptions))
-    return "".join(traceback.format_exception(error, limit=-LEAF_FRAMES))
+    if isinstance(error, trio.TooSlowError):
+        return f"nothing more happened in {TRIAL_SECONDS:g} seconds"
+    return "".join(traceback.format_exception(error, limit=-LEAF_FRAMES, chain=False))
 
 
 def _effect_of(trace: Trace) -> str:
@@ -261,7 +272,7 @@ def _listening(machine: Machine) -> Iterator[None]:
 
     class Complaining(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if machine.has_room.is_set():
+            if machine.has_room.is_set() and not machine.struck:
                 machine.complain(f"the daemon logs {record.levelname} {record.name}: {self.format(record)}")
 
     handler = Complaining(level=logging.ERROR)
