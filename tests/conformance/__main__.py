@@ -21,12 +21,12 @@ from typing import Any
 import msgspec
 import trio
 
-from tests.conformance import tui
+from tests.conformance import acp, sdk, tui
 from tests.conformance.clients import UnavailableError, installed, needed
 from tests.conformance.stage import Flow, staged
 from tests.reference import reference_root
 
-FLOWS = (*tui.FLOWS,)
+FLOWS = (*tui.FLOWS, *sdk.FLOWS, *acp.FLOWS)
 
 ARTIFACTS = Path("artifacts") / "conformance"
 

@@ -17,6 +17,7 @@ import trio
 from tests.conformance.compare import Comparison, compare
 from tests.conformance.differences import (
     declared,
+    with_final_results,
     without_live_output,
     without_unasked,
     without_what_came_after,
@@ -87,9 +88,9 @@ def homes(transcripts: Sequence[Transcript]) -> list[str]:
 
 def judge(transcript: Transcript, played: Replay) -> Judgement:
     """Compare what was played with what was recorded."""
-    recorded = without_live_output(events(transcript.lines))
+    recorded = with_final_results(without_live_output(events(transcript.lines)))
     recorded = [event for event in recorded if (event.conn, event.request) not in played.unsent]
-    ours = without_live_output(events(played.lines, played.recorded))
+    ours = with_final_results(without_live_output(events(played.lines, played.recorded)))
     unknown = not_offered(ours)
     lacks = consequential(unknown)
     if lacks:

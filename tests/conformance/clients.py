@@ -60,6 +60,7 @@ ACP = Client(
     "@agentclientprotocol/codex-acp@2.6.0",
     _npm,
     "node_modules/@agentclientprotocol/codex-acp/dist/index.js",
+    ("node",),
 )
 
 

@@ -131,6 +131,8 @@ def compare(recorded: list[Event], ours: list[Event], threads: dict[str, str]) -
 
 
 def _is_of_the_installation(event: Event, mismatch: Mismatch) -> bool:
+    if event.method == "fuzzyFileSearch/sessionUpdated":
+        return mismatch.path.partition(":")[2].startswith("files[]")
     return event.kind == "answer" and not event.failed and INSTALLATION.fullmatch(mismatch.path) is not None
 
 

@@ -176,7 +176,7 @@ class _Thread:
             if part is not None and params.get("reason") is not None:
                 part.arguments["sandbox_permissions"] = "require_escalated"
                 part.arguments["justification"] = params["reason"]
-        elif method == "thread/tokenUsage/updated":
+        elif method == "thread/tokenUsage/updated" and not self._speaking():
             self._end("complete", sent)
         elif method == "error":
             self._error(params, sent)
@@ -196,6 +196,11 @@ class _Thread:
             self.turn = TurnScript()
             self.turns.append(self.turn)
             self.users = 0
+
+    def _speaking(self) -> bool:
+        """Whether words are under way: tokens that are told then are those of before, told again at an interrupt."""
+        parts = [] if self.response is None else self.response.parts
+        return any(part.kind in ("message", "reasoning") and not part.whole for part in parts)
 
     def _open(self) -> Response:
         self._begin()

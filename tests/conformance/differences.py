@@ -109,6 +109,17 @@ def without_live_output(events: list[Event]) -> list[Event]:
     return [event for event in events if event.method != "item/commandExecution/outputDelta"]
 
 
+def with_final_results(events: list[Event]) -> list[Event]:
+    """How often a search tells what it has found so far is a matter of milliseconds; what it finds in the end is not."""
+    search = "fuzzyFileSearch/sessionUpdated"
+    last = {
+        (event.conn, event.body.get("sessionId"), event.body.get("query")): event
+        for event in events
+        if event.method == search
+    }
+    return [event for event in events if event.method != search or any(event is each for each in last.values())]
+
+
 def without_unasked(ours: list[Event], unasked: set[str]) -> list[Event]:
     """Ours without the questions that the recorded server had no need to ask, and what surrounds them.
 
@@ -244,19 +255,20 @@ DIFFERENCES: tuple[Difference, ...] = (
         when=lambda event: event.late,
     ),
     Difference(
+        name="tokens once",
+        original="an interrupt tells the tokens of the response before again",
+        ours="not sent",
+        reason="Nothing was added: what a response used that was broken off, its provider does not say.",
+        not_sent="thread/tokenUsage/updated",
+        when=lambda event: event.interrupted,
+    ),
+    Difference(
         name="a call that cannot be run is shown",
         original="a call of an unknown tool, or with arguments that make no sense, is answered to the model and shown "
         "to nobody",
         ours="a `dynamicToolCall` item that fails with the reason",
         reason="People see what the model tried; see also *every started item completes*.",
         added="item/(started|completed) dynamicToolCall.*",
-    ),
-    Difference(
-        name="what is found is told as it is found",
-        original="`fuzzyFileSearch/sessionUpdated` once the folder has been walked",
-        ours="also before, with what there is by then",
-        reason="Large folders take long, and most of what is looked for is near the top.",
-        added="fuzzyFileSearch/sessionUpdated",
     ),
     Difference(
         name="parse errors are answered",

@@ -73,6 +73,12 @@ class Recording:
         """A frame on its way to the client."""
         self._keep(conn, "s2c", data)
 
+    def hear(self, record: bytes) -> None:
+        """Take over the lines that `shim.py` wrote."""
+        for text in record.splitlines():
+            line = msgspec.json.decode(text)
+            self._keep(line["conn"], line["dir"], line["data"])
+
     def happened(self, conn: str, what: str) -> None:
         """Something that is no frame."""
         self._append(Line(t=self._now(), conn=conn, op=what))
@@ -169,15 +175,6 @@ class Recording:
             for line in self.lines[-6:]
             if isinstance(line.msg, dict)
         ]
-
-
-def read_recording(path: Path) -> Recording:
-    """A recording from the lines that `shim.py` wrote, checked as it is read."""
-    recording = Recording()
-    for text in path.read_bytes().splitlines():
-        line = msgspec.json.decode(text)
-        recording._keep(line["conn"], line["dir"], line["data"])
-    return recording
 
 
 @functools.cache

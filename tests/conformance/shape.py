@@ -35,6 +35,8 @@ class Event:
     """A text of which this connection was told a part only: it came late, or left early."""
     asked_about: str = ""
     """Of an answer: the thread that the request named."""
+    interrupted: bool = False
+    """Its turn was interrupted."""
     late: bool = False
     """This connection did not see the turn begin."""
 
@@ -116,7 +118,9 @@ def _mark_what_was_missed(found: list[Event]) -> None:
     begun = {(event.conn, event.item_id) for event in found if event.method == "item/started"}
     ended = {(event.conn, event.item_id) for event in found if event.method == "item/completed"}
     seen = {(event.conn, event.turn) for event in found if event.method == "turn/started"}
+    stopped = {event.turn for event in found if event.label == "turn/completed interrupted"}
     for event in found:
+        event.interrupted = event.turn in stopped
         event.late = bool(event.turn) and (event.conn, event.turn) not in seen
         if event.kind == "told" and "delta" in event.body:
             event.cut = (event.conn, event.item_id) not in begun & ended

@@ -10,6 +10,11 @@ The model's plays are called by the first word of a prompt:
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
+import signal
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -23,11 +28,21 @@ from tests.conformance.clients import Client
 from tests.conformance.recording import Frame, Recording
 from tests.conformance.tap import Tap, tapped
 from tests.conformance.terminal import LOOK_SECONDS, PATIENCE_SECONDS, Terminal, terminal
-from tests.system.daemon import DaemonProcess
+from tests.system.daemon import CALLBOARD, MARK, DaemonProcess
 from tests.system.model import Exchange, Play, ScriptedModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+SHIM = Path(__file__).with_name("shim.py")
+
+CONFIG = """\
+model = "scripted"
+model_provider = "scripted"
+model_providers.scripted.base_url = "{url}"
+listen.auth = false
+"""
+"""The user's file: whoever starts the daemon, it is this one."""
 
 STREAM_PAUSE_SECONDS = 0.05
 """Between two words: people see it grow, and can do something meanwhile."""
@@ -80,6 +95,7 @@ class Stage:
         self.home = folder / "user"
         """The client's home."""
         self.shots = artifacts / "screens.txt"
+        self._stdio_record = folder / "stdio.jsonl"
         self._stack = AsyncExitStack()
         for path in (self.work, self.home):
             path.mkdir()
@@ -131,7 +147,39 @@ class Stage:
 
     def trust(self) -> None:
         """Write down that the folder is trusted, as the trust prompt would."""
-        (self.daemon.home / "config.toml").write_text(f'[projects."{self.work}"]\ntrust_level = "trusted"\n')
+        with (self.daemon.home / "config.toml").open("a") as file:
+            file.write(f'[projects."{self.work}"]\ntrust_level = "trusted"\n')
+
+    # --- clients that start a program ---------------------------------------------------------------------------------
+
+    def binary(self) -> Path:
+        """What to start instead of the original binary: `callboard`, read along with."""
+        script = self.folder / "codex"
+        command = shlex.join([sys.executable, str(SHIM), str(self._stdio_record), str(CALLBOARD)])
+        script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        script.chmod(0o755)
+        return script
+
+    def stdio_environment(self, **more: str) -> dict[str, str]:
+        """For a client that starts that program."""
+        return {
+            **self.environment(),
+            "PATH": os.environ["PATH"],
+            "CALLBOARD_HOME": str(self.daemon.home),
+            MARK: self.daemon.mark,
+            **more,
+        }
+
+    async def hear_stdio(self) -> None:
+        """Take over what passed through that program since the last time."""
+        if self._stdio_record.exists():
+            self.recording.hear(self._stdio_record.read_bytes())
+            self._stdio_record.unlink()
+
+    async def until_nothing_runs(self) -> None:
+        """Wait for the daemon that was started for a client to be gone with it. Raises AssertionError."""
+        left = await self.daemon.all_gone()
+        assert not left, f"left behind: {left}"
 
     async def passed(self, fits: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until it is true of the frames that passed."""
@@ -181,12 +229,13 @@ COMPOSER = r"(?m)^› (?!1\.)"
 
 
 @asynccontextmanager
-async def staged(program: Path, folder: Path, artifacts: Path, *, flags: tuple[str, ...] = ()) -> AsyncIterator[Stage]:
+async def staged(program: Path, folder: Path, artifacts: Path) -> AsyncIterator[Stage]:
     """The surroundings of one flow; whatever was recorded is kept when it ends."""
     recording = Recording()
     with closing(StageModel()) as model:
-        daemon = DaemonProcess(folder / "daemon", [*model.flags(), "--no-auth", *flags])
+        daemon = DaemonProcess(folder / "daemon")
         daemon.home.mkdir()
+        (daemon.home / "config.toml").write_text(CONFIG.format(url=model.url))
 
         def upstream() -> str | None:
             return found.address if (found := daemon.announced()) is not None else None
@@ -207,9 +256,17 @@ async def staged(program: Path, folder: Path, artifacts: Path, *, flags: tuple[s
                 with trio.CancelScope(shield=True):
                     await stage.close()
                     await trio.to_thread.run_sync(daemon.kill)
+                    await trio.to_thread.run_sync(_end, daemon)
                 recording.write(artifacts / "transcript.jsonl")
                 if daemon.log.exists():
                     (artifacts / "daemon.log").write_bytes(daemon.log.read_bytes())
+
+
+def _end(daemon: DaemonProcess) -> None:
+    """Whatever a flow that failed has left of what it started."""
+    for pid in (int(each.split(" ")[0]) for each in daemon.leftovers()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 # --- the model ------------------------------------------------------------------------------------------------------
