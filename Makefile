@@ -18,7 +18,7 @@ demo: $(VENV)/.ready
 	$(BIN)/callboard demo $(if $(WIRE),--wire $(WIRE))
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .
