@@ -1,4 +1,4 @@
-"""The validated configuration, as one snapshot that is handed around; nobody else reads files or the environment."""
+"""Where models are reached: `[model_providers.ID]`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from messages.base import Delivery, Message
-
 WireApi = Literal["responses", "chat", "messages"]
-Durability = Literal["full", "relaxed"]
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,67 +78,3 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     request_max_retries: int = 5
     """After the first attempt: 6 attempts in all."""
     stream_idle_timeout_ms: int = 300_000
-
-
-class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The door."""
-
-    address: str = "ws://127.0.0.1:4600"
-    allowed_origins: tuple[str, ...] = ()
-    """Browsers send an Origin; without an entry here they are refused."""
-    auth: bool = True
-    """For anything but loopback a capability token is always needed; False is refused there."""
-    max_connections: int = 1000
-    max_frame_bytes: int = 16 * 1024 * 1024
-    max_requests_in_flight: int = 128
-    handshake_seconds: float = 10.0
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything a user may set, with its default."""
-
-    model: str = ""
-    """Empty: the provider's rehearsed or default model."""
-    model_provider: str = ""
-    """Empty: `rehearsal`, the embedded scripted model, unless a key or a base URL says otherwise."""
-    model_providers: dict[str, ProviderSettings] = {}
-    approval_policy: Literal["never", "on-request"] = "on-request"
-    sandbox_mode: Literal["danger-full-access"] = "danger-full-access"
-    model_reasoning_effort: str | None = None
-    model_reasoning_summary: str | None = None
-    model_verbosity: str | None = None
-    model_context_window: int | None = None
-    tool_output_token_limit: int = 10_000
-    durability: Durability = "full"
-    """`relaxed` leaves barriers to the timer: faster on slow disks, and power loss may take the last second."""
-    thread_unload_delay_seconds: float = 60.0
-    """How long an idle thread without subscribers stays loaded."""
-    undelivered_text_bytes: int = 8192
-    """Decoded text per stream that its session has not taken yet; beyond it the upstream read waits."""
-    drain_seconds: float = 30.0
-    """How long running turns may finish after SIGTERM before they are interrupted."""
-    listen: ListenSettings = ListenSettings()
-    projects: dict[str, dict[str, Any]] = {}
-    """Kept for clients (trust levels by directory)."""
-
-
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """Which layer set a value."""
-
-    layer: Literal["built-in", "user", "environment", "command line"]
-    where: str
-
-
-class SettingsSnapshot(Message, frozen=True, kw_only=True):
-    """The settings in force, and where each set value came from (dotted key -> origin)."""
-
-    settings: Settings
-    home: str
-    origins: dict[str, Origin]
-    warnings: tuple[str, ...] = ()
-
-
-class GetSettings(Message, frozen=True, kw_only=True):
-    """The reply is a `SettingsSnapshot`."""
-
-    delivery = Delivery.RETRY_SAFE

@@ -1,0 +1,43 @@
+"""The file as a whole: every top-level key, with its default.
+
+A table of its own has a struct in a file of its own beside this one, and one line here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from messages.settings.listen import ListenSettings
+from messages.settings.provider import ProviderSettings
+
+Durability = Literal["full", "relaxed"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a user may set, with its default."""
+
+    model: str = ""
+    """Empty: the provider's rehearsed or default model."""
+    model_provider: str = ""
+    """Empty: `rehearsal`, the embedded scripted model, unless a key or a base URL says otherwise."""
+    model_providers: dict[str, ProviderSettings] = {}
+    approval_policy: Literal["never", "on-request"] = "on-request"
+    sandbox_mode: Literal["danger-full-access"] = "danger-full-access"
+    model_reasoning_effort: str | None = None
+    model_reasoning_summary: str | None = None
+    model_verbosity: str | None = None
+    model_context_window: int | None = None
+    tool_output_token_limit: int = 10_000
+    durability: Durability = "full"
+    """`relaxed` leaves barriers to the timer: faster on slow disks, and power loss may take the last second."""
+    thread_unload_delay_seconds: float = 60.0
+    """How long an idle thread without subscribers stays loaded."""
+    undelivered_text_bytes: int = 8192
+    """Decoded text per stream that its session has not taken yet; beyond it the upstream read waits."""
+    drain_seconds: float = 30.0
+    """How long running turns may finish after SIGTERM before they are interrupted."""
+    listen: ListenSettings = ListenSettings()
+    projects: dict[str, dict[str, Any]] = {}
+    """Kept for clients (trust levels by directory)."""
