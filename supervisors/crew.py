@@ -13,6 +13,7 @@ from actors.model_stream.models import Models
 from actors.ports import Ports
 from actors.session import children, instructions
 from actors.session.open_text import OpenText, TextTable
+from actors.session.project_docs import DocRules, Docs, read_docs
 from actors.session.state import Offer
 from actors.tool_worker.actor import run_call
 from actors.tool_worker.registry import Registry
@@ -33,6 +34,7 @@ def make_crew(
     environment: Mapping[str, str],
     output_tokens: int,
     context_window: int | None,
+    docs: DocRules,
 ) -> children.Crew:
     """``environment`` is what tools inherit; ``output_tokens`` is how much of one output a model is shown."""
     tools = registry.specs()
@@ -42,9 +44,11 @@ def make_crew(
             tools=tools,
             shell=preferred_shell(environment),
             context_window=context_window,
+            gathers=True,
         ),
         sample=partial(_sample, models),
         work=_work,
+        look_around=partial(_look_around, ports, docs),
         open_workshop=partial(
             _open_workshop, ports, registry, environment, TruncationPolicy(mode="tokens", limit=output_tokens)
         ),
@@ -65,6 +69,10 @@ async def _sample(
     from actors.model_stream import actor as model_stream
 
     await model_stream.run(ctx, request, texts, report, models, task_status=task_status)
+
+
+async def _look_around(ports: Ports, rules: DocRules, cwd: str, /) -> Docs:
+    return await ports.threads.run(lambda: read_docs(ports.files, cwd, rules))
 
 
 async def _work(

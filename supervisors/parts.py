@@ -29,8 +29,10 @@ from actors.rollout_writer.checkpoints import TextCheckpoints
 from actors.session.actor import Means
 from actors.session.global_feed import GlobalFeed
 from actors.session.host import SessionHost
+from actors.session.project_docs import DocRules
 from actors.session.retelling import UNTOLD_RECORDS
 from actors.settings.actor import SETTINGS
+from actors.tool_worker.environment import inherited
 from actors.tool_worker.tools import all_tools
 from messages.base import ThreadId
 from messages.client.model import ModelEntry
@@ -118,13 +120,19 @@ def assemble(
         providers,
         undelivered_limit=settings.undelivered_text_bytes,
     )
-    tools_environment = without_keys(environment, providers)
+    tools_environment = inherited(without_keys(environment, providers), settings.shell_environment_policy)
     crew = make_crew(
         ports=ports,
         models=models,
         registry=all_tools(),
         environment=tools_environment,
         output_tokens=settings.tool_output_token_limit,
+        docs=DocRules(
+            home=snapshot.home,
+            max_bytes=settings.project_doc_max_bytes,
+            fallback_names=settings.project_doc_fallback_filenames,
+            root_markers=settings.project_root_markers,
+        ),
         context_window=settings.model_context_window or catalogue.find(choice.provider, choice.model).context_window,
     )
     encoder = WireEncoder(lambda: round(ports.clock.now() * 1000))

@@ -16,6 +16,7 @@ import trio
 
 from actors.kernel import Address, Context, Mailbox
 from actors.session.open_text import OpenText, TextTable
+from actors.session.project_docs import Docs
 from actors.session.state import Offer
 from messages.base import Message, ThreadId
 from messages.model import SampleRequest, StreamEvent
@@ -84,6 +85,12 @@ class OpenWorkshop(Protocol):
     ) -> AbstractAsyncContextManager[Workshop]: ...
 
 
+async def nothing_around(_: str) -> Docs:
+    """Nothing is said to agents."""
+    await trio.lowlevel.checkpoint()
+    return Docs()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Crew:
     """Everybody a session can set to work, and what it offers a model."""
@@ -92,6 +99,8 @@ class Crew:
     sample: Sampler
     work: Worker
     open_workshop: OpenWorkshop
+    look_around: Callable[[str], Awaitable[Docs]] = nothing_around
+    """What user and project say to agents that work in a folder."""
 
 
 class Inlet:

@@ -21,12 +21,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from actors.session import approvals, calls, closing, sampling, terminals, turns, views
+from actors.session import approvals, calls, closing, context, sampling, terminals, turns, views
 from actors.session.effects import (
     Asked,
     Cancel,
     ChildDown,
     ChildId,
+    ContextGathered,
     Effect,
     GiveSubscription,
     GiveView,
@@ -90,6 +91,8 @@ def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionSta
             terminals.ended(step, message)
         case ChildDown():
             _child_down(step, message.child, message.crash)
+        case ContextGathered():
+            context.gathered(step, message)
         case TurnDue():
             turns.due(step, message.turn_id)
         case StorageLost():
@@ -164,6 +167,7 @@ def _child_down(step: Step, child: ChildId, crash: str | None) -> None:
     turn = step.state.turn
     if turn is not None and child in turn.live:
         step.put_turn(live=turn.live - {child})
+        context.down(step, child, crash)
         sampling.down(step, child, crash)
         calls.down(step, child)
 

@@ -83,6 +83,15 @@ class ChildDown(Message, frozen=True, kw_only=True):
     """The exception's class when it crashed."""
 
 
+class ContextGathered(Message, frozen=True, kw_only=True):
+    """What a model is to know before the user's words, as it was found in the world when the turn began."""
+
+    child: ChildId
+    docs: str | None = None
+    """The instructions of user and project (`project_docs`); None: there are none."""
+    warnings: tuple[str, ...] = ()
+
+
 class TurnDue(Message, frozen=True, kw_only=True):
     """The turn's deadline has come."""
 
@@ -102,7 +111,7 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Input = Asked | StreamEvent | ToolEvent | ChildDown | TurnDue | StorageLost | Quarantined
+Input = Asked | StreamEvent | ToolEvent | ChildDown | ContextGathered | TurnDue | StorageLost | Quarantined
 
 
 # --- out ----------------------------------------------------------------------------------------------------------
@@ -136,6 +145,13 @@ class AttachOutput(msgspec.Struct, frozen=True, kw_only=True):
     turn_id: TurnId
     item_id: ItemId
     child: ChildId
+
+
+class GatherContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Start a child that looks what the model is to know before the turn's first sampling."""
+
+    child: ChildId
+    cwd: str
 
 
 class StartSampling(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,6 +238,7 @@ Effect = (
     | Show
     | AttachText
     | AttachOutput
+    | GatherContext
     | StartSampling
     | StartTool
     | RunTool

@@ -14,6 +14,7 @@ from actors.rollout_writer.transcript import is_output
 from actors.session import approvals, calls, history
 from actors.session.effects import Effect, Instant, StartTool
 from actors.session.instructions import ENVIRONMENT_TAG
+from actors.session.project_docs import OPENING
 from actors.session.shown import partial
 from actors.session.state import SUBMISSIONS_REMEMBERED, Call, CallResult, Offer, SessionState, TurnState, status_of
 from actors.session.step import Step
@@ -43,7 +44,8 @@ def restored(
         turns=tuple(turns.values()),
         submissions=tuple(loaded.submissions.items())[-SUBMISSIONS_REMEMBERED:],
         usage=loaded.usage,
-        environment=_last_environment(loaded.history),
+        environment=_last_told(loaded.history, ENVIRONMENT_TAG),
+        docs=_last_told(loaded.history, OPENING),
     )
     if open_turn is None or taken_up is None:
         return state, ()
@@ -140,13 +142,14 @@ def _call(step: Step, opened: OpenCall, output: HistoryItem | None) -> Call:
     return call
 
 
-def _last_environment(items: tuple[HistoryItem, ...]) -> str | None:
-    tag = ENVIRONMENT_TAG.encode()
+def _last_told(items: tuple[HistoryItem, ...], opening: str) -> str | None:
+    """The last message of ours that begins so."""
+    tag = opening.encode()
     for item in reversed(items):
         if item.kind == "message" and item.origin is None and tag in item.raw:
             read = history.readable(item)
             if isinstance(read, MessageItem) and read.content and isinstance(read.content[0], InputText):
                 text = read.content[0].text
-                if text.startswith(ENVIRONMENT_TAG):
+                if text.startswith(opening):
                     return text
     return None

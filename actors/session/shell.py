@@ -29,7 +29,9 @@ from actors.session.effects import (
     AttachText,
     Cancel,
     ChildDown,
+    ContextGathered,
     Effect,
+    GatherContext,
     GiveSubscription,
     GiveView,
     Input,
@@ -97,7 +99,9 @@ KINDS: dict[TextChannel, CheckpointKind] = {
 }
 """What a text belongs to. Arguments are never shown."""
 
-SessionMessage = SessionCommand | StreamEvent | ToolEvent | ChildDown | TurnDue | Appended | AppendFailed
+SessionMessage = (
+    SessionCommand | StreamEvent | ToolEvent | ChildDown | ContextGathered | TurnDue | Appended | AppendFailed
+)
 Signal = Down | Shutdown | Unanswered
 
 
@@ -177,6 +181,7 @@ class Shell:
                 | ToolFinished()
                 | TerminalWritten()
                 | TerminalEnded()
+                | ContextGathered()
                 | TurnDue()
             ):
                 self.hear(message)
@@ -294,7 +299,7 @@ class Shell:
         turn = self.state.turn
         told = first or (turn is not None and turn.closing is None)
         for effect in waited:
-            if isinstance(effect, StartSampling | StartTool):
+            if isinstance(effect, GatherContext | StartSampling | StartTool):
                 self._inlet.put(ChildDown(child=effect.child))
             elif not isinstance(effect, RunTool):
                 self._perform(effect)
@@ -317,6 +322,8 @@ class Shell:
                     if self._path is not None:
                         kind = KINDS[text.channel]
                         self._checkpoints.register(self.state.thread_id, effect.turn_id, effect.item_id, kind, text)
+            case GatherContext():
+                self._troupe.gather(effect.child, effect.cwd)
             case StartSampling():
                 self._troupe.sample(effect.request)
             case StartTool():

@@ -118,6 +118,8 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     pauses: int = 0
     calls: tuple[Call, ...] = ()
     """The calls of the last response, in the model's order."""
+    gathering: ChildId | None = None
+    """Who looks what the model is to know first; until that is known, input waits."""
     steers: tuple[UserMessage, ...] = ()
     """Input that waits to enter, before the next sampling."""
     follow_up: bool = False
@@ -152,6 +154,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str
     tools: tuple[ToolSpec, ...] = ()
     shell: str = "/bin/sh"
+    gathers: bool = False
+    """Whether there may be instructions in the world that a turn's first sampling has to wait for."""
     context_window: int | None = None
 
 
@@ -178,6 +182,10 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     usage: TokenUsage = TokenUsage()
     environment: str | None = None
     """The last environment block the model was given."""
+    docs: str | None = None
+    """The last instructions of user and project that the model was given."""
+    docs_of: str | None = None
+    """The folder for which this life of the session has looked for them."""
     failed: bool = False
     """The last turn failed."""
     shown_status: ThreadStatus = ThreadStatus(kind="idle")

@@ -8,6 +8,7 @@ from actors.rollout_writer.loaded import preview_of
 from actors.session import history
 from actors.session.step import Step, item_id
 from messages.client.item import UserMessage
+from messages.log import SteerAccepted
 
 replace = msgspec.structs.replace
 
@@ -24,6 +25,13 @@ def enter(step: Step, message: UserMessage) -> None:
     summary = step.state.summary
     if not summary.preview:
         step.put(summary=replace(summary, preview=preview_of(message)))
+
+
+def wait(step: Step, submission_id: str, message: UserMessage) -> None:
+    """Keep an input for the next place where it may enter; it is in the log from now on."""
+    turn = step.turn
+    step.put_turn(steers=(*turn.steers, message))
+    step.log(SteerAccepted(turn_id=turn.id, submission_id=submission_id, item=message))
 
 
 def enter_all(step: Step) -> None:

@@ -13,7 +13,7 @@ import trio
 from actors.kernel import Address, Child, Children, Context, Mailbox
 from actors.kernel.signals import Down
 from actors.session.children import Crew, Inlet, Workshop
-from actors.session.effects import AttachOutput, AttachText, ChildDown, ChildId, PartialText, TurnDue
+from actors.session.effects import AttachOutput, AttachText, ChildDown, ChildId, ContextGathered, PartialText, TurnDue
 from actors.session.open_text import OpenText, TextTable
 from messages.base import ItemId, ThreadId, TurnId
 from messages.model import SampleRequest
@@ -81,6 +81,16 @@ class Troupe:
             await self._crew.sample(ctx, request, table, self._address, task_status=task_status)
 
         self._start(ChildId(request.request_id), start, "model_stream")
+
+    def gather(self, child: ChildId, cwd: str) -> None:
+        """Have somebody look what the model is to know in a folder."""
+
+        async def start(_: Context, *, task_status: trio.TaskStatus[None]) -> None:
+            task_status.started()
+            docs = await self._crew.look_around(cwd)
+            self._inlet.put(ContextGathered(child=child, docs=docs.text, warnings=docs.warnings))
+
+        self._start(child, start, "context")
 
     def prepare(self, call: ToolCall, settings: ThreadSettings) -> None:
         """Start a tool worker; the first of the thread's opens the workshop."""

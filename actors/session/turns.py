@@ -6,15 +6,14 @@ from typing import Any
 
 import msgspec
 
-from actors.session import calls, closing, history, sampling, steering
+from actors.session import calls, closing, context, history, sampling, steering
 from actors.session.effects import Asked, SetDeadline, Token
-from actors.session.instructions import environment_block
 from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, TurnState
 from actors.session.step import Step
 from messages.base import TurnId
 from messages.client.item import TextInput, UserInput, UserMessage
 from messages.failure import Failure
-from messages.log import SteerAccepted, TurnContext, TurnOpened
+from messages.log import TurnContext, TurnOpened
 from messages.session import (
     InterruptTurn,
     Refused,
@@ -80,6 +79,7 @@ def run_command(step: Step, asked: Asked, command: RunUserCommand) -> None:
         step.reply(asked.token, refusal)
         return
     _open(step, asked, command.submission_id, TurnBudget(), follow_up=False)
+    context.give(step)
     calls.start_users(step, command.command, command.timeout_seconds)
 
 
@@ -142,7 +142,7 @@ def advance(step: Step) -> None:
             closing.close(step, turn.closing)
             start_waiting(step)
             continue
-        if turn.sampling is not None:
+        if turn.sampling is not None or turn.gathering is not None:
             return
         calls.start_ready(step)
         if not calls.all_answered(step):
@@ -173,8 +173,17 @@ def due(step: Step, turn_id: TurnId) -> None:
 def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
     _apply(step, command.settings)
     budget = command.budget or TurnBudget()
-    _open(step, asked, command.submission_id, budget, follow_up=True, output_schema=command.output_schema)
-    steering.enter(step, _message(step, command.input, command.client_id))
+    submission = command.submission_id
+    _open(step, asked, submission, budget, follow_up=True, output_schema=command.output_schema)
+    message = _message(step, command.input, command.client_id)
+    if context.is_known(step.state):
+        context.give(step)
+        steering.enter(step, message)
+    else:
+        # As input that waits it is in the log already, and recovery would let it in.
+        step.put_turn(follow_up=False)
+        steering.wait(step, submission, message)
+        context.gather(step)
 
 
 def _open(
@@ -203,22 +212,11 @@ def _open(
         TurnContext(turn_id=turn_id, settings=settings),
     )
     _remember_submission(step, submission_id, turn_id)
-    _give_context(step, turn_id, settings)
     step.reply(asked.token, TurnAccepted(turn_id=turn_id))
     step.show_status()
     step.show(TurnStarted(turn=Turn(id=turn_id, status="inProgress", started_at=step.at.now)))
     if budget.deadline_seconds is not None:
         step.do(SetDeadline(turn_id=turn_id, seconds=budget.deadline_seconds))
-
-
-def _give_context(step: Step, turn_id: TurnId, settings: ThreadSettings) -> None:
-    """What the model is to know before the user's words, as far as it has not been told yet."""
-    if not step.state.history and settings.developer_instructions:
-        step.remember(turn_id, history.text_item(settings.developer_instructions, role="developer"))
-    block = environment_block(settings, shell=step.state.offer.shell, date=step.at.date)
-    if block != step.state.environment:
-        step.remember(turn_id, history.text_item(block))
-        step.put(environment=block)
 
 
 def _steer(
@@ -228,9 +226,7 @@ def _steer(
     if len(turn.steers) >= MAX_WAITING:
         step.reply(token, _busy())
         return
-    queued = _message(step, parts, client_id)
-    step.put_turn(steers=(*turn.steers, queued))
-    step.log(SteerAccepted(turn_id=turn.id, submission_id=submission_id, item=queued))
+    steering.wait(step, submission_id, _message(step, parts, client_id))
     _remember_submission(step, submission_id, turn.id)
     step.reply(token, TurnAccepted(turn_id=turn.id, steered=True))
 

@@ -3,6 +3,7 @@
 root       the file as a whole: top-level keys; each table below is one of its fields
 provider   [model_providers.ID], with the dialect of a server
 listen     [listen], the door
+environment  [shell_environment_policy]
 snapshot   the settings in force with the origin of each value, and how to ask for them
 
 A new setting is a field with a default and a text below it that says what it does: reference, editor schema and
@@ -11,6 +12,7 @@ messages about wrong values are all made from these structs.
 
 from __future__ import annotations
 
+from messages.settings.environment import EnvironmentPolicy as EnvironmentPolicy
 from messages.settings.listen import ListenSettings as ListenSettings
 from messages.settings.provider import Dialect as Dialect
 from messages.settings.provider import ProviderSettings as ProviderSettings

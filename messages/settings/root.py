@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from messages.settings.environment import EnvironmentPolicy
 from messages.settings.listen import ListenSettings
 from messages.settings.provider import ProviderSettings
 
@@ -39,5 +40,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     drain_seconds: float = 30.0
     """How long running turns may finish after SIGTERM before they are interrupted."""
     listen: ListenSettings = ListenSettings()
+    shell_environment_policy: EnvironmentPolicy = EnvironmentPolicy()
+    instructions: str | None = None
+    """Replaces our own system prompt in new threads."""
+    model_instructions_file: str | None = None
+    """The same, from a file; it wins over `instructions`. A relative path counts from the daemon's home."""
+    developer_instructions: str | None = None
+    """Said to the model at the start of a thread, behind the system prompt."""
+    project_doc_max_bytes: int = 32 * 1024
+    """Of a project's AGENTS.md files together; 0: they are not read."""
+    project_doc_fallback_filenames: tuple[str, ...] = ()
+    """Looked for in each folder that has no AGENTS.md."""
+    project_root_markers: tuple[str, ...] = (".git",)
+    """What the topmost folder of a project holds."""
     projects: dict[str, dict[str, Any]] = {}
     """Kept for clients (trust levels by directory)."""

@@ -9,6 +9,7 @@ from typing import Final
 import trio
 
 from actors.gateway.caller import Caller
+from actors.gateway.instructions import base_instructions
 from actors.gateway.rpc import Answer, RpcError, method
 from actors.gateway.settings_patch import CONFIG_EFFORT, CONFIG_SUMMARY, CONFIG_VERBOSITY, patch_of, policy_of, text_at
 from actors.gateway.views import NO_SANDBOX, summary_body, thread_body
@@ -75,6 +76,9 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
         raise RpcError(
             INVALID_PARAMS, f"thread/start: there is no model provider {params.model_provider!r}; known are {known}"
         )
+    instructions = params.base_instructions
+    if instructions is None:
+        instructions = await base_instructions(settings, caller.house.ports, caller.house.home)
     request = NewThread(
         settings=ThreadSettings(
             provider=provider,
@@ -84,8 +88,8 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
             reasoning_effort=text_at(params.config, CONFIG_EFFORT) or settings.model_reasoning_effort,
             reasoning_summary=text_at(params.config, CONFIG_SUMMARY) or settings.model_reasoning_summary,
             verbosity=text_at(params.config, CONFIG_VERBOSITY) or settings.model_verbosity,
-            base_instructions=params.base_instructions,
-            developer_instructions=params.developer_instructions,
+            base_instructions=instructions,
+            developer_instructions=params.developer_instructions or settings.developer_instructions,
             ephemeral=bool(params.ephemeral),
         ),
         source=SOURCE,

@@ -16,7 +16,9 @@ from actors.session.effects import (
     Cancel,
     ChildDown,
     ChildId,
+    ContextGathered,
     Effect,
+    GatherContext,
     Input,
     KillTerminal,
     RunTool,
@@ -25,6 +27,7 @@ from actors.session.effects import (
     StorageLost,
     TurnDue,
 )
+from actors.session.project_docs import OPENING
 from actors.session.state import SessionState
 from messages.approval import ApprovalDecision, CommandNeed
 from messages.base import CallId, TurnId
@@ -68,6 +71,8 @@ from tests.actors.session.made import (
     words,
 )
 
+replace = msgspec.structs.replace
+
 BROKEN = Failure(kind="stream_disconnected", message="The stream broke off.", retryable=True)
 FULL = Failure(kind="storage", message="The disk is full.")
 
@@ -100,9 +105,11 @@ class Worker:
 
 class World:
     def __init__(self, state: SessionState | None = None) -> None:
-        self.state = state or new_state()
+        fresh = new_state()
+        self.state = state or replace(fresh, offer=replace(fresh.offer, gathers=True))
         self.laws = Laws()
         self.models: dict[ChildId, Model] = {}
+        self.scouts: set[ChildId] = set()
         self.workers: dict[ChildId, Worker] = {}
         self.terminals: dict[int, ToolCall] = {}
         self.killed: set[int] = set()
@@ -123,6 +130,8 @@ class World:
 
     def _do(self, effect: Effect) -> None:
         match effect:
+            case GatherContext():
+                self.scouts.add(effect.child)
             case StartSampling():
                 self.models[effect.child] = Model(effect.request.request_id)
             case StartTool():
@@ -167,6 +176,10 @@ class World:
 
     def _child_moves(self) -> list[Move]:
         moves: list[Move] = []
+        for child in sorted(self.scouts):
+            moves.append((f"{child} finds nothing", partial(self.found, child, None)))
+            moves.append((f"{child} finds instructions", partial(self.found, child, f"{OPENING}/w {self.count % 2}")))
+            moves.append((f"{child} down", partial(self.down, child, "OSError")))
         for child, model in list(self.models.items()):
             moves += self._model_moves(child, model)
         for child, worker in list(self.workers.items()):
@@ -241,6 +254,10 @@ class World:
         moves.append((f"{child} retries", lambda: self.retry(model)))
         moves.append((f"{child} fails", lambda: self.fail(model)))
         return moves
+
+    def found(self, child: ChildId, docs: str | None) -> None:
+        self.hear(ContextGathered(child=child, docs=docs, warnings=() if docs else ("none",)))
+        self.down(child, None)
 
     def begin(self, model: Model, item: HistoryItem) -> int:
         slot, model.next_slot = model.next_slot, model.next_slot + 1
@@ -350,6 +367,7 @@ class World:
 
     def down(self, child: ChildId, crash: str | None) -> None:
         self.models.pop(child, None)
+        self.scouts.discard(child)
         self.workers.pop(child, None)
         self.laws.live.discard(child)
         self.hear(ChildDown(child=child, crash=crash))
@@ -361,6 +379,7 @@ class World:
         item = command_item("junk")
         said: list[Input] = [
             ChildDown(child=ChildId("nobody")),
+            ContextGathered(child=ChildId("nobody"), docs="junk"),
             ItemFinished(request_id="nobody", slot=0, item=message("junk")),
             completed("nobody"),
             SampleFailed(request_id="nobody", failure=BROKEN),
@@ -383,7 +402,7 @@ class World:
         self.closing = True
         self.ask(CloseThread())
         while not self.laws.stopped:
-            for child in [*self.models, *self.workers]:
+            for child in [*self.scouts, *self.models, *self.workers]:
                 self.down(child, None)
             for terminal in [each for each in self.terminals if each in self.killed]:
                 self.end_terminal(terminal)
