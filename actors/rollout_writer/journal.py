@@ -15,10 +15,11 @@ from actors.rollout_writer.checkpoints import PartialItem, checkpoint_records, r
 from actors.rollout_writer.disk import DIRECTORY_MODE, RolloutFile
 from actors.rollout_writer.lines import encode
 from actors.rollout_writer.reader import find_rollout, load_file, pieces
-from messages.base import ThreadId
+from messages.base import ItemId, ThreadId
 
 DIRECTORY = "checkpoints"
 _SUFFIX = ".jsonl"
+_KEPT = "kept for the next start"
 
 
 def segments(files: Files, home: str) -> list[str]:
@@ -74,8 +75,9 @@ class Journal:
 def recover_journal(files: Files, home: str, *, at: float, warn: Callable[[str], None]) -> int:
     """Append to the rollouts what a former process was showing when it died, durably, and remove its journal.
 
-    Before anybody loads a thread. Returns the number of the next segment. What cannot be saved (the rollout is gone,
-    the disk is full) is told to ``warn``; the journal then stays for the next start unless nothing of it can be used.
+    Before anybody loads a thread. Returns the number of the next segment. What cannot be saved (a rollout cannot be
+    read, the disk is full) is told to ``warn`` and keeps nobody else's text from being saved; the segments that hold it
+    stay for the next start. What belongs to no thread any more is dropped.
     """
     try:
         paths = segments(files, home)
@@ -83,19 +85,33 @@ def recover_journal(files: Files, home: str, *, at: float, warn: Callable[[str],
         warn(f"the checkpoint journal cannot be listed ({error}); text shown before the last crash may be missing")
         return 1
     number = 1
+    latest: dict[ThreadId, dict[ItemId, PartialItem]] = {}
+    told_of: dict[str, set[ThreadId]] = {}
+    """The threads whose texts a segment holds. Each begins with all that was open, so it can be read by itself."""
     for path in paths:
         stem = posixpath.basename(path).removesuffix(_SUFFIX)
         number = max(number, int(stem) + 1 if stem.isdecimal() else 1)
-    try:
-        found = read_journal(line for path in paths for lines, _ in pieces(files, path) for line in lines)
+        try:
+            found = read_journal(line for lines, _ in pieces(files, path) for line in lines)
+        except OSError as error:
+            warn(f"text shown before the last crash could not be read ({error}); it is {_KEPT}")
+            continue
+        told_of[path] = set(found)
         for thread_id, partials in found.items():
-            _save(files, home, thread_id, partials, at)
-    except OSError as error:
-        warn(f"text shown before the last crash could not be saved ({error}); the journal is kept for the next start")
-        return number
-    for path in paths:
-        with contextlib.suppress(OSError):
-            files.remove(path)
+            latest.setdefault(thread_id, {}).update((partial.item_id, partial) for partial in partials)
+    unsaved: set[ThreadId] = set()
+    for thread_id, items in latest.items():
+        try:
+            _save(files, home, thread_id, tuple(items.values()), at)
+        except OSError as error:
+            unsaved.add(thread_id)
+            warn(
+                f"text that thread {thread_id} showed before the last crash could not be saved ({error}); it is {_KEPT}"
+            )
+    for path, thread_ids in told_of.items():
+        if not thread_ids & unsaved:
+            with contextlib.suppress(OSError):
+                files.remove(path)
     return number
 
 

@@ -10,6 +10,7 @@ the supervision tree takes everything down.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType, NoneType
 from typing import Protocol, TypeVar
@@ -30,6 +31,8 @@ from messages.log import FindThread, SessionMeta
 from messages.session import CloseThread, SessionCommand, ThreadStatus, ThreadSummary, ThreadView
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 SWEEPS_PER_DELAY = 10
 """How often within the unload delay idle threads are looked for: a thread is unloaded at most a tenth of it late."""
@@ -165,6 +168,9 @@ class SessionHost:
                     await role.address.ask(CloseThread(suspend=suspend))
             except DownError:
                 pass  # it has ended already, or crashed over it: the supervisor ends it below
+            except Exception:
+                # A defect over one thread leaves it neither half closed nor any other thread open.
+                logger.exception("thread %s could not be asked to close; its session is ended as it is", thread_id)
         await self._sessions.terminate_child(thread_id)
         self._over(role)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -197,6 +198,33 @@ def test_what_cannot_be_saved_now_is_kept_for_the_next_start(tmp_path: Path) -> 
     assert [each.item for each in thread.open_items] == [AgentMessage(id="m0", text="half a")]
     assert recover_journal(disk, str(tmp_path), at=START, warn=warnings.append) == 1
     assert project(path.read_bytes()) == thread
+    assert len(warnings) == 1
+
+
+def test_a_rollout_that_cannot_be_read_keeps_no_other_threads_text_from_being_saved(tmp_path: Path) -> None:
+    disk = TroubledDisk()
+    checkpoints = TextCheckpoints()
+    other = ThreadId("0193a000-0000-7000-8000-000000000002")
+    for thread_id, words in ((THREAD, "of the damaged one"), (other, "of the sound one")):
+        checkpoints.register(thread_id, TURN, ITEM, "message", text(words))
+    Journal(disk, str(tmp_path), 1).append(checkpoints.take())
+    damaged, sound = (Path(rollout_path(str(tmp_path), META.created_at, each)) for each in (THREAD, other))
+    damaged.parent.mkdir(parents=True)
+    damaged.touch()
+    sound.write_bytes(write([(msgspec.structs.replace(META, thread_id=other), OPENED)]))
+    warnings: list[str] = []
+    assert recover_journal(disk, str(tmp_path), at=START, warn=warnings.append) == 2
+    assert [each.item for each in project(sound.read_bytes()).open_items] == [
+        AgentMessage(id=ITEM, text="of the sound one")
+    ]
+    assert len(warnings) == 1
+    assert THREAD in warnings[0]
+    damaged.write_bytes(write([(META, OPENED)]))
+    assert recover_journal(disk, str(tmp_path), at=START, warn=warnings.append) == 2
+    assert [each.item for each in project(damaged.read_bytes()).open_items] == [
+        AgentMessage(id=ITEM, text="of the damaged one")
+    ]
+    assert list((tmp_path / "checkpoints").iterdir()) == []
     assert len(warnings) == 1
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from actors.kernel import Address
 from actors.session.threads import UnknownThreadError, UnreadableThreadError
 from messages.approval import CommandNeed
 from messages.base import ThreadId
 from messages.session import (
+    CloseThread,
     ReadThread,
     Refused,
     SetThreadName,
@@ -212,3 +216,23 @@ async def test_a_command_during_unloading_waits_for_the_next_life(autojump_clock
             await wait_all_tasks_blocked()
             theatre.log.release()
     assert isinstance(answers[0], TurnAccepted)
+
+
+async def test_a_defect_in_closing_one_thread_leaves_it_ended_and_the_others_closed(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = Address.ask
+    async with open_theatre() as theatre:
+        one, _ = await theatre.thread(), await theatre.thread()
+        broken = theatre.host.loaded()[one.id]
+
+        async def defective(self: Address[Any], message: Any, *args: Any) -> Any:
+            if self is broken and isinstance(message, CloseThread):
+                raise ZeroDivisionError("a defect")
+            return await ask(self, message, *args)
+
+        monkeypatch.setattr(Address, "ask", defective)
+        await theatre.host.drain(1)
+        assert theatre.host.loaded() == {}
+        assert not broken.alive
+    assert [(record.levelname, str(one.id) in record.message) for record in caplog.records] == [("ERROR", True)]

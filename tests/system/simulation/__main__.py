@@ -48,8 +48,7 @@ def try_all(first: int, seeds: int, deaths: int, workers: int) -> bool:
             total.add(report)
             second = repetition.result()
             different += [plan for plan, digest in report.digests.items() if second.get(plan) != digest]
-            if sys.stderr.isatty():
-                print(f"\r{number} of {seeds} seeds, {len(total.broken)} laws broken", end="", file=sys.stderr)
+            _tell(report, f"{number} of {seeds} seeds, {len(total.broken)} laws broken")
         missed = sorted(total.seen.keys() - total.deaths.keys())
         swept = [executors[at % workers].submit(sweep, *total.seen[site]) for at, site in enumerate(missed)]
         for future in swept:
@@ -59,6 +58,15 @@ def try_all(first: int, seeds: int, deaths: int, workers: int) -> bool:
             executor.shutdown()
     _print(total, different, seeds=seeds, swept=len(missed), seconds=time.monotonic() - began)
     return not total.broken and not different
+
+
+def _tell(report: Report, progress: str) -> None:
+    """Progress to a terminal; to a file what it will want to know before the end: each law as it is broken."""
+    if sys.stderr.isatty():
+        print(f"\r{progress}", end="", file=sys.stderr)
+        return
+    for plan, words in report.broken:
+        print(f"{progress}: {plan}\n    {words}", file=sys.stderr, flush=True)
 
 
 def _print(total: Report, different: list[str], *, seeds: int, swept: int, seconds: float) -> None:
