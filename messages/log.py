@@ -12,7 +12,7 @@ back (`parsing.py`).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,7 +22,7 @@ from messages.client.item import ThreadItem, UserMessage
 from messages.failure import Failure
 from messages.items import HistoryItem
 from messages.model import TokenUsage
-from messages.session import Approval, ThreadSettings, ThreadSummary
+from messages.session import USUAL_BUDGET, Approval, ThreadSettings, ThreadSummary, TurnBudget
 
 
 class SessionMeta(msgspec.Struct, frozen=True, kw_only=True, tag="session_meta"):
@@ -53,6 +53,8 @@ class TurnOpened(msgspec.Struct, frozen=True, kw_only=True, tag="turn_opened"):
     turn_id: TurnId
     submission_id: str
     started_at: float
+    budget: TurnBudget = USUAL_BUDGET
+    output_schema: dict[str, Any] | None = None
 
 
 class SteerAccepted(msgspec.Struct, frozen=True, kw_only=True, tag="steer_accepted"):

@@ -63,6 +63,9 @@ class TurnBudget(msgspec.Struct, frozen=True, kw_only=True):
     """Of tool output handed to the model, after truncation."""
 
 
+USUAL_BUDGET = TurnBudget()
+
+
 # --- commands: gateway -> session -------------------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ from messages.log import (
     ToolStarted,
     TurnClosed,
 )
-from messages.session import ThreadSettings
+from messages.session import ThreadSettings, TurnBudget
 
 
 class HistoryBase(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,9 +107,12 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     callboard: ContextNote | msgspec.UnsetType = msgspec.UNSET
 
 
-class OpenedNote(msgspec.Struct, frozen=True, kw_only=True):
+class OpenedNote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     submission_id: str
     started_at: float
+    budget: TurnBudget | None = None
+    """None: the usual one."""
+    output_schema: dict[str, Any] | None = None
 
 
 class TaskStarted(msgspec.Struct, frozen=True, kw_only=True, tag="task_started"):

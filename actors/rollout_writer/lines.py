@@ -42,6 +42,7 @@ from messages.log import (
     UsageRecorded,
 )
 from messages.model import TokenUsage
+from messages.session import USUAL_BUDGET
 
 
 class UnencodableError(ValueError):
@@ -103,7 +104,12 @@ def _encode_record(record: Record, thread_id: str, *, paired: bool) -> tuple[str
             opened = forms.TaskStarted(
                 turn_id=record.turn_id,
                 started_at=int(record.started_at),
-                callboard=forms.OpenedNote(submission_id=record.submission_id, started_at=record.started_at),
+                callboard=forms.OpenedNote(
+                    submission_id=record.submission_id,
+                    started_at=record.started_at,
+                    budget=None if record.budget == USUAL_BUDGET else record.budget,
+                    output_schema=record.output_schema,
+                ),
             )
             return "event_msg", _encode(opened), None
         case TurnClosed():

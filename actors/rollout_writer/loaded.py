@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from actors.rollout_writer.transcript import TranscriptState
@@ -10,7 +12,7 @@ from messages.client.item import TextInput, ThreadItem, UserMessage
 from messages.items import HistoryItem
 from messages.log import ApprovalAnswered, ApprovalAsked, MessageQuarantined, SessionMeta, ToolStarted
 from messages.model import TokenUsage
-from messages.session import ThreadSettings, ThreadSummary, Turn
+from messages.session import USUAL_BUDGET, ThreadSettings, ThreadSummary, Turn, TurnBudget
 
 PREVIEW_CHARS = 240
 """Of the first user message, in lists: what fits two lines of a wide terminal."""
@@ -90,6 +92,8 @@ class OpenTurn(msgspec.Struct, frozen=True, kw_only=True):
     """Against the turn's budget."""
     unentered: tuple[UserMessage, ...] = ()
     """Input that was taken into the turn and had not entered its history."""
+    budget: TurnBudget = USUAL_BUDGET
+    output_schema: dict[str, Any] | None = None
 
 
 class LoadedThread(msgspec.Struct, frozen=True, kw_only=True):

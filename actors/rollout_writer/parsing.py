@@ -29,7 +29,7 @@ from messages.log import (
     UsageRecorded,
 )
 from messages.model import TokenUsage
-from messages.session import ThreadSettings
+from messages.session import USUAL_BUDGET, ThreadSettings
 
 UNKNOWN_ORIGIN = Origin(provider="", model="", wire="responses")
 """On what a model said in a file that does not say which model: the reader of the whole file fills it in."""
@@ -163,7 +163,13 @@ def _read_event(head: forms.Head) -> Line | Skipped:
                 started = event.started_at if event.started_at is not None else parse_time(head.timestamp)
                 record = TurnOpened(turn_id=event.turn_id, submission_id="", started_at=started or 0.0)
             else:
-                record = TurnOpened(turn_id=event.turn_id, submission_id=note.submission_id, started_at=note.started_at)
+                record = TurnOpened(
+                    turn_id=event.turn_id,
+                    submission_id=note.submission_id,
+                    started_at=note.started_at,
+                    budget=note.budget or USUAL_BUDGET,
+                    output_schema=note.output_schema,
+                )
         case forms.TaskComplete(callboard=closed):
             if closed is msgspec.UNSET:
                 closed = TurnClosed(

@@ -18,7 +18,7 @@ guessing the turn's end from its content (a final message looks the same whether
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
@@ -55,7 +55,7 @@ from messages.log import (
     UsageRecorded,
 )
 from messages.model import TokenUsage
-from messages.session import ThreadSettings, Turn, TurnStatus
+from messages.session import USUAL_BUDGET, ThreadSettings, Turn, TurnStatus
 
 NO_ID = ThreadId("")
 
@@ -64,7 +64,10 @@ WARNINGS_KEPT = 20
 
 
 class _TurnFold:
-    __slots__ = ("calls_started", "completed_at", "failure", "id", "items", "started_at", "status", "submission_id")
+    __slots__ = (
+        *("budget", "calls_started", "completed_at", "failure", "id", "items", "output_schema"),
+        *("started_at", "status", "submission_id"),
+    )
 
     def __init__(self, id_: TurnId, submission_id: str, started_at: float) -> None:
         self.id = id_
@@ -75,6 +78,8 @@ class _TurnFold:
         self.failure: Failure | None = None
         self.items: dict[str, ThreadItem] = {}
         self.calls_started = 0
+        self.budget = USUAL_BUDGET
+        self.output_schema: dict[str, Any] | None = None
 
     def turn(self) -> Turn:
         return Turn(
@@ -319,6 +324,7 @@ class Projector:
         self._close_open("interrupted", None)
         turn_id = record.turn_id or TurnId(f"turn-{self._lines}")
         self._open = _TurnFold(turn_id, record.submission_id, record.started_at)
+        self._open.budget, self._open.output_schema = record.budget, record.output_schema
         self._turns[turn_id] = self._open
 
     def _close_open(self, status: TurnStatus, at: float | None) -> None:
@@ -420,6 +426,8 @@ class Projector:
             approvals=approvals,
             calls_started=turn.calls_started,
             unentered=tuple(self._steered.values()),
+            budget=turn.budget,
+            output_schema=turn.output_schema,
         )
 
 

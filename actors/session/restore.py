@@ -12,7 +12,7 @@ from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenTurn
 from actors.rollout_writer.recovery import Recovery, ended
 from actors.rollout_writer.transcript import is_output
 from actors.session import approvals, calls, history
-from actors.session.effects import Effect, Instant, StartTool
+from actors.session.effects import Effect, Instant, SetDeadline, StartTool
 from actors.session.instructions import ENVIRONMENT_TAG
 from actors.session.project_docs import OPENING
 from actors.session.shown import partial
@@ -22,7 +22,7 @@ from messages.base import ItemId, TurnId
 from messages.client.item import ThreadItem
 from messages.items import HistoryItem, InputText, MessageItem
 from messages.log import ItemShown, Record, ResponseItem, TurnClosed
-from messages.session import Approval, Turn, TurnBudget
+from messages.session import Approval, Turn
 
 
 def restored(
@@ -48,7 +48,9 @@ def restored(
         docs=_last_told(loaded.history, OPENING),
     )
     if open_turn is None or taken_up is None:
-        return state, ()
+        failed = bool(state.turns) and state.turns[-1].status == "failed"
+        state = msgspec.structs.replace(state, failed=failed)
+        return msgspec.structs.replace(state, shown_status=status_of(state)), ()
     return _take_up(state, loaded, open_turn, taken_up, at)
 
 
@@ -99,7 +101,8 @@ def _take_up(
     turn = TurnState(
         id=open_turn.turn_id,
         settings=open_turn.settings,
-        budget=TurnBudget(),
+        budget=open_turn.budget,
+        output_schema=open_turn.output_schema,
         started_at=open_turn.started_at,
         items=shown.items,
         steers=open_turn.unentered,
@@ -119,6 +122,9 @@ def _take_up(
             step.put_turn(live=step.turn.live | {call.child})
             step.do(StartTool(call=call.call))
     step.put(shown_status=status_of(step.state))
+    seconds = open_turn.budget.deadline_seconds
+    if seconds is not None:
+        step.do(SetDeadline(turn_id=turn.id, seconds=max(0.0, open_turn.started_at + seconds - at.now)))
     return step.finish()
 
 

@@ -208,7 +208,13 @@ def _open(
     )
     step.put(turn=turn, failed=False)
     step.log(
-        TurnOpened(turn_id=turn_id, submission_id=submission_id, started_at=step.at.now),
+        TurnOpened(
+            turn_id=turn_id,
+            submission_id=submission_id,
+            started_at=step.at.now,
+            budget=budget,
+            output_schema=output_schema,
+        ),
         TurnContext(turn_id=turn_id, settings=settings),
     )
     _remember_submission(step, submission_id, turn_id)

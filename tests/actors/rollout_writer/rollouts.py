@@ -57,7 +57,7 @@ from messages.log import (
     UsageRecorded,
 )
 from messages.model import TokenUsage
-from messages.session import Approval, ThreadSettings
+from messages.session import USUAL_BUDGET, Approval, ThreadSettings, TurnBudget
 
 THREAD = ThreadId("0193a000-0000-7000-8000-000000000001")
 ORIGIN = Origin(provider="rehearsal", model="rehearsal-1", wire="responses")
@@ -152,7 +152,13 @@ class Conversation:
         rng = self.rng
         turn = TurnId(self.fresh("turn"))
         self.append(
-            TurnOpened(turn_id=turn, submission_id=self.fresh("sub"), started_at=START),
+            TurnOpened(
+                turn_id=turn,
+                submission_id=self.fresh("sub"),
+                started_at=START,
+                budget=rng.choice([USUAL_BUDGET, TurnBudget(deadline_seconds=9.5, tool_calls=3)]),
+                output_schema=rng.choice([None, {"type": "object"}]),
+            ),
             TurnContext(turn_id=turn, settings=SETTINGS),
             *([ResponseItem(turn_id=turn, item=user_item("<context/>"))] if rng.random() < 0.3 else []),
             *self.user(turn, rng.choice(["mach's gut \u2028 zeile\nzwei", "fix it", "\U0001f600"])),

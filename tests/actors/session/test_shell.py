@@ -21,13 +21,15 @@ from messages.session import (
     ReadThread,
     ResolveApproval,
     SetThreadName,
+    StartTurn,
     Subscribe,
     TerminateTerminal,
     ThreadStatus,
     ThreadView,
     TurnAccepted,
+    TurnBudget,
 )
-from tests.actors.session.made import call
+from tests.actors.session.made import call, words
 from tests.actors.session.theatre import Bench, Scene, Theatre, Thread, open_theatre
 
 
@@ -419,6 +421,51 @@ async def test_a_question_survives_the_session_and_the_turn_goes_on_when_it_is_a
     assert [turn.status for turn in loaded.turns] == ["completed"]
     assert [r.decision for r in thread.records if isinstance(r, ApprovalAnswered)] == ["accept"]
     assert validate_history(loaded.history) == []
+
+
+async def test_a_turn_that_is_taken_up_again_has_its_budget_its_deadline_and_its_output_schema(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async def careful(theatre: Theatre, bench: Bench) -> None:
+        bench.prepare(need=CommandNeed(argv=("rm", "x"), script=None, cwd="/w"))
+        await bench.leave.receive()
+
+    budget = TurnBudget(deadline_seconds=60, tool_calls=7)
+    begin = StartTurn(submission_id="s", input=words("x"), budget=budget, output_schema={"type": "object"})
+    async with open_theatre() as theatre:
+        theatre.scripts = [wants("careful:c1")]
+        theatre.tools = {"careful": careful}
+        thread = await theatre.thread()
+        await thread.ask(begin, TurnAccepted)
+        await thread.until("ApprovalRequested")
+        await theatre.host.unload(thread.id, suspend=True)
+        await trio.sleep(57)
+        thread = await theatre.again(thread.id)
+        shell = theatre.host._roles[thread.id].shell
+        assert shell is not None
+        assert shell.state.turn is not None
+        assert (shell.state.turn.budget, shell.state.turn.output_schema) == (budget, {"type": "object"})
+        began = trio.current_time()
+        await thread.until("TurnCompleted")
+        assert trio.current_time() - began == pytest.approx(3, abs=0.5)
+
+
+async def test_a_thread_whose_last_turn_failed_says_so_after_a_reload_too(autojump_clock: trio.abc.Clock) -> None:
+    async def without_a_word(scene: Scene) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async with open_theatre() as theatre:
+        theatre.scripts = [without_a_word, answer]
+        thread = await theatre.thread()
+        await thread.start()
+        await thread.until("TurnCompleted")
+        await theatre.host.unload(thread.id)
+        thread = await theatre.again(thread.id)
+        assert thread.view is not None
+        assert thread.view.status == ThreadStatus(kind="systemError")
+        await thread.start("again", "s2")
+        await thread.until("TurnCompleted")
+        assert (await thread.ask(ReadThread(), ThreadView)).status == ThreadStatus(kind="idle")
 
 
 async def test_the_tree_shows_what_a_session_and_its_children_do(autojump_clock: trio.abc.Clock) -> None:
