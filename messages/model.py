@@ -23,6 +23,11 @@ half of what was meant, and look whole. ``length`` is the limit of output tokens
 conversation. ``pause``: the provider wants to be sampled again with what there is."""
 
 
+ToolNeed = Literal["commands", "patches", "images", "web_search", "default_mode", "questions"]
+"""What a tool cannot do without: a model that runs commands, writes patches, sees images; a provider that searches the
+web; a mode in which plans are carried out; leave to put questions to people."""
+
+
 class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A tool as offered to a model."""
 
@@ -32,6 +37,13 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """JSON schema of the arguments; None for a freeform tool."""
     grammar: str | None = None
     """Lark grammar of a freeform tool's input, where the wire can carry one."""
+    hosted: Literal["web_search"] | None = None
+    """Run by the provider: it is offered in the wire's own form, and no call of it ever reaches us."""
+    live: bool = False
+    """Of a hosted search: pages are opened afresh."""
+    needs: tuple[ToolNeed, ...] = ()
+    wires: tuple[str, ...] | None = None
+    """Those that carry its schema (`schema_check.carriers`), where it was made by others; None: all do."""
 
 
 class ForcedTool(msgspec.Struct, frozen=True, kw_only=True):

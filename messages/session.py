@@ -15,9 +15,12 @@ from messages.base import CallId, Delivery, ItemId, Lane, Message, ThreadId, Tur
 from messages.client.item import PlanStep, ThreadItem, UserInput
 from messages.failure import Failure
 from messages.model import RateLimits, TokenUsage
+from messages.tool_set import ToolSelection
 
 ApprovalPolicy = Literal["never", "on-request"]
 SandboxMode = Literal["danger-full-access"]
+CollaborationMode = Literal["default", "plan"]
+"""plan: the model is to find out what is wanted and to say how it would be done; it may put questions to people."""
 TurnStatus = Literal["inProgress", "completed", "interrupted", "failed"]
 
 
@@ -38,6 +41,8 @@ class ThreadSettings(msgspec.Struct, frozen=True, kw_only=True):
     developer_instructions: str | None = None
     ephemeral: bool = False
     """Nothing is written to disk."""
+    mode: CollaborationMode = "default"
+    tools: ToolSelection = ToolSelection()
 
 
 class SettingsPatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +55,8 @@ class SettingsPatch(msgspec.Struct, frozen=True, kw_only=True):
     sandbox_mode: SandboxMode | None = None
     reasoning_effort: str | None = None
     reasoning_summary: str | None = None
+    mode: CollaborationMode | None = None
+    tools: ToolSelection | None = None
 
 
 class TurnBudget(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,9 @@ import trio
 
 from actors.kernel import Address, Context, Mailbox
 from actors.model_stream.models import Models
+from actors.model_stream.tool_abilities import tool_abilities
 from actors.ports import Ports
-from actors.session import children, instructions
+from actors.session import children
 from actors.session.open_text import OpenText, TextTable
 from actors.session.project_docs import DocRules, Docs, read_docs
 from actors.session.state import Offer
@@ -23,6 +24,8 @@ from actors.tool_worker.workshop import Workshop, open_workshop, preferred_shell
 from messages.base import ThreadId
 from messages.model import SampleRequest, StreamEvent
 from messages.session import ThreadSettings
+from messages.settings import ProviderSettings
+from messages.tool_set import Abilities
 from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent
 
 
@@ -37,11 +40,12 @@ def make_crew(
     docs: DocRules,
 ) -> children.Crew:
     """``environment`` is what tools inherit; ``output_tokens`` is how much of one output a model is shown."""
-    tools = registry.specs()
+    abilities = partial(_abilities, models.providers)
+    truncation = TruncationPolicy(mode="tokens", limit=output_tokens)
     return children.Crew(
         offer=Offer(
-            instructions=instructions.system_prompt(tools),
-            tools=tools,
+            tools=registry.specs(),
+            abilities=abilities,
             shell=preferred_shell(environment),
             context_window=context_window,
             gathers=True,
@@ -49,10 +53,13 @@ def make_crew(
         sample=partial(_sample, models),
         work=_work,
         look_around=partial(_look_around, ports, docs),
-        open_workshop=partial(
-            _open_workshop, ports, registry, environment, TruncationPolicy(mode="tokens", limit=output_tokens)
-        ),
+        open_workshop=partial(_open_workshop, ports, registry, abilities, environment, truncation),
     )
+
+
+def _abilities(providers: Mapping[str, ProviderSettings], provider: str, model: str) -> Abilities:
+    known = providers.get(provider)
+    return Abilities() if known is None else tool_abilities(provider, known, model)
 
 
 async def _sample(
@@ -89,6 +96,7 @@ async def _work(
 def _open_workshop(
     ports: Ports,
     registry: Registry,
+    abilities: Callable[[str, str], Abilities],
     environment: Mapping[str, str],
     truncation: TruncationPolicy,
     thread_id: ThreadId,
@@ -100,6 +108,7 @@ def _open_workshop(
         thread_id=thread_id,
         ports=ports,
         registry=registry,
+        abilities=abilities,
         settings=settings,
         environment=environment,
         truncation=truncation,

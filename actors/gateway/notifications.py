@@ -237,7 +237,7 @@ def settings_body(settings: ThreadSettings) -> wire.ThreadSettingsBody:
         approvals_reviewer="user",
         sandbox_policy=NO_SANDBOX,
         collaboration_mode=CollaborationMode(
-            mode="default",
+            mode=settings.mode,
             settings=CollaborationSettings(model=settings.model, reasoning_effort=settings.reasoning_effort),
         ),
         effort=settings.reasoning_effort,

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from messages.client.turn import ApprovalPolicyParam, SettingsFields
-from messages.session import ApprovalPolicy, SettingsPatch
+from messages.client.turn import ApprovalPolicyParam, SettingsFields, ToolChoiceParam
+from messages.session import ApprovalPolicy, CollaborationMode, SettingsPatch
+from messages.settings import Settings
+from messages.tool_set import ToolSelection
 
 CONFIG_EFFORT = "model_reasoning_effort"
 CONFIG_SUMMARY = "model_reasoning_summary"
 CONFIG_VERBOSITY = "model_verbosity"
+CONFIG_WEB_SEARCH = "web_search"
 
 
 def policy_of(asked: ApprovalPolicyParam | None) -> ApprovalPolicy | None:
@@ -26,6 +29,7 @@ def policy_of(asked: ApprovalPolicyParam | None) -> ApprovalPolicy | None:
 def patch_of(fields: SettingsFields) -> SettingsPatch | None:
     """The changes that came with a turn, or on their own; None if there are none."""
     mode = None if fields.collaboration_mode is None else fields.collaboration_mode.settings
+    chosen = fields.callboard_tools
     patch = SettingsPatch(
         model=(mode.model if mode is not None else None) or fields.model,
         provider=fields.model_provider,
@@ -33,8 +37,37 @@ def patch_of(fields: SettingsFields) -> SettingsPatch | None:
         approval_policy=policy_of(fields.approval_policy),
         reasoning_effort=(mode.reasoning_effort if mode is not None else None) or fields.effort,
         reasoning_summary=fields.summary,
+        mode=None if fields.collaboration_mode is None else mode_of(fields.collaboration_mode.mode),
+        tools=None if chosen is None else selection_of(chosen),
     )
     return None if patch == SettingsPatch() else patch
+
+
+def mode_of(name: str) -> CollaborationMode:
+    """Our mode for a client's; of those there are, only one differs for us."""
+    return "plan" if name == "plan" else "default"
+
+
+def selection_of(chosen: ToolChoiceParam) -> ToolSelection:
+    """A client's whole choice of tools: what it leaves out is as it is without a choice."""
+    return ToolSelection(
+        only=chosen.only,
+        without=chosen.without,
+        web_search=chosen.web_search or "cached",
+        questions=chosen.questions or "plan",
+    )
+
+
+def configured_selection(settings: Settings, config: dict[str, Any] | None) -> ToolSelection:
+    """The choice of a thread that begins: the daemon's settings, and above them the request's free-form ``config``."""
+    tools = settings.tools
+    searching = text_at(config, CONFIG_WEB_SEARCH) or settings.web_search
+    return ToolSelection(
+        only=tools.enabled,
+        without=tools.disabled,
+        web_search="live" if searching == "live" else "disabled" if searching == "disabled" else "cached",
+        questions=tools.questions,
+    )
 
 
 def text_at(config: dict[str, Any] | None, key: str) -> str | None:

@@ -42,6 +42,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     """What it writes at most, for wires that want a limit; None: that wire's own fallback."""
     images: bool = True
+    """It sees images."""
+    commands: bool = True
+    """It knows how to run commands."""
+    patches: bool = True
+    """It knows the format of patches."""
     known: bool = True
     """False for one we made up from its slug."""
 

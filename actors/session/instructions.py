@@ -1,7 +1,8 @@
 """What a model is told before the user speaks: who it is, what it may call, where it works.
 
-The system prompt is made once per session, from the registry's own tool descriptions, and never changes in between,
-because a provider's prefix cache depends on its bytes. Where the work happens (folder, shell, date) is a user message
+The system prompt is made from the very specs that a request offers, so the two cannot say different things, and from
+nothing else: as long as a thread keeps its tools its bytes stay the same, which a provider's prefix cache depends on.
+Where the work happens (folder, shell, date) is a user message
 with an `<environment_context>` block ahead of the first prompt; a later turn adds a new block only when one of these
 has changed, and never edits the old one.
 """

@@ -12,6 +12,7 @@ from typing import assert_never
 from actors.rollout_writer.transcript import is_call
 from actors.session import calls, closing, history, partials
 from actors.session.effects import AttachText, ChildId, StartSampling
+from actors.session.instructions import system_prompt
 from actors.session.shown import begun, finished, partial
 from actors.session.state import Closing, Sampling, Slot, TurnState
 from actors.session.step import Step, item_id
@@ -41,15 +42,16 @@ MAX_PAUSES = 32
 def start(step: Step) -> None:
     """Send the model everything it has not answered yet."""
     state, turn = step.state, step.turn
+    tools = state.offer.tools_of(turn.settings)
     request = SampleRequest(
         request_id=step.new_id(),
         thread_id=state.thread_id,
         turn_id=turn.id,
         provider=turn.settings.provider,
         model=turn.settings.model,
-        instructions=turn.settings.base_instructions or state.offer.instructions,
+        instructions=turn.settings.base_instructions or system_prompt(tools),
         history=state.history,
-        tools=state.offer.tools,
+        tools=tools,
         reasoning_effort=turn.settings.reasoning_effort,
         reasoning_summary=turn.settings.reasoning_summary,
         verbosity=turn.settings.verbosity,

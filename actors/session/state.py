@@ -7,11 +7,13 @@ added by the effect that starts it and removed by its `ChildDown`, and a turn en
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
 from actors.session.effects import Asked, ChildId, Token
+from actors.tool_worker.toolset import thread_tools
 from actors.tool_worker.turn_diff import TurnDiff
 from messages.approval import ApprovalNeed, Grant
 from messages.base import CallId, ThreadId, TurnId
@@ -21,6 +23,7 @@ from messages.items import HistoryItem, OutputPart
 from messages.model import TokenUsage, ToolSpec
 from messages.patch import FileRevision
 from messages.session import Approval, ThreadSettings, ThreadStatus, ThreadSummary, Turn, TurnBudget
+from messages.tool_set import Abilities
 from messages.tools import ToolCall, ToolOutcome
 
 SUBMISSIONS_REMEMBERED = 256
@@ -148,15 +151,26 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
     dying: bool = False
 
 
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model is told before anything is said; the same for every turn of this daemon's life."""
+def _able_to_all(provider: str, model: str) -> Abilities:
+    del provider, model
+    return Abilities()
 
-    instructions: str
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model may be told before anything is said; the same for every turn of this daemon's life."""
+
     tools: tuple[ToolSpec, ...] = ()
+    """Every tool there is; a thread has some of them (`tools_of`)."""
+    abilities: Callable[[str, str], Abilities] = _able_to_all
+    """What a provider's model can do: a pure function of their names."""
     shell: str = "/bin/sh"
     gathers: bool = False
     """Whether there may be instructions in the world that a turn's first sampling has to wait for."""
     context_window: int | None = None
+
+    def tools_of(self, settings: ThreadSettings) -> tuple[ToolSpec, ...]:
+        """The tools that a thread has under these settings, with their schemas."""
+        return thread_tools(self.tools, settings, self.abilities(settings.provider, settings.model))
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ async def run_call(job: Job, leave: Mailbox[RunTool]) -> None:
     if job.call.by == "user":
         prepared = await prepare_user_shell(job)
     else:
-        prepared = await _prepare(job, workshop.registry.find(job.call.name))
+        prepared = await _prepare(job, workshop.tool(job.call.name))
     job.report(
         ToolPrepared(
             call_id=job.call.call_id,

@@ -11,9 +11,12 @@ import trio
 from actors.ports import Ports
 from actors.tool_worker.registry import Registry
 from actors.tool_worker.terminals import Terminals
+from actors.tool_worker.tool import Tool
+from actors.tool_worker.toolset import offers
 from actors.tool_worker.truncation import TruncationPolicy
 from messages.base import ThreadId
 from messages.session import ThreadSettings
+from messages.tool_set import Abilities
 from messages.tools import TerminalEnded, ToolCall
 
 QUIET = {
@@ -46,6 +49,7 @@ class Workshop:
         settings: ThreadSettings,
         environment: Mapping[str, str],
         truncation: TruncationPolicy,
+        abilities: Callable[[str, str], Abilities],
     ) -> None:
         self.thread_id = thread_id
         self.ports = ports
@@ -54,6 +58,15 @@ class Workshop:
         self.settings = settings
         self.truncation = truncation
         self._environment = environment
+        self._abilities = abilities
+
+    def tool(self, name: str) -> Tool | None:
+        """The tool of that name, if the thread has it."""
+        tool = self.registry.find(name)
+        settings = self.settings
+        if tool is None or not offers(tool.spec, settings, self._abilities(settings.provider, settings.model)):
+            return None
+        return tool
 
     def environment(self, call: ToolCall, *, terminal: bool = False) -> dict[str, str]:
         """The whole environment of a call's process."""
@@ -88,6 +101,7 @@ async def open_workshop(
     settings: ThreadSettings,
     environment: Mapping[str, str],
     truncation: TruncationPolicy,
+    abilities: Callable[[str, str], Abilities],
     report: Callable[[TerminalEnded], None],
 ) -> AsyncIterator[Workshop]:
     """A workshop; leaving it ends every command that still runs and returns when none is left."""
@@ -102,6 +116,7 @@ async def open_workshop(
                 settings=settings,
                 environment=environment,
                 truncation=truncation,
+                abilities=abilities,
             )
         finally:
             with trio.CancelScope(shield=True):

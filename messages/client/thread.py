@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from messages.client.item import ThreadItem, Wire
-from messages.client.turn import ApprovalPolicyParam, ItemsView, SandboxModeParam, SettingsFields, TurnBody
+from messages.client.turn import (
+    ApprovalPolicyParam,
+    ItemsView,
+    SandboxModeParam,
+    SettingsFields,
+    ToolChoiceParam,
+    TurnBody,
+)
 
 SortDirection = Literal["asc", "desc"]
 
@@ -82,6 +89,7 @@ class ThreadStartParams(Wire, frozen=True, kw_only=True):
     developer_instructions: str | None = None
     ephemeral: bool | None = None
     thread_source: str | None = None
+    callboard_tools: ToolChoiceParam | None = None
 
 
 class ThreadResumeParams(Wire, frozen=True, kw_only=True):

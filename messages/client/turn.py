@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from messages.client.item import ThreadItem, UserInput, Wire
+from messages.tool_set import WebSearchMode
 
 TurnStatus = Literal["inProgress", "completed", "interrupted", "failed"]
 ItemsView = Literal["notLoaded", "summary", "full"]
@@ -50,6 +51,15 @@ class CollaborationMode(Wire, frozen=True, kw_only=True):
     settings: CollaborationSettings | None = None
 
 
+class ToolChoiceParam(Wire, frozen=True, kw_only=True):
+    """Our addition: the tools a model is offered from here on. docs/tools.md names them."""
+
+    only: tuple[str, ...] | None = None
+    without: tuple[str, ...] = ()
+    web_search: WebSearchMode | None = None
+    questions: Literal["plan", "always"] | None = None
+
+
 class SettingsFields(Wire, frozen=True, kw_only=True):
     """The settings a client may send with a turn or on their own."""
 
@@ -62,6 +72,7 @@ class SettingsFields(Wire, frozen=True, kw_only=True):
     effort: str | None = None
     summary: str | None = None
     collaboration_mode: CollaborationMode | None = None
+    callboard_tools: ToolChoiceParam | None = None
 
 
 class TurnStartParams(SettingsFields, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

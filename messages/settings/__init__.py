@@ -4,6 +4,7 @@ root       the file as a whole: top-level keys; each table below is one of its f
 provider   [model_providers.ID], with the dialect of a server
 listen     [listen], the door
 environment  [shell_environment_policy]
+tools      [tools], what a model is offered
 snapshot   the settings in force with the origin of each value, and how to ask for them
 
 A new setting is a field with a default and a text below it that says what it does: reference, editor schema and
@@ -22,3 +23,4 @@ from messages.settings.root import Settings as Settings
 from messages.settings.snapshot import GetSettings as GetSettings
 from messages.settings.snapshot import Origin as Origin
 from messages.settings.snapshot import SettingsSnapshot as SettingsSnapshot
+from messages.settings.tools import ToolsSettings as ToolsSettings

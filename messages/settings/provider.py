@@ -75,6 +75,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     env_http_headers: dict[str, str] = {}
     """Header name -> environment variable; left out while the variable is unset or empty."""
     query_params: dict[str, str] = {}
+    web_search: bool | None = None
+    """Whether it searches the web for its models, as OpenAI and Anthropic do; None: as its profile says."""
     request_max_retries: int = 5
     """After the first attempt: 6 attempts in all."""
     stream_idle_timeout_ms: int = 300_000

@@ -12,6 +12,7 @@ import msgspec
 from messages.settings.environment import EnvironmentPolicy
 from messages.settings.listen import ListenSettings
 from messages.settings.provider import ProviderSettings
+from messages.settings.tools import ToolsSettings
 
 Durability = Literal["full", "relaxed"]
 
@@ -39,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Decoded text per stream that its session has not taken yet; beyond it the upstream read waits."""
     drain_seconds: float = 30.0
     """How long running turns may finish after SIGTERM before they are interrupted."""
+    web_search: Literal["disabled", "cached", "live"] = "cached"
+    """Whether the model may search the web, where its provider does that for it; `live` also opens pages afresh."""
     listen: ListenSettings = ListenSettings()
     shell_environment_policy: EnvironmentPolicy = EnvironmentPolicy()
     instructions: str | None = None
@@ -53,5 +56,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Looked for in each folder that has no AGENTS.md."""
     project_root_markers: tuple[str, ...] = (".git",)
     """What the topmost folder of a project holds."""
+    tools: ToolsSettings = ToolsSettings()
     projects: dict[str, dict[str, Any]] = {}
     """Kept for clients (trust levels by directory)."""

@@ -11,7 +11,16 @@ import trio
 from actors.gateway.caller import Caller
 from actors.gateway.instructions import base_instructions
 from actors.gateway.rpc import Answer, RpcError, method
-from actors.gateway.settings_patch import CONFIG_EFFORT, CONFIG_SUMMARY, CONFIG_VERBOSITY, patch_of, policy_of, text_at
+from actors.gateway.settings_patch import (
+    CONFIG_EFFORT,
+    CONFIG_SUMMARY,
+    CONFIG_VERBOSITY,
+    configured_selection,
+    patch_of,
+    policy_of,
+    selection_of,
+    text_at,
+)
 from actors.gateway.views import NO_SANDBOX, summary_body, thread_body
 from actors.kernel import Address, KernelError
 from actors.session.feed import Subscription
@@ -91,6 +100,11 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
             base_instructions=instructions,
             developer_instructions=params.developer_instructions or settings.developer_instructions,
             ephemeral=bool(params.ephemeral),
+            tools=(
+                configured_selection(settings, params.config)
+                if params.callboard_tools is None
+                else selection_of(params.callboard_tools)
+            ),
         ),
         source=SOURCE,
         originator=caller.client_name,

@@ -66,7 +66,7 @@ def new_state(settings: ThreadSettings = SETTINGS, **fields: object) -> SessionS
     state = SessionState(
         thread_id=THREAD,
         ids="i",
-        offer=Offer(instructions="be good", tools=(ToolSpec(name="run", description="Runs."),)),
+        offer=Offer(tools=(ToolSpec(name="run", description="Runs."),)),
         settings=settings,
         summary=SUMMARY,
     )

@@ -40,7 +40,7 @@ def read_back(records: list[Record], count: int) -> tuple[LoadedThread, Recovery
 
 def world_of(records: list[Record], loaded: LoadedThread, recovery: Recovery) -> World:
     """A world around the restored session, whose laws know what the log says."""
-    state, effects = restored(loaded, recovery, ids="j", offer=Offer(instructions=""), path="/p", at=instant(100.0))
+    state, effects = restored(loaded, recovery, ids="j", offer=Offer(), path="/p", at=instant(100.0))
     world = World(state)
     world.count = 1000
     laws = world.laws

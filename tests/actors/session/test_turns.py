@@ -25,6 +25,7 @@ from actors.session.effects import (
     StorageLost,
     TurnDue,
 )
+from actors.session.instructions import system_prompt
 from actors.session.turns import MAX_INPUT_CHARS, MAX_WAITING
 from messages.approval import ApprovalDecision, CommandNeed, PatchNeed
 from messages.base import CallId, ItemId, TurnId
@@ -142,7 +143,7 @@ def test_a_turn_from_first_word_to_last() -> None:
         "StartSampling",
     ]
     request = request_of(effects)
-    assert request.request.instructions == "be good"
+    assert request.request.instructions == system_prompt(request.request.tools)
     assert [item.kind for item in request.request.history] == ["message", "message"]
     assert b"<environment_context>" in request.request.history[0].raw
     effects = session.hear(*response(request.child, reasoning(), message("hi", "final_answer")))

@@ -394,7 +394,7 @@ async def open_theatre(*, unload_delay_seconds: float = 60.0) -> AsyncIterator[T
     )
     theatre = Theatre.__new__(Theatre)
     crew = Crew(
-        offer=Offer(instructions="be good"),
+        offer=Offer(),
         sample=lambda *args, **kwargs: theatre._sample(*args, **kwargs),
         work=lambda *args: theatre._work(*args),
         open_workshop=lambda *args: theatre._open_workshop(*args),

@@ -19,6 +19,7 @@ from actors.tool_worker.truncation import TruncationPolicy
 from actors.tool_worker.workshop import Workshop, open_workshop
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.session import ThreadSettings
+from messages.tool_set import Abilities
 from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent, ToolFinished, ToolPrepared
 from tests.simulation import World
 
@@ -82,6 +83,7 @@ def on_bench(world: World, test: Callable[[Bench], Awaitable[None]], *, token_li
             settings=ThreadSettings(provider="p", model="m", cwd=CWD),
             environment={"PATH": "/bin", "SHELL": SHELL},
             truncation=TruncationPolicy(limit=token_limit),
+            abilities=lambda provider, model: Abilities(),
             report=ended.append,
         ) as workshop:
             with trio.fail_after(3600):

@@ -1,0 +1,49 @@
+"""The tools of one thread: what there is, less what people left out, less what its model cannot use. Pure.
+
+`thread_tools` is the one list: a request offers it, the system prompt describes it, scripts are given it, and a worker
+runs nothing else (`offers`). It depends on the thread's settings alone, so two requests under the same settings carry
+the same bytes, which providers' prefix caches depend on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from messages.model import ToolNeed, ToolSpec
+from messages.session import ThreadSettings
+from messages.tool_set import Abilities
+
+
+def thread_tools(specs: Iterable[ToolSpec], settings: ThreadSettings, abilities: Abilities) -> tuple[ToolSpec, ...]:
+    """Those of ``specs`` that a thread under these settings has, in their order."""
+    return tuple(_as_chosen(spec, settings) for spec in specs if offers(spec, settings, abilities))
+
+
+def offers(spec: ToolSpec, settings: ThreadSettings, abilities: Abilities) -> bool:
+    """Whether a thread under these settings has this tool."""
+    chosen = settings.tools
+    if spec.name in chosen.without or (chosen.only is not None and spec.name not in chosen.only):
+        return False
+    if spec.wires is not None and abilities.wire not in spec.wires:
+        return False
+    return not any(need in abilities.lacks or _denied(need, settings) for need in spec.needs)
+
+
+def _denied(need: ToolNeed, settings: ThreadSettings) -> bool:
+    """Whether the thread's own settings keep this from its tools."""
+    match need:
+        case "web_search":
+            return settings.tools.web_search == "disabled"
+        case "questions":
+            return settings.mode != "plan" and settings.tools.questions != "always"
+        case "default_mode":
+            return settings.mode == "plan"
+        case _:
+            return False
+
+
+def _as_chosen(spec: ToolSpec, settings: ThreadSettings) -> ToolSpec:
+    live = spec.hosted == "web_search" and settings.tools.web_search == "live"
+    return msgspec.structs.replace(spec, live=True) if live else spec
