@@ -33,7 +33,7 @@ _DATA = Lane.DATA
 class Address(Generic[M_contra]):
     """Where one actor can be reached, in one of its lives. Made with its mailbox; compared by identity."""
 
-    __slots__ = ("_box",)
+    __slots__ = ("__weakref__", "_box")
 
     def __init__(self, box: Mailbox[Any]) -> None:
         self._box = box

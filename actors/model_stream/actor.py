@@ -48,7 +48,8 @@ async def run(
         request, provider.wire_api, texts, where=where, attempts=1 + max(0, provider.request_max_retries)
     )
     try:
-        body = WIRES[provider.wire_api].body(request, provider)
+        wire = WIRES[provider.wire_api]
+        body = wire.continued(request, models.recital(report)) if wire.continued else wire.body(request, provider)
     except UnsupportedError as error:
         unsaid = Failure(kind="invalid_request", message=f"{where} was not asked: {error}")
         await outlet.send(SampleFailed(request_id=request.request_id, failure=unsaid))

@@ -25,6 +25,7 @@ from actors.model_stream.chat.request import body as chat_body
 from actors.model_stream.errors import from_stream, provider_error
 from actors.model_stream.rendering import freeform_names
 from actors.model_stream.responses.decode import ResponsesDecoder
+from actors.model_stream.responses.recital import Recital
 from actors.model_stream.responses.request import body as responses_body
 from actors.model_stream.sse import SseDecoder, SseEvent, SseEventTooLargeError
 from actors.session.open_text import TextTable
@@ -83,6 +84,8 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """What this wire wants beside the usual headers, in lower case."""
     prefix: Callable[[SampleRequest], str | None] = _no_prefix
     """See `Origin.prefix`."""
+    continued: Callable[[SampleRequest, Recital], bytes] | None = None
+    """The same body, made with what the thread's earlier requests have said, by a wire that saves work by it."""
 
 
 WIRES: dict[WireApi, Wire] = {
@@ -90,7 +93,10 @@ WIRES: dict[WireApi, Wire] = {
         path="/messages", body=messages_body, decoder=MessagesDecoder, headers=messages_headers, prefix=messages_prefix
     ),
     "responses": Wire(
-        path="/responses", body=lambda request, _provider: responses_body(request), decoder=ResponsesDecoder
+        path="/responses",
+        body=lambda request, _provider: responses_body(request),
+        decoder=ResponsesDecoder,
+        continued=responses_body,
     ),
     "chat": Wire(path=CHAT_PATH, body=chat_body, decoder=ChatDecoder),
 }

@@ -10,16 +10,19 @@ import importlib
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+from weakref import WeakKeyDictionary
 
-from actors.kernel import ServiceAddress
+from actors.kernel import Address, ServiceAddress
 from actors.ports import Ports
 from messages.credentials import CredentialsRequest
+from messages.model import StreamEvent
 from messages.settings import ProviderSettings
 
 if TYPE_CHECKING:
     import httpx2
 
     from actors.model_stream.http import HttpTransport
+    from actors.model_stream.responses.recital import Recital
 
 UNDELIVERED_TEXT_CHARS = 8192
 """Per stream, as `Settings.undelivered_text_bytes`: a screenful or two that the session has not taken over yet."""
@@ -45,6 +48,16 @@ class Models:
         self.undelivered_limit = undelivered_limit
         self._transport: HttpTransport | None = None
         self._client: httpx2.AsyncClient | None = None
+        self._recitals: WeakKeyDictionary[Address[StreamEvent], Recital] = WeakKeyDictionary()
+
+    def recital(self, session: Address[StreamEvent]) -> Recital:
+        """What this life of a session has been sent so far; gone with its address."""
+        recital = self._recitals.get(session)
+        if recital is None:
+            from actors.model_stream.responses.recital import Recital
+
+            recital = self._recitals[session] = Recital()
+        return recital
 
     @property
     def transport(self) -> HttpTransport:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model_stream.responses.request import body, replayable
+from actors.model_stream.responses.recital import Recital
+from actors.model_stream.responses.request import body
 from messages.base import CallId, ThreadId, TurnId
 from messages.items import HistoryItem, ItemKind, Origin
 from messages.model import SampleRequest, ToolSpec
@@ -25,6 +27,10 @@ CALL = item(
     "function_call", b'{"type":"function_call","id":"fc_1","call_id":"c","name":"f","arguments":"{}"}', HERE, "c"
 )
 OUTPUT = item("function_call_output", b'{"type":"function_call_output","call_id":"c","output":"ok"}', None, "c")
+
+
+def said(*history: HistoryItem) -> list[bytes]:
+    return Recital().say(history, "p", "m")
 
 
 def request(*history: HistoryItem, **fields: object) -> SampleRequest:
@@ -106,19 +112,24 @@ def test_opaque_data_of_another_model_is_left_out_and_what_was_said_stays_withou
     older = [msgspec.structs.replace(part, origin=OTHER_MODEL) for part in (REASONING, CALL)]
     opaque = item("opaque", b'{"type":"web_search_call","id":"ws"}', OTHER_MODEL)
     compaction = item("compaction", b'{"type":"compaction","encrypted_content":"y"}', OTHER_MODEL)
-    kept = replayable((USER, older[0], opaque, older[1], OUTPUT, compaction, USER), "p", "m")
+    kept = said(USER, older[0], opaque, older[1], OUTPUT, compaction, USER)
     without_id = b'{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}'
-    assert [part.raw for part in kept] == [USER.raw, without_id, OUTPUT.raw, USER.raw]
+    assert kept == [USER.raw, without_id, OUTPUT.raw, USER.raw]
 
 
 def test_reasoning_that_led_to_nothing_is_left_out() -> None:
-    assert replayable((USER, REASONING, USER), "p", "m") == [USER, USER]
-    assert replayable((USER, REASONING), "p", "m") == [USER]
-    assert replayable((REASONING, REASONING, CALL, OUTPUT), "p", "m") == [REASONING, REASONING, CALL, OUTPUT]
+    assert said(USER, REASONING, USER) == [USER.raw, USER.raw]
+    assert said(USER, REASONING) == [USER.raw]
+    assert said(REASONING, REASONING, CALL, OUTPUT) == [REASONING.raw, REASONING.raw, CALL.raw, OUTPUT.raw]
 
 
+CALL_TWICE = item("function_call", CALL.raw, OTHER_MODEL, "c")
+UNREADABLE = item("message", b"[]", OTHER_MODEL)
 PARTS = st.sampled_from(
-    [USER, REASONING, CALL, OUTPUT, *(msgspec.structs.replace(p, origin=OTHER_MODEL) for p in (REASONING, CALL))]
+    [
+        *(USER, REASONING, CALL, OUTPUT, CALL_TWICE),
+        *(msgspec.structs.replace(p, origin=OTHER_MODEL) for p in (REASONING, CALL)),
+    ]
 )
 
 
@@ -128,6 +139,29 @@ def test_a_longer_history_begins_with_the_same_bytes(history: list[HistoryItem],
     settled = len(history)
     while settled and history[settled - 1].kind == "reasoning":
         settled -= 1
-    before = replayable(tuple(history[:settled]), "p", "m")
-    after = replayable((*history[:settled], *history[settled:], *later), "p", "m")
+    before = said(*history[:settled])
+    after = said(*history[:settled], *history[settled:], *later)
     assert after[: len(before)] == before
+
+
+MODELS = st.sampled_from(["m", "older"])
+
+
+@given(requests=st.lists(st.tuples(st.booleans(), st.lists(PARTS, max_size=6), MODELS), max_size=6))
+def test_what_was_said_before_never_changes_what_is_said(requests: list[tuple[bool, list[HistoryItem], str]]) -> None:
+    """The history grows, or is another one (a compaction, a rollback); the model stays, or changes."""
+    kept = Recital()
+    history: tuple[HistoryItem, ...] = ()
+    for grows, items, model in requests:
+        history = (*history, *items) if grows else tuple(items)
+        assert kept.say(history, "p", model) == Recital().say(history, "p", model)
+
+
+def test_an_item_that_cannot_be_said_leaves_nothing_half_said() -> None:
+    kept = Recital()
+    with pytest.raises(msgspec.ValidationError):
+        kept.say((USER, UNREADABLE), "p", "m")
+    assert kept.say((USER, USER), "p", "m") == [USER.raw, USER.raw]
+    with pytest.raises(msgspec.ValidationError):
+        kept.say((USER, USER, OUTPUT, UNREADABLE), "p", "m")
+    assert kept.say((USER, USER, OUTPUT), "p", "m") == [USER.raw, USER.raw, OUTPUT.raw]
