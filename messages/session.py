@@ -136,6 +136,13 @@ class ResolveApproval(Message, frozen=True, kw_only=True):
     """Which connection answered."""
 
 
+class UndoTurn(Message, frozen=True, kw_only=True):
+    """Take back what a turn changed in the worktree. Refused while a turn runs; the reply is `TurnUndone`."""
+
+    turn_id: TurnId | None = None
+    """None: the last turn that changed something and has not been taken back."""
+
+
 class Subscribe(Message, frozen=True, kw_only=True):
     """Watch this thread. The reply carries the snapshot and the feed; live events follow it, none is missed."""
 
@@ -202,6 +209,7 @@ SessionCommand = (
     | InterruptTurn
     | CancelToolCall
     | ResolveApproval
+    | UndoTurn
     | Subscribe
     | Unsubscribe
     | ReadThread
@@ -222,7 +230,22 @@ class TurnAccepted(msgspec.Struct, frozen=True, kw_only=True):
     steered: bool = False
 
 
-RefusalReason = Literal["no_active_turn", "wrong_turn", "not_steerable", "busy", "too_large", "storage", "closing"]
+class TurnUndone(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken back; paths are relative to ``root``."""
+
+    turn_id: TurnId
+    root: str
+    restored: tuple[str, ...]
+    """Files that are again what they were before the turn."""
+    removed: tuple[str, ...]
+    """Files that the turn had made."""
+    left_out: str = ""
+    """Untracked files that the snapshot does not hold, for people; "" for none."""
+
+
+RefusalReason = Literal[
+    "no_active_turn", "wrong_turn", "not_steerable", "busy", "too_large", "storage", "closing", "no_snapshot"
+]
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from actors.session.project_docs import DocRules, Docs, read_docs
 from actors.session.state import Offer
 from actors.tool_worker.actor import run_call
 from actors.tool_worker.registry import Registry
+from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.tool import Job
 from actors.tool_worker.truncation import TruncationPolicy
 from actors.tool_worker.workshop import Workshop, open_workshop, preferred_shell
@@ -38,6 +39,7 @@ def make_crew(
     output_tokens: int,
     context_window: int | None,
     docs: DocRules,
+    snapshots: Snapshots | None,
 ) -> children.Crew:
     """``environment`` is what tools inherit; ``output_tokens`` is how much of one output a model is shown."""
     abilities = partial(_abilities, models.providers)
@@ -53,7 +55,7 @@ def make_crew(
         sample=partial(_sample, models),
         work=_work,
         look_around=partial(_look_around, ports, docs),
-        open_workshop=partial(_open_workshop, ports, registry, abilities, environment, truncation),
+        open_workshop=partial(_open_workshop, ports, registry, abilities, environment, truncation, snapshots),
     )
 
 
@@ -99,6 +101,7 @@ def _open_workshop(
     abilities: Callable[[str, str], Abilities],
     environment: Mapping[str, str],
     truncation: TruncationPolicy,
+    snapshots: Snapshots | None,
     thread_id: ThreadId,
     settings: ThreadSettings,
     report: Callable[[TerminalEnded], None],
@@ -112,5 +115,6 @@ def _open_workshop(
         settings=settings,
         environment=environment,
         truncation=truncation,
+        snapshots=snapshots,
         report=report,
     )

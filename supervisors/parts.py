@@ -33,6 +33,7 @@ from actors.session.project_docs import DocRules
 from actors.session.retelling import UNTOLD_RECORDS
 from actors.settings.actor import SETTINGS
 from actors.tool_worker.environment import inherited
+from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.tools import all_tools
 from messages.base import ThreadId
 from messages.client.model import ModelEntry
@@ -133,6 +134,7 @@ def assemble(
             fallback_names=settings.project_doc_fallback_filenames,
             root_markers=settings.project_root_markers,
         ),
+        snapshots=Snapshots(ports, home=snapshot.home, environment=environment) if settings.ghost_snapshots else None,
         context_window=settings.model_context_window or catalogue.find(choice.provider, choice.model).context_window,
     )
     encoder = WireEncoder(lambda: round(ports.clock.now() * 1000))

@@ -183,6 +183,12 @@ def _parser() -> argparse.ArgumentParser:
 
     stop = verbs.add_parser("interrupt", help="interrupt running turns", epilog=EXITS)
     stop.add_argument("thread", nargs="?", help="of this thread only")
+    back = verbs.add_parser(
+        "undo", help="take back what a thread's last turn changed in its git worktree", epilog=EXITS
+    )
+    back.add_argument("thread", nargs="?", help="default: the latest thread")
+    back.add_argument("--turn", metavar="ID", help="this turn, not the last")
+    back.add_argument("--json", action="store_true", help="as JSON")
     add_verbs(verbs)
     _wire(verbs)
     _models(verbs)

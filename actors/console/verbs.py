@@ -64,6 +64,10 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             from actors.console import doctor
 
             return doctor.run(as_json=options.json)
+        case "undo":
+            from actors.console import undo
+
+            return trio.run(lambda: undo.run(options.thread, options.turn, as_json=options.json))
         case "completion":
             from actors.console import completions
 

@@ -18,9 +18,9 @@ from actors.kernel import Address, Context, Mailbox
 from actors.session.open_text import OpenText, TextTable
 from actors.session.project_docs import Docs
 from actors.session.state import Offer
-from messages.base import Message, ThreadId
+from messages.base import Message, ThreadId, TurnId
 from messages.model import SampleRequest, StreamEvent
-from messages.session import ThreadSettings
+from messages.session import ThreadSettings, TurnUndone
 from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent
 
 MAILBOX_CAPACITY = 64
@@ -39,6 +39,10 @@ class Terminals(Protocol):
         ...
 
 
+class UndoError(Exception):
+    """What a turn changed cannot be taken back, and nothing was; the text says why."""
+
+
 class Workshop(Protocol):
     """What all calls of one thread share. ``settings`` is set before a call is started."""
 
@@ -46,6 +50,14 @@ class Workshop(Protocol):
 
     @property
     def terminals(self) -> Terminals: ...
+
+    def turn_over(self, turn_id: TurnId, /) -> None:
+        """Nothing of the turn is left."""
+        ...
+
+    async def undo(self, turn_id: TurnId | None, /) -> TurnUndone:
+        """Take back what a turn, or the last one, changed in the worktree. Raises UndoError."""
+        ...
 
 
 class Sampler(Protocol):

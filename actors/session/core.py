@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from actors.session import approvals, calls, closing, context, sampling, terminals, turns, views
+from actors.session import approvals, calls, closing, context, sampling, terminals, turns, undo, views
 from actors.session.effects import (
     Asked,
     Cancel,
@@ -38,6 +38,7 @@ from actors.session.effects import (
     StorageLost,
     Token,
     TurnDue,
+    UndoEnded,
 )
 from actors.session.state import Closing, SessionState, only_people_missing
 from actors.session.step import Step
@@ -66,6 +67,7 @@ from messages.session import (
     SteerTurn,
     Subscribe,
     TerminateTerminal,
+    UndoTurn,
     Unsubscribe,
     UpdateSettings,
     Warned,
@@ -93,6 +95,9 @@ def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionSta
             _child_down(step, message.child, message.crash)
         case ContextGathered():
             context.gathered(step, message)
+        case UndoEnded():
+            undo.ended(step, message)
+            turns.start_waiting(step)
         case TurnDue():
             turns.due(step, message.turn_id)
         case StorageLost():
@@ -122,6 +127,8 @@ def _command(step: Step, asked: Asked) -> None:
             step.reply(token, calls.cancel(step, command.call_id))
         case ResolveApproval():
             step.reply(token, _resolve(step, command))
+        case UndoTurn():
+            undo.begin(step, token, command)
         case Subscribe():
             if token is not None:
                 view = views.thread(step.state, include_turns=command.include_turns)
@@ -164,6 +171,9 @@ def _resolve(step: Step, answer: ResolveApproval) -> bool:
 
 
 def _child_down(step: Step, child: ChildId, crash: str | None) -> None:
+    if step.state.undoing is not None and step.state.undoing.child == child:
+        undo.down(step, child, crash)
+        turns.start_waiting(step)
     turn = step.state.turn
     if turn is not None and child in turn.live:
         step.put_turn(live=turn.live - {child})
@@ -201,7 +211,7 @@ def _close(step: Step, token: Token | None, *, suspend: bool) -> None:
 
 def _stop_when_done(step: Step) -> None:
     state = step.state
-    if state.stopping is None or state.terminals:
+    if state.stopping is None or state.terminals or state.undoing is not None:
         return
     if state.turn is None or (state.turn.suspended and not state.turn.live):
         for token in state.stopping:

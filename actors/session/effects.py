@@ -23,7 +23,7 @@ from messages.base import CallId, ItemId, Message, TurnId
 from messages.failure import Failure
 from messages.log import Record
 from messages.model import SampleRequest, StreamEvent, TextChannel
-from messages.session import SessionCommand, SessionEvent, ThreadView
+from messages.session import SessionCommand, SessionEvent, ThreadView, TurnUndone
 from messages.tools import ToolCall, ToolEvent
 
 ChildId = NewType("ChildId", str)
@@ -92,6 +92,14 @@ class ContextGathered(Message, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+class UndoEnded(Message, frozen=True, kw_only=True):
+    """An undo came to its end: what was taken back, or why nothing was."""
+
+    child: ChildId
+    done: TurnUndone | None = None
+    why: str = ""
+
+
 class TurnDue(Message, frozen=True, kw_only=True):
     """The turn's deadline has come."""
 
@@ -111,7 +119,7 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Input = Asked | StreamEvent | ToolEvent | ChildDown | ContextGathered | TurnDue | StorageLost | Quarantined
+Input = Asked | StreamEvent | ToolEvent | ChildDown | ContextGathered | UndoEnded | TurnDue | StorageLost | Quarantined
 
 
 # --- out ----------------------------------------------------------------------------------------------------------
@@ -152,6 +160,13 @@ class GatherContext(msgspec.Struct, frozen=True, kw_only=True):
 
     child: ChildId
     cwd: str
+
+
+class Undo(msgspec.Struct, frozen=True, kw_only=True):
+    """Start a child that takes back what a turn changed in the worktree; its last word is `UndoEnded`."""
+
+    child: ChildId
+    turn_id: TurnId | None
 
 
 class StartSampling(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,6 +254,7 @@ Effect = (
     | AttachText
     | AttachOutput
     | GatherContext
+    | Undo
     | StartSampling
     | StartTool
     | RunTool

@@ -30,24 +30,31 @@ class GitInfo(msgspec.Struct, frozen=True, kw_only=True):
     origin: str | None = None
 
 
+class Repository(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a worktree and its repository lie. ``common_dir`` holds what linked worktrees share: objects, config."""
+
+    root: str
+    git_dir: str
+    common_dir: str
+
+
 def read_git_info(files: Files, cwd: str) -> GitInfo:
     """All None outside a repository. Blocking; never raises."""
     try:
-        found = _git_dir(files, cwd)
+        found = find_repository(files, cwd)
         return GitInfo() if found is None else _read(files, found)
     except (OSError, UnicodeDecodeError):
         return GitInfo()
 
 
-def _git_dir(files: Files, cwd: str) -> str | None:
+def find_repository(files: Files, cwd: str) -> Repository | None:
+    """The worktree that a folder lies in; None outside of one. Blocking. Raises OSError, UnicodeDecodeError."""
     folder = cwd
     for _ in range(LEVELS_MAX):
-        path = posixpath.join(folder, ".git")
-        stat = files.stat(path)
-        if stat is not None and stat.kind == "directory":
-            return path
-        if stat is not None:
-            return _pointed_to(_text(files, path), "gitdir:", folder)
+        git_dir = _git_dir(files, folder)
+        if git_dir is not None:
+            common = _pointed_to(_text(files, posixpath.join(git_dir, "commondir")), "", git_dir) or git_dir
+            return Repository(root=folder, git_dir=git_dir, common_dir=common)
         above = posixpath.dirname(folder)
         if above == folder:
             return None
@@ -55,8 +62,16 @@ def _git_dir(files: Files, cwd: str) -> str | None:
     return None
 
 
-def _read(files: Files, git_dir: str) -> GitInfo:
-    common = _pointed_to(_text(files, posixpath.join(git_dir, "commondir")), "", git_dir) or git_dir
+def _git_dir(files: Files, folder: str) -> str | None:
+    path = posixpath.join(folder, ".git")
+    stat = files.stat(path)
+    if stat is None:
+        return None
+    return path if stat.kind == "directory" else _pointed_to(_text(files, path), "gitdir:", folder)
+
+
+def _read(files: Files, repository: Repository) -> GitInfo:
+    git_dir, common = repository.git_dir, repository.common_dir
     head = _text(files, posixpath.join(git_dir, "HEAD")).strip()
     reference = head.removeprefix("ref:").strip() if head.startswith("ref:") else None
     commit = head if reference is None else _resolve(files, (git_dir, common), reference)

@@ -47,6 +47,8 @@ from actors.session.effects import (
     Stop,
     StorageLost,
     TurnDue,
+    Undo,
+    UndoEnded,
 )
 from actors.session.effects import Reply as Answer
 from actors.session.feed import Feed
@@ -78,6 +80,7 @@ from messages.session import (
     SteerTurn,
     ThreadView,
     Turn,
+    TurnCompleted,
 )
 from messages.tools import RunTool as Leave
 from messages.tools import TerminalEnded, TerminalWritten, ToolEvent, ToolFinished, ToolPrepared
@@ -99,9 +102,8 @@ KINDS: dict[TextChannel, CheckpointKind] = {
 }
 """What a text belongs to. Arguments are never shown."""
 
-SessionMessage = (
-    SessionCommand | StreamEvent | ToolEvent | ChildDown | ContextGathered | TurnDue | Appended | AppendFailed
-)
+Noticed = ChildDown | ContextGathered | UndoEnded | TurnDue
+SessionMessage = SessionCommand | StreamEvent | ToolEvent | Noticed | Appended | AppendFailed
 Signal = Down | Shutdown | Unanswered
 
 
@@ -182,6 +184,7 @@ class Shell:
                 | TerminalWritten()
                 | TerminalEnded()
                 | ContextGathered()
+                | UndoEnded()
                 | TurnDue()
             ):
                 self.hear(message)
@@ -299,7 +302,7 @@ class Shell:
         turn = self.state.turn
         told = first or (turn is not None and turn.closing is None)
         for effect in waited:
-            if isinstance(effect, GatherContext | StartSampling | StartTool):
+            if isinstance(effect, GatherContext | Undo | StartSampling | StartTool):
                 self._inlet.put(ChildDown(child=effect.child))
             elif not isinstance(effect, RunTool):
                 self._perform(effect)
@@ -315,6 +318,8 @@ class Shell:
                 if isinstance(event, ItemCompleted):
                     self._troupe.item_over(ItemId(event.item.id))
                     self._checkpoints.unregister(self.state.thread_id, ItemId(event.item.id))
+                elif isinstance(event, TurnCompleted):
+                    self._troupe.turn_over(event.turn.id)
             case AttachText() | AttachOutput():
                 text = self._troupe.text_for(effect)
                 if text is not None and effect.item_id is not None:
@@ -324,6 +329,8 @@ class Shell:
                         self._checkpoints.register(self.state.thread_id, effect.turn_id, effect.item_id, kind, text)
             case GatherContext():
                 self._troupe.gather(effect.child, effect.cwd)
+            case Undo():
+                self._troupe.undo(effect.child, effect.turn_id, self.state.settings)
             case StartSampling():
                 self._troupe.sample(effect.request)
             case StartTool():

@@ -173,6 +173,13 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         return thread_tools(self.tools, settings, self.abilities(settings.provider, settings.model))
 
 
+class Undoing(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn's changes are being taken back."""
+
+    child: ChildId
+    token: Token | None
+
+
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """One loaded thread."""
 
@@ -187,6 +194,7 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[Turn, ...] = ()
     """The closed turns."""
     turn: TurnState | None = None
+    undoing: Undoing | None = None
     waiting: tuple[Asked, ...] = ()
     """Turns to start when the one that is being ended has ended."""
     terminals: tuple[Terminal, ...] = ()

@@ -12,8 +12,17 @@ import trio
 
 from actors.kernel import Address, Child, Children, Context, Mailbox
 from actors.kernel.signals import Down
-from actors.session.children import Crew, Inlet, Workshop
-from actors.session.effects import AttachOutput, AttachText, ChildDown, ChildId, ContextGathered, PartialText, TurnDue
+from actors.session.children import Crew, Inlet, UndoError, Workshop
+from actors.session.effects import (
+    AttachOutput,
+    AttachText,
+    ChildDown,
+    ChildId,
+    ContextGathered,
+    PartialText,
+    TurnDue,
+    UndoEnded,
+)
 from actors.session.open_text import OpenText, TextTable
 from messages.base import ItemId, ThreadId, TurnId
 from messages.model import SampleRequest
@@ -110,6 +119,29 @@ class Troupe:
             await self._crew.work(call, self._workshop, output, leave, self._inlet.put)
 
         self._start(child, start, "tool_worker")
+
+    def undo(self, child: ChildId, turn_id: TurnId | None, settings: ThreadSettings) -> None:
+        """Take back what a turn changed; the workshop knows how."""
+        opened = self._open_workshop(settings)
+
+        async def start(_: Context, *, task_status: trio.TaskStatus[None]) -> None:
+            task_status.started()
+            await opened.wait()
+            assert self._workshop is not None
+            self._workshop.settings = settings
+            try:
+                done = await self._workshop.undo(turn_id)
+            except UndoError as error:
+                self._inlet.put(UndoEnded(child=child, why=str(error)))
+            else:
+                self._inlet.put(UndoEnded(child=child, done=done))
+
+        self._start(child, start, "undo")
+
+    def turn_over(self, turn_id: TurnId) -> None:
+        """Nothing of a turn is left."""
+        if self._workshop is not None:
+            self._workshop.turn_over(turn_id)
 
     def run(self, child: ChildId, message: RunTool) -> None:
         """Give a prepared worker leave; one that has ended meanwhile needs none."""

@@ -44,9 +44,9 @@ def start(step: Step, asked: Asked, command: StartTurn) -> None:
     refusal = _refusal(step, command.input)
     if refusal is not None:
         step.reply(asked.token, refusal)
-    elif state.turn is None:
+    elif state.turn is None and state.undoing is None:
         _begin(step, asked, command)
-    elif state.turn.closing is None and not state.turn.suspended:
+    elif state.turn is not None and state.turn.closing is None and not state.turn.suspended:
         change_settings(step, command.settings)
         _steer(step, asked.token, command.submission_id, command.input, command.client_id)
     elif len(state.waiting) >= MAX_WAITING:
@@ -72,6 +72,8 @@ def run_command(step: Step, asked: Asked, command: RunUserCommand) -> None:
     if _repeated(step, asked.token, command.submission_id):
         return
     refusal = _refusal(step, (TextInput(text=command.command),))
+    if refusal is None and step.state.undoing is not None:
+        refusal = Refused(reason="busy", message="changes are being undone; run the command when that is done")
     if refusal is None and step.state.turn is not None:
         message = "a turn is running; run the command when it has ended, or interrupt it first"
         refusal = Refused(reason="busy", message=message, active_turn_id=step.turn.id)

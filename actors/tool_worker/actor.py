@@ -34,6 +34,8 @@ async def run_call(job: Job, leave: Mailbox[RunTool]) -> None:
         )
     )
     await leave.receive()
+    if prepared.side_effects:
+        await workshop.about_to_change(job.call.turn_id)
     began = workshop.ports.clock.monotonic()
     try:
         result = await prepared.run()

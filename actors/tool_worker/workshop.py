@@ -10,12 +10,15 @@ import trio
 
 from actors.ports import Ports
 from actors.tool_worker.registry import Registry
+from actors.tool_worker.snapshots.git import SnapshotError
+from actors.tool_worker.snapshots.keeping import Snapshots
+from actors.tool_worker.snapshots.thread import ThreadSnapshots
 from actors.tool_worker.terminals import Terminals
 from actors.tool_worker.tool import Tool
 from actors.tool_worker.toolset import offers
 from actors.tool_worker.truncation import TruncationPolicy
-from messages.base import ThreadId
-from messages.session import ThreadSettings
+from messages.base import ThreadId, TurnId
+from messages.session import ThreadSettings, TurnUndone
 from messages.tool_set import Abilities
 from messages.tools import TerminalEnded, ToolCall
 
@@ -50,6 +53,7 @@ class Workshop:
         environment: Mapping[str, str],
         truncation: TruncationPolicy,
         abilities: Callable[[str, str], Abilities],
+        snapshots: ThreadSnapshots | None = None,
     ) -> None:
         self.thread_id = thread_id
         self.ports = ports
@@ -57,6 +61,8 @@ class Workshop:
         self.terminals = terminals
         self.settings = settings
         self.truncation = truncation
+        self.snapshots = snapshots
+        """None: they are switched off."""
         self._environment = environment
         self._abilities = abilities
 
@@ -78,6 +84,22 @@ class Workshop:
             "CALLBOARD_CALL_ID": call.call_id,
             "CALLBOARD_IDEMPOTENCY_KEY": call.idempotency_key,
         }
+
+    async def about_to_change(self, turn_id: TurnId) -> None:
+        """Called before a call of this turn runs that may change something: the first waits for a snapshot."""
+        if self.snapshots is not None:
+            await self.snapshots.before(turn_id, self.settings.cwd)
+
+    def turn_over(self, turn_id: TurnId) -> None:
+        """Called when nothing of the turn is left."""
+        if self.snapshots is not None:
+            self.snapshots.over(turn_id)
+
+    async def undo(self, turn_id: TurnId | None) -> TurnUndone:
+        """Take back what a turn, or the last one, changed in the worktree. Raises SnapshotError."""
+        if self.snapshots is None:
+            raise SnapshotError("snapshots are switched off (ghost_snapshots = false), so there is none to go back to")
+        return await self.snapshots.undo(turn_id, self.settings.cwd)
 
     def resolve(self, path: str | None) -> str:
         """A path of a call, relative to the thread's folder."""
@@ -102,6 +124,7 @@ async def open_workshop(
     environment: Mapping[str, str],
     truncation: TruncationPolicy,
     abilities: Callable[[str, str], Abilities],
+    snapshots: Snapshots | None = None,
     report: Callable[[TerminalEnded], None],
 ) -> AsyncIterator[Workshop]:
     """A workshop; leaving it ends every command that still runs and returns when none is left."""
@@ -117,6 +140,7 @@ async def open_workshop(
                 environment=environment,
                 truncation=truncation,
                 abilities=abilities,
+                snapshots=None if snapshots is None else ThreadSnapshots(snapshots, thread_id, nursery),
             )
         finally:
             with trio.CancelScope(shield=True):

@@ -39,6 +39,24 @@ class CancelCallParams(Wire, frozen=True, kw_only=True):
     call_id: str
 
 
+class UndoParams(Wire, frozen=True, kw_only=True):
+    """callboard/thread/undo: take back what a turn changed in the worktree; without ``turn_id``, the last one."""
+
+    thread_id: str
+    turn_id: str | None = None
+
+
+class UndoResponse(Wire, frozen=True, kw_only=True):
+    """What was taken back; paths are relative to ``root``."""
+
+    turn_id: str
+    root: str
+    restored: tuple[str, ...]
+    removed: tuple[str, ...]
+    left_out: str = ""
+    """Untracked files the snapshot does not hold, for people; empty for none."""
+
+
 class LiveMarker(Wire, frozen=True, kw_only=True):
     """callboard/live: a resumed client has now been told everything it missed, up to ``seq``."""
 

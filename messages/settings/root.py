@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The same, from a file; it wins over `instructions`. A relative path counts from the daemon's home."""
     developer_instructions: str | None = None
     """Said to the model at the start of a thread, behind the system prompt."""
+    ghost_snapshots: bool = True
+    """Keep a git worktree as it was before each turn's first change, for `callboard undo`."""
     project_doc_max_bytes: int = 32 * 1024
     """Of a project's AGENTS.md files together; 0: they are not read."""
     project_doc_fallback_filenames: tuple[str, ...] = ()

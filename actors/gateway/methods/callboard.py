@@ -5,11 +5,18 @@ from __future__ import annotations
 from actors.gateway.caller import Caller
 from actors.gateway.rpc import RpcError, method
 from actors.kernel import Node
-from messages.base import CallId
-from messages.client.callboard import ActorNode, CancelCallParams, StatusResponse, ThreadCounts
+from messages.base import CallId, TurnId
+from messages.client.callboard import (
+    ActorNode,
+    CancelCallParams,
+    StatusResponse,
+    ThreadCounts,
+    UndoParams,
+    UndoResponse,
+)
 from messages.client.envelope import INVALID_REQUEST
 from messages.client.listing import NoParams, Nothing
-from messages.session import CancelToolCall
+from messages.session import CancelToolCall, TurnUndone, UndoTurn
 
 
 async def status(caller: Caller, _params: NoParams) -> StatusResponse:
@@ -42,7 +49,20 @@ async def cancel_call(caller: Caller, params: CancelCallParams) -> Nothing:
     return Nothing()
 
 
+async def undo(caller: Caller, params: UndoParams) -> UndoResponse:
+    turn_id = None if params.turn_id is None else TurnId(params.turn_id)
+    done = await caller.ask(params.thread_id, UndoTurn(turn_id=turn_id), TurnUndone)
+    return UndoResponse(
+        turn_id=done.turn_id,
+        root=done.root,
+        restored=done.restored,
+        removed=done.removed,
+        left_out=done.left_out,
+    )
+
+
 METHODS = (
     method("callboard/status", NoParams, status),
     method("callboard/toolCall/cancel", CancelCallParams, cancel_call),
+    method("callboard/thread/undo", UndoParams, undo),
 )
