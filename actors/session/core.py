@@ -97,7 +97,6 @@ def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionSta
             context.gathered(step, message)
         case UndoEnded():
             undo.ended(step, message)
-            turns.start_waiting(step)
         case TurnDue():
             turns.due(step, message.turn_id)
         case StorageLost():
@@ -171,8 +170,7 @@ def _resolve(step: Step, answer: ResolveApproval) -> bool:
 
 
 def _child_down(step: Step, child: ChildId, crash: str | None) -> None:
-    if step.state.undoing is not None and step.state.undoing.child == child:
-        undo.down(step, child, crash)
+    if undo.down(step, child, crash):
         turns.start_waiting(step)
     turn = step.state.turn
     if turn is not None and child in turn.live:

@@ -178,6 +178,7 @@ class Undoing(msgspec.Struct, frozen=True, kw_only=True):
 
     child: ChildId
     token: Token | None
+    answered: bool = False
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,29 +33,31 @@ def begin(step: Step, token: Token | None, command: UndoTurn) -> None:
 
 
 def ended(step: Step, said: UndoEnded) -> None:
-    """It has been done, or could not be."""
+    """It has been done, or could not be; the child is about to end."""
     undoing = step.state.undoing
-    if undoing is None or undoing.child != said.child:
+    if undoing is None or undoing.child != said.child or undoing.answered:
         return
-    if said.done is None:
-        step.put(undoing=None)
+    step.put(undoing=Undoing(child=undoing.child, token=undoing.token, answered=True))
+    done = said.done
+    if done is None:
         step.reply(undoing.token, Refused(reason="no_snapshot", message=said.why))
         return
-    done = said.done
     step.remember(done.turn_id, history.text_item(_told(done)))
-    step.put(undoing=None)
     count = len(done.restored) + len(done.removed)
     step.show(Warned(message=f"What turn {done.turn_id} changed was taken back: {count} file{'s'[: count != 1]}."))
     step.reply(undoing.token, done)
 
 
-def down(step: Step, child: ChildId, crash: str | None) -> None:
-    """Whoever did it is gone; without a word of theirs nobody knows how far it came."""
+def down(step: Step, child: ChildId, crash: str | None) -> bool:
+    """Nothing of the undo runs any more; without a last word nobody knows how far it came. False: it was no undo."""
     undoing = step.state.undoing
-    if undoing is not None and undoing.child == child:
-        step.put(undoing=None)
+    if undoing is None or undoing.child != child:
+        return False
+    step.put(undoing=None)
+    if not undoing.answered:
         why = f"the undo broke down ({crash or 'cancelled'}); look at `git status` for how far it came"
         step.reply(undoing.token, Refused(reason="no_snapshot", message=why))
+    return True
 
 
 def _told(done: TurnUndone) -> str:

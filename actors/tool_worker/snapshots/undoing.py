@@ -56,8 +56,8 @@ async def _chosen(shadow: ShadowRepository, thread_id: ThreadId, turn_id: TurnId
     kept = await kept_turns(shadow, thread_id)
     found = next((turn for turn in reversed(kept) if turn_id in (None, turn.turn_id)), None)
     if found is None:
-        which = "no turn of this thread" if turn_id is None else f"turn {turn_id}"
-        raise SnapshotError(f"there is no snapshot from before {which}: it changed nothing here, or was undone already")
+        which = "no turn of this thread can" if turn_id is None else f"turn {turn_id} cannot"
+        raise SnapshotError(f"{which} be taken back: nothing was changed here, or that was undone already")
     if not found.has_end:
         raise SnapshotError(
             f"the daemon did not see the end of turn {found.turn_id}, so what it changed cannot be told from what came "

@@ -20,7 +20,7 @@ from actors.rollout_writer.lines import encode
 from actors.rollout_writer.loaded import LoadedThread
 from actors.rollout_writer.projection import project
 from actors.session.actor import Means
-from actors.session.children import Crew
+from actors.session.children import Crew, UndoError
 from actors.session.cursor import Cursor
 from actors.session.feed import Subscription
 from actors.session.global_feed import GlobalFeed
@@ -42,6 +42,7 @@ from messages.session import (
     ThreadStatus,
     ThreadView,
     TurnAccepted,
+    TurnUndone,
 )
 from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent, ToolFinished, ToolPrepared
 from supervisors.dynamic import DynamicSupervisor
@@ -190,6 +191,13 @@ class Workshop:
     def __init__(self, settings: ThreadSettings, report: Callable[[TerminalEnded], None]) -> None:
         self.settings = settings
         self.terminals = Terminals(report)
+
+    def turn_over(self, turn_id: TurnId) -> None:
+        pass
+
+    async def undo(self, turn_id: TurnId | None) -> TurnUndone:
+        await trio.lowlevel.checkpoint()
+        raise UndoError("there are no files here")
 
 
 Tool = Callable[["Theatre", "Bench"], Awaitable[None]]
