@@ -90,6 +90,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Fields in which the wire that made the item said more than the item holds; they go back to it, unchanged."""
     failed: bool = False
     """Of an output: the call came to nothing. For wires that have a flag for that."""
+    replaces: str | None = None
+    """Of new instructions in the middle of a thread: those that were in force before."""
 
 
 ContentPart = InputText | InputImage | OutputText | Refusal

@@ -57,6 +57,8 @@ class SettingsPatch(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_summary: str | None = None
     mode: CollaborationMode | None = None
     tools: ToolSelection | None = None
+    base_instructions: str | None = None
+    developer_instructions: str | None = None
 
 
 class TurnBudget(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,6 +39,8 @@ def patch_of(fields: SettingsFields) -> SettingsPatch | None:
         reasoning_summary=fields.summary,
         mode=None if fields.collaboration_mode is None else mode_of(fields.collaboration_mode.mode),
         tools=None if chosen is None else selection_of(chosen),
+        base_instructions=fields.base_instructions,
+        developer_instructions=None if mode is None else mode.developer_instructions,
     )
     return None if patch == SettingsPatch() else patch
 

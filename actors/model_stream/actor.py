@@ -49,7 +49,11 @@ async def run(
     )
     try:
         wire = WIRES[provider.wire_api]
-        body = wire.continued(request, models.recital(report)) if wire.continued else wire.body(request, provider)
+        body = (
+            wire.continued(request, provider, models.recital(report))
+            if wire.continued
+            else wire.body(request, provider)
+        )
     except UnsupportedError as error:
         unsaid = Failure(kind="invalid_request", message=f"{where} was not asked: {error}")
         await outlet.send(SampleFailed(request_id=request.request_id, failure=unsaid))

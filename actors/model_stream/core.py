@@ -23,6 +23,7 @@ from actors.model_stream.chat.decode import ChatDecoder
 from actors.model_stream.chat.request import PATH as CHAT_PATH
 from actors.model_stream.chat.request import body as chat_body
 from actors.model_stream.errors import from_stream, provider_error
+from actors.model_stream.profiles import takes_freeform
 from actors.model_stream.rendering import freeform_names
 from actors.model_stream.responses.decode import ResponsesDecoder
 from actors.model_stream.responses.recital import Recital
@@ -84,8 +85,12 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """What this wire wants beside the usual headers, in lower case."""
     prefix: Callable[[SampleRequest], str | None] = _no_prefix
     """See `Origin.prefix`."""
-    continued: Callable[[SampleRequest, Recital], bytes] | None = None
+    continued: Callable[[SampleRequest, ProviderSettings, Recital], bytes] | None = None
     """The same body, made with what the thread's earlier requests have said, by a wire that saves work by it."""
+
+
+def _responses_body(request: SampleRequest, provider: ProviderSettings, recital: Recital | None = None) -> bytes:
+    return responses_body(request, recital, freeform=takes_freeform(request.provider, provider))
 
 
 WIRES: dict[WireApi, Wire] = {
@@ -94,9 +99,9 @@ WIRES: dict[WireApi, Wire] = {
     ),
     "responses": Wire(
         path="/responses",
-        body=lambda request, _provider: responses_body(request),
+        body=_responses_body,
         decoder=ResponsesDecoder,
-        continued=responses_body,
+        continued=_responses_body,
     ),
     "chat": Wire(path=CHAT_PATH, body=chat_body, decoder=ChatDecoder),
 }

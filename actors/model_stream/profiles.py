@@ -43,6 +43,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     dialect: Dialect = Dialect()
     by_model: tuple[ModelHabits, ...] = ()
     """In order; all that match apply, a later one over an earlier one."""
+    responses_freeform: bool = False
+    """On the Responses wire, where it speaks that, it has tools of the type `custom`."""
 
 
 _OPENAI_REASONING = r"(?:^|/)(?:o[1-9]|gpt-[5-9]|codex)"
@@ -97,6 +99,7 @@ PROFILES: tuple[Profile, ...] = (
         hosts=("api.openai.com",),
         dialect=_OPENAI,
         by_model=_OPENAI_MODELS,
+        responses_freeform=True,
     ),
     Profile(
         id="azure",
@@ -112,6 +115,7 @@ PROFILES: tuple[Profile, ...] = (
                 dialect=Dialect(max_tokens_field="max_tokens", cache_key=False),
             ),
         ),
+        responses_freeform=True,
     ),
     Profile(
         id="openrouter",
@@ -257,11 +261,14 @@ PROFILES: tuple[Profile, ...] = (
 )
 """In the order in which they are told. Beside them, any base URL is a plain compatible server."""
 
-COMPATIBLE = Profile(id="compatible", name="a compatible server", by_model=_LOCAL_MODELS)
-"""Whoever is none of these."""
+COMPATIBLE = Profile(id="compatible", name="a compatible server", by_model=_LOCAL_MODELS, responses_freeform=True)
+"""Whoever is none of these. Behind an unknown Responses URL there is most often a gateway to OpenAI."""
 
 REHEARSAL = Profile(
-    id="rehearsal", name="the rehearsed model", dialect=Dialect(later_system_role="system", reasoning_echo="field")
+    id="rehearsal",
+    name="the rehearsed model",
+    dialect=Dialect(later_system_role="system", reasoning_echo="field"),
+    responses_freeform=True,
 )
 """Our own server, when it speaks this wire."""
 
@@ -285,6 +292,12 @@ def dialect_of(provider_id: str, provider: ProviderSettings, model: str) -> Dial
     profile = profile_of(provider_id, provider)
     fitting = (habits.dialect for habits in profile.by_model if re.search(habits.models, model, re.IGNORECASE))
     return layered(profile.dialect, *fitting, provider.dialect or Dialect())
+
+
+def takes_freeform(provider_id: str, provider: ProviderSettings) -> bool:
+    """Whether a server of the Responses wire has freeform tools; elsewhere they are functions of one string."""
+    said = None if provider.dialect is None else provider.dialect.freeform_tools
+    return profile_of(provider_id, provider).responses_freeform if said is None else said
 
 
 @lru_cache(maxsize=64)

@@ -149,7 +149,10 @@ def _of_chat(heard: Heard) -> dict[str, Any]:
 def _of_responses(heard: Heard) -> dict[str, Any]:
     terminal: dict[str, Any] = {}
     error: Any = None
+    streamed = ""
     for value in _values(heard.data):
+        if value.get("type") == "response.output_text.delta" and isinstance(value.get("delta"), str):
+            streamed += value["delta"]
         if value.get("type") == "error":
             error = value.get("error") or {key: inner for key, inner in value.items() if key != "type"}
         response = value.get("response")
@@ -160,33 +163,42 @@ def _of_responses(heard: Heard) -> dict[str, Any]:
         terminal = whole
     items = [msgspec.json.decode(item.raw) for item in heard.items]
     finished = bool(items)
-    parts = [part for item in items if item["type"] == "message" for part in item.get("content") or ()]
-    thought = [item for item in items if item["type"] == "reasoning"]
-    text = "".join(part["text"] for part in parts if part.get("type") == "output_text")
-    refusal = "".join(part["refusal"] for part in parts if part.get("type") == "refusal")
+    parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or ()]
+    thought = [item for item in items if item.get("type") == "reasoning"]
+    text = "".join(part.get("text") or "" for part in parts if part.get("type") == "output_text")
+    refusal = "".join(part.get("refusal") or "" for part in parts if part.get("type") == "refusal")
     return {
         "text": text if finished else heard.text("text"),
-        "reasoning": "".join(part["text"] for item in thought for part in item.get("content") or ())
+        "reasoning": "".join(part.get("text") or "" for item in thought for part in item.get("content") or ())
         if finished
         else heard.text("reasoning"),
-        "reasoning_summary": [part["text"] for item in thought for part in item.get("summary") or ()]
+        "reasoning_summary": [part.get("text") or "" for item in thought for part in item.get("summary") or ()]
         if finished
         else [text for _, channel, text in heard.texts if channel == "summary"],
         "refusal": (refusal if finished else heard.text("refusal")) or None,
         "tool_calls": [
             {
-                "id": item["call_id"],
-                "name": item["name"],
+                "id": item.get("call_id"),
+                "name": item.get("name"),
                 "arguments": item.get("arguments", item.get("input")),
-                "kind": item["type"],
+                "kind": item.get("type"),
             }
             for item in items
-            if item["type"] in ("function_call", "custom_tool_call")
+            if item.get("type") in ("function_call", "custom_tool_call")
         ],
+        "server_blocks": [item.get("type") for item in items if item.get("type") not in _SHARED_ITEMS],
         "stop": terminal.get("status"),
         "incomplete": terminal.get("incomplete_details"),
         "usage": terminal.get("usage"),
         "error": terminal.get("error") or error or _error_of_body(heard),
+        "replay": {
+            "encrypted": [
+                bool(item.get("encrypted_content")) for item in items if item.get("type") in ("reasoning", "compaction")
+            ],
+            "phases": [item.get("phase") for item in items if item.get("type") == "message"],
+            "item_order": [item.get("type") for item in items],
+        },
+        "deltas_equal_final_text": streamed == (text if finished else streamed),
     }
 
 
@@ -197,20 +209,30 @@ def _of_messages(heard: Heard) -> dict[str, Any]:
     blocks = message.get("content") or []
     error = next((value.get("error") for value in _values(heard.data) if value.get("type") == "error"), None)
     return {
-        "text": "".join(block.get("text") or "" for block in blocks if block["type"] == "text"),
-        "reasoning": "".join(block.get("thinking") or "" for block in blocks if block["type"] == "thinking"),
+        "text": "".join(block.get("text") or "" for block in blocks if block.get("type") == "text"),
+        "reasoning": "".join(block.get("thinking") or "" for block in blocks if block.get("type") == "thinking"),
         "refusal": None,
         "tool_calls": [
             {"id": block.get("id"), "name": block.get("name"), "arguments": block.get("input")}
             for block in blocks
-            if block["type"] == "tool_use"
+            if block.get("type") == "tool_use"
         ],
+        "server_blocks": [block.get("type") for block in blocks if block.get("type") not in _SHARED_BLOCKS],
         "stop": message.get("stop_reason"),
         "stop_details": message.get("stop_details"),
         "usage": message.get("usage"),
         "error": error or _error_of_body(heard),
+        "replay": {
+            "signatures": [block.get("signature") for block in blocks if block.get("type") == "thinking"],
+            "redacted": [block.get("data") for block in blocks if block.get("type") == "redacted_thinking"],
+            "block_order": [block.get("type") for block in blocks],
+        },
     }
 
+
+_SHARED_ITEMS = ("message", "reasoning", "function_call", "custom_tool_call")
+_SHARED_BLOCKS = ("text", "thinking", "tool_use")
+"""What all wires have a word for; everything else runs at the provider or is its own."""
 
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.done", "response.cancelled")
 

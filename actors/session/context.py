@@ -52,8 +52,10 @@ def down(step: Step, child: ChildId, crash: str | None) -> None:
 def give(step: Step, docs: str | None = None) -> None:
     """Tell the model what it has not been told yet."""
     turn = step.turn
-    if not step.state.history and turn.settings.developer_instructions:
-        step.remember(turn.id, history.text_item(turn.settings.developer_instructions, role="developer"))
+    words = turn.settings.developer_instructions
+    if words and words != step.state.developer_instructions:
+        step.remember(turn.id, history.text_item(words, role="developer"))
+        step.put(developer_instructions=words)
     if docs is not None and docs != step.state.docs:
         step.remember(turn.id, history.text_item(docs))
         step.put(docs=docs)

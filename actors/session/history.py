@@ -8,6 +8,7 @@ so that a thread read back from its log goes on with the very bytes it was sent 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -57,9 +58,10 @@ _decoder: msgspec.json.Decoder[ReadableItem] = msgspec.json.Decoder(ReadableItem
 # --- making -------------------------------------------------------------------------------------------------------
 
 
-def text_item(text: str, *, role: str = "user") -> HistoryItem:
+def text_item(text: str, *, role: str = "user", note: Note | msgspec.UnsetType = msgspec.UNSET) -> HistoryItem:
     """A message of ours: context, a marker."""
-    item = MessageItem(role="developer" if role == "developer" else "user", content=(InputText(text=text),))
+    speaker: Literal["developer", "user"] = "developer" if role == "developer" else "user"
+    item = MessageItem(role=speaker, content=(InputText(text=text),), callboard=note)
     return HistoryItem(kind="message", raw=_encode(item))
 
 

@@ -11,7 +11,7 @@ import msgspec
 from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenTurn
 from actors.rollout_writer.recovery import Recovery, ended
 from actors.rollout_writer.transcript import is_output
-from actors.session import approvals, calls, history
+from actors.session import approvals, calls, guidance, history
 from actors.session.effects import Effect, Instant, SetDeadline, StartTool
 from actors.session.instructions import ENVIRONMENT_TAG
 from actors.session.project_docs import OPENING
@@ -46,6 +46,9 @@ def restored(
         usage=loaded.usage,
         environment=_last_told(loaded.history, ENVIRONMENT_TAG),
         docs=_last_told(loaded.history, OPENING),
+        instructions=guidance.remembered(loaded.history) or guidance.wanted(loaded.settings, offer),
+        instructed=(loaded.settings.provider, loaded.settings.model),
+        developer_instructions=loaded.settings.developer_instructions if loaded.history else None,
     )
     if open_turn is None or taken_up is None:
         failed = bool(state.turns) and state.turns[-1].status == "failed"

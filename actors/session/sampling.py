@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from actors.rollout_writer.transcript import is_call
-from actors.session import calls, closing, history, partials
+from actors.session import calls, closing, guidance, history, partials
 from actors.session.effects import AttachText, ChildId, StartSampling
-from actors.session.instructions import system_prompt
 from actors.session.shown import begun, finished, partial
 from actors.session.state import Closing, Sampling, Slot, TurnState
 from actors.session.step import Step, item_id
@@ -41,6 +40,7 @@ MAX_PAUSES = 32
 
 def start(step: Step) -> None:
     """Send the model everything it has not answered yet."""
+    instructions = guidance.settle(step)
     state, turn = step.state, step.turn
     tools = state.offer.tools_of(turn.settings)
     request = SampleRequest(
@@ -49,7 +49,7 @@ def start(step: Step) -> None:
         turn_id=turn.id,
         provider=turn.settings.provider,
         model=turn.settings.model,
-        instructions=turn.settings.base_instructions or system_prompt(tools),
+        instructions=instructions,
         history=state.history,
         tools=tools,
         reasoning_effort=turn.settings.reasoning_effort,

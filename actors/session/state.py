@@ -209,6 +209,12 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """The last instructions of user and project that the model was given."""
     docs_of: str | None = None
     """The folder for which this life of the session has looked for them."""
+    instructions: str | None = None
+    """Those the model was last asked under; None: it has not been asked yet. See `guidance`."""
+    instructed: tuple[str, str] | None = None
+    """The provider and model that was."""
+    developer_instructions: str | None = None
+    """The last that the model was given."""
     failed: bool = False
     """The last turn failed."""
     shown_status: ThreadStatus = ThreadStatus(kind="idle")

@@ -99,6 +99,8 @@ class ThreadResumeParams(Wire, frozen=True, kw_only=True):
     cwd: str | None = None
     approval_policy: ApprovalPolicyParam | None = None
     sandbox: SandboxModeParam | None = None
+    base_instructions: str | None = None
+    developer_instructions: str | None = None
     exclude_turns: bool | None = None
     callboard: Resume | None = None
 

@@ -73,6 +73,8 @@ class SettingsFields(Wire, frozen=True, kw_only=True):
     summary: str | None = None
     collaboration_mode: CollaborationMode | None = None
     callboard_tools: ToolChoiceParam | None = None
+    base_instructions: str | None = None
+    """Our addition: replaces the system prompt from this turn on."""
 
 
 class TurnStartParams(SettingsFields, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

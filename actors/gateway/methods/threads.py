@@ -130,6 +130,8 @@ async def resume(caller: Caller, params: ThreadResumeParams) -> Answer:
         provider=params.model_provider,
         cwd=params.cwd,
         approval_policy=policy_of(params.approval_policy),
+        base_instructions=params.base_instructions,
+        developer_instructions=params.developer_instructions,
     )
     if patch != SettingsPatch():
         await caller.ask(params.thread_id, UpdateSettings(settings=patch), ThreadSettings)

@@ -19,8 +19,8 @@ import msgspec
 from actors.model_stream import catalogue
 from actors.model_stream.anthropic.abilities import Abilities, abilities_of, nearest_effort
 from actors.model_stream.anthropic.messages import TOOL_NAME, Conversation, Fields, conversation
-from actors.model_stream.rendering import UnsupportedError, freeform_description, freeform_schema, replay
-from messages.items import Origin
+from actors.model_stream.rendering import UnsupportedError, freeform_description, freeform_schema, replay, standing
+from messages.items import HistoryItem, Origin
 from messages.model import ForcedTool, SampleRequest, ToolSpec
 from messages.settings import ProviderSettings
 
@@ -46,13 +46,14 @@ def body(request: SampleRequest, _provider: ProviderSettings) -> bytes:
     abilities = abilities_of(request.model)
     model = catalogue.find(request.provider, request.model)
     target = Origin(provider=request.provider, model=request.model, wire=WIRE, prefix=prefix(request))
-    said = conversation(replay(request.history, target), abilities, images=model.images)
+    instructions, history = _standing(request, abilities)
+    said = conversation(replay(history, target), abilities, images=model.images)
     limit = request.max_output_tokens or model.max_output_tokens or FALLBACK_MAX_TOKENS
     thinking, effort = _thinking(request, abilities, limit)
     if _must_not_think(thinking, said):
         thinking = None
     fields: Fields = {"model": request.model, "max_tokens": limit}
-    system = [_text(text) for text in (request.instructions, *said.system) if text.strip()]
+    system = [_text(text) for text in (instructions, *said.system) if text.strip()]
     if system:
         system[-1]["cache_control"] = _EPHEMERAL
         fields["system"] = system
@@ -75,10 +76,16 @@ def prefix(request: SampleRequest) -> str | None:
 
     Under other instructions or tools the earlier thinking is left out as another model's would be, and never edited.
     """
-    if not abilities_of(request.model).binds_prefix:
+    abilities = abilities_of(request.model)
+    if not abilities.binds_prefix:
         return None
-    bound = msgspec.json.encode((request.instructions, request.tools))
+    instructions, _ = _standing(request, abilities)
+    bound = msgspec.json.encode((instructions, request.tools))
     return hashlib.blake2b(bound, digest_size=8).hexdigest()
+
+
+def _standing(request: SampleRequest, abilities: Abilities) -> tuple[str, tuple[HistoryItem, ...]]:
+    return standing(request.instructions, request.history, mid_conversation=abilities.system_messages)
 
 
 def headers(request: SampleRequest, provider: ProviderSettings) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ import msgspec
 
 from actors.model_stream.chat.messages import messages_of
 from actors.model_stream.profiles import dialect_of
-from actors.model_stream.rendering import UnsupportedError, freeform_description, freeform_schema
+from actors.model_stream.rendering import UnsupportedError, freeform_description, freeform_schema, standing
 from messages.items import Origin
 from messages.model import ForcedTool, SampleRequest, ToolSpec
 from messages.settings import Dialect, ProviderSettings
@@ -41,7 +41,9 @@ def fields(request: SampleRequest, dialect: Dialect) -> dict[str, Any]:
             sent["tool_choice"] = choice
         if dialect.parallel_flag:
             sent["parallel_tool_calls"] = request.parallel_tool_calls
-    sent["messages"] = messages_of(request.instructions, request.history, target, dialect)
+    later = dialect.later_system_role in ("system", "developer")
+    instructions, history = standing(request.instructions, request.history, mid_conversation=later)
+    sent["messages"] = messages_of(instructions, history, target, dialect)
     if request.max_output_tokens is not None:
         sent[dialect.max_tokens_field or "max_tokens"] = request.max_output_tokens
     sent |= _effort(request.reasoning_effort, dialect)

@@ -4,6 +4,7 @@
     ids.py          call ids in a wire's own alphabet and length: `CallIds`
     freeform.py     freeform tools where a wire has none: one string, wrapped
     arguments.py    a call's arguments as the JSON object that strict servers insist on
+    instructions.py what becomes of instructions that changed in mid-thread
     images.py       what is in an image's URL; text and images of an output apart
 
 All of it is append-only: what an item becomes depends on the item, on those before it and on whether a model has
@@ -23,6 +24,7 @@ from actors.model_stream.rendering.freeform import (
 )
 from actors.model_stream.rendering.ids import CallIds, IdForm
 from actors.model_stream.rendering.images import ImageData, image_data, images_of, text_of
+from actors.model_stream.rendering.instructions import replaced, standing
 from actors.model_stream.rendering.replay import Replayed, replay, without_note
 from actors.model_stream.rendering.unsupported import UnsupportedError
 
@@ -39,7 +41,9 @@ __all__ = [
     "freeform_schema",
     "image_data",
     "images_of",
+    "replaced",
     "replay",
+    "standing",
     "text_of",
     "unwrapped",
     "valid_arguments",

@@ -93,7 +93,6 @@ class ResponsesDecoder:
         where: str = "the model",
         freeform: frozenset[str] = frozenset(),
     ) -> None:
-        del freeform  # this wire has freeform calls of its own
         self.next_slot = first_slot
         self.next_text_slot = first_text_slot
         self.done = False
@@ -106,6 +105,7 @@ class ResponsesDecoder:
         self._origin = origin
         self._texts = texts
         self._where = where
+        self._freeform = freeform
         self._items: dict[int, _Item] = {}
         """By output index; a server that uses one index twice replaces the earlier item, which must have finished."""
         self._latest = -1
@@ -306,6 +306,8 @@ class ResponsesDecoder:
         skeleton = skeleton_decoder.decode(event.item)
         index = self._latest + 1 if event.output_index is None else event.output_index
         kind = BEGAN_KINDS.get(skeleton.type, "opaque")
+        if kind == "function_call" and skeleton.name in self._freeform:
+            kind = "custom_tool_call"  # the server was offered a function of one string
         present = self._items.get(index)
         if present is None or present.finished or present.kind != kind:
             self._begin(index, kind, skeleton)
@@ -400,7 +402,9 @@ class ResponsesDecoder:
         return item
 
     def _finish(self, index: int, raw: bytes) -> None:
-        finished, view = history_item(raw, self._origin, call_id=f"call_{self._request_id}_{index}")
+        finished, view = history_item(
+            raw, self._origin, call_id=f"call_{self._request_id}_{index}", freeform=self._freeform
+        )
         item = self._items.get(index)
         if item is not None and item.finished is not None and _is_repeated(item.finished, finished):
             return
@@ -445,6 +449,8 @@ class ResponsesDecoder:
                 stop=stop or stop_of_completed(calls=self._calls, refused=self._refused, end_turn=response.end_turn),
                 usage=token_usage(response.usage),
                 model=self._model,
+                wire_stop=response.status if isinstance(response.status, str) else None,
+                wire_usage=None if response.usage is None else msgspec.json.encode(response.usage),
             )
         )
 

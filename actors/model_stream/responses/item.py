@@ -2,7 +2,8 @@
 
 What is kept is what was sent, byte for byte, without ``status`` (a server does not want it back) and on one line (a log
 has one record per line; outside its strings JSON may hold line ends, inside never). Only a call that could not be
-answered otherwise is repaired: one without a ``call_id``, without a name, or with its arguments as an object.
+answered otherwise is repaired (one without a ``call_id``, without a name, or with its arguments as an object), and one
+of a freeform tool that was offered as a function is told as the freeform call it is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec.json import Decoder
 
+from actors.model_stream.rendering import unwrapped
 from messages.items import CustomToolCall, FunctionCall, HistoryItem, ItemKind, MessageItem, Origin, ReasoningItem
 
 _fields: Decoder[dict[str, msgspec.Raw]] = Decoder(dict[str, msgspec.Raw])
@@ -25,8 +27,11 @@ FinishedView = MessageItem | ReasoningItem | FunctionCall | CustomToolCall | Non
 """The item as a struct, where it is of a kind that has one and is shaped like it."""
 
 
-def history_item(raw: bytes, origin: Origin, *, call_id: str) -> tuple[HistoryItem, FinishedView]:
-    """The item and a view of it. ``call_id`` is for a call that came without one.
+def history_item(
+    raw: bytes, origin: Origin, *, call_id: str, freeform: frozenset[str] = frozenset()
+) -> tuple[HistoryItem, FinishedView]:
+    """The item and a view of it. ``call_id`` is for a call that came without one; calls of ``freeform`` tools that came
+    as functions of one string are unwrapped.
 
     An item of a known type that is not shaped as such is kept as `opaque`. Raises msgspec.DecodeError if ``raw`` is no
     JSON object.
@@ -36,6 +41,10 @@ def history_item(raw: bytes, origin: Origin, *, call_id: str) -> tuple[HistoryIt
     type_ = _string(fields.get("type")) or ""
     if type_ in ("function_call", "custom_tool_call"):
         touched |= _repair(fields, "arguments" if type_ == "function_call" else "input", call_id)
+    if type_ == "function_call" and _string(fields.get("name")) in freeform:
+        fields["type"] = msgspec.Raw(b'"custom_tool_call"')
+        fields["input"] = msgspec.Raw(msgspec.json.encode(unwrapped(_string(fields.pop("arguments")) or "")))
+        type_, touched = "custom_tool_call", True
     if touched:
         raw = b"{%b}" % b",".join(msgspec.json.encode(key) + b":" + bytes(value) for key, value in fields.items())
     if b"\n" in raw or b"\r" in raw:

@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.model_stream import report
 from messages.base import CallId
 from messages.items import HistoryItem
 from messages.model import ItemBegan, ItemFinished, SampleCompleted, TextBegan, TokenUsage
@@ -75,6 +76,8 @@ def test_one_message_is_heard_as_four_events_and_its_item_is_kept_as_sent_but_fo
             stop="end",
             usage=TokenUsage(input=5, output=2, total=7),
             model="m-1",
+            wire_stop="completed",
+            wire_usage=b'{"input_tokens":5,"output_tokens":2,"total_tokens":7}',
         ),
     )
     assert heard.texts == ((0, "text", 0, "Hello"),)
@@ -375,3 +378,26 @@ def test_whatever_is_done_to_a_stream_it_ends_in_an_answer_or_a_failure(data: st
             break
     heard = hear([bytes(stream)])
     assert (heard.completed is None) != (heard.failure is None)
+
+
+def test_a_call_of_a_freeform_tool_that_was_offered_as_a_function_is_told_as_the_freeform_call_it_is() -> None:
+    call = {
+        "type": "function_call",
+        "id": "fc_1",
+        "call_id": "c",
+        "name": "apply_patch",
+        "arguments": '{"input":"*** x"}',
+    }
+    stream = b"".join(
+        b"data: %b\n\n" % msgspec.json.encode(event)
+        for event in (
+            {"type": "response.output_item.added", "output_index": 0, "item": {**call, "arguments": ""}},
+            {"type": "response.output_item.done", "output_index": 0, "item": call},
+            {"type": "response.completed", "response": {"id": "r", "status": "completed", "output": []}},
+        )
+    )
+    heard = report.hear("responses", stream, freeform=frozenset(("apply_patch",)))
+    assert [event.kind for event in heard.events if isinstance(event, ItemBegan)] == ["custom_tool_call"]
+    assert [msgspec.json.decode(item.raw) for item in heard.items] == [
+        {"type": "custom_tool_call", "id": "fc_1", "call_id": "c", "name": "apply_patch", "input": "*** x"}
+    ]

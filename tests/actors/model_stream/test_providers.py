@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from actors.model_stream.catalogue import BUNDLED, FALLBACK_CONTEXT_WINDOW, default_model, find, offered
+from actors.model_stream.profiles import takes_freeform
 from actors.model_stream.providers import Choice, ChoiceError, choose, known_providers
-from messages.settings import ProviderSettings, Settings
+from messages.settings import Dialect, ProviderSettings, Settings
 
 MINE = {"mine": ProviderSettings(base_url="http://127.0.0.1:1/v1")}
 
@@ -73,3 +74,12 @@ def test_a_claude_model_is_known_by_any_of_its_names() -> None:
         assert (model.max_output_tokens, model.context_window, model.efforts[0]) == (64_000, 200_000, "none"), slug
     assert find("anthropic", "claude-opus-4-20250514").max_output_tokens == 32_000
     assert not find("anthropic", "claude-opus-4-99").known
+
+
+def test_freeform_tools_are_offered_as_such_where_the_responses_wire_has_them() -> None:
+    local = ProviderSettings(base_url="http://127.0.0.1:11434/v1")
+    unknown = ProviderSettings(base_url="http://127.0.0.1:1/v1")
+    openai = ProviderSettings(base_url="https://api.openai.com/v1")
+    assert [takes_freeform("mine", each) for each in (local, unknown, openai)] == [False, True, True]
+    said = ProviderSettings(base_url="https://api.openai.com/v1", dialect=Dialect(freeform_tools=False))
+    assert not takes_freeform("openai", said)

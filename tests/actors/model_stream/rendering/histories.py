@@ -41,6 +41,12 @@ def said(role: str, *parts: str | dict[str, Any]) -> HistoryItem:
     return item("message", role=role, content=content)
 
 
+def new_instructions(text: str, *, before: str) -> HistoryItem:
+    """A change of instructions as the session remembers it."""
+    content = [{"type": "input_text", "text": text}]
+    return item("message", role="developer", content=content, callboard={"replaces": before})
+
+
 texts = st.sampled_from(("Hello.", "Look at a.py, please.", "Two\n\nparagraphs.", " padded ", "ünïcødé ☃", ""))
 call_ids = st.sampled_from(
     ("toolu_01A", "call_abcdefghijklmnopqrstuvwx", "0", "", "a.b:c/d", "x" * 100, "abc123XYZ", "call_1", "call_2")
@@ -136,6 +142,8 @@ def threads(draw: st.DrawFn, makers: tuple[Origin, ...] = (CLAUDE, GPT, OPEN)) -
             history.append(said("user", *parts))
             if draw(st.integers(0, 5)) == 0:
                 history.append(said("developer", "The rules have changed."))
+        if requests and draw(st.integers(0, 3)) == 0:
+            history.append(new_instructions("You are another test.", before="You are a test."))
         for calls in (*draw(st.lists(st.integers(1, 3), max_size=2)), 0):
             requests.append(len(history))
             origin = draw(st.sampled_from(makers))

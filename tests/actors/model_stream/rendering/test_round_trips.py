@@ -64,6 +64,23 @@ def test_on_the_responses_wire_every_request_is_valid_and_continues_the_one_befo
         before = body["input"]
 
 
+@settings(max_examples=100, deadline=None)
+@given(thread=threads(makers=(GPT,)))
+def test_a_server_without_freeform_tools_is_never_told_of_any(thread: Thread) -> None:
+    before: list[Any] = []
+    for length in thread.requests:
+        made = responses_body(request(thread, length, GPT.provider, GPT.model), freeform=False)
+        body = msgspec.json.decode(made)
+        assert responses.offences(body) == []
+        assert not [kind for kind in _types(body) if kind.startswith("custom")]
+        assert body["input"][: len(before)] == before
+        before = body["input"]
+
+
+def _types(body: Any) -> list[str]:
+    return [each["type"] for each in (*body["tools"], *body["input"])]
+
+
 @settings(max_examples=60, deadline=None)
 @given(thread=threads(makers=(CLAUDE,)))
 def test_what_a_claude_model_said_goes_back_to_it_unmodified(thread: Thread) -> None:
