@@ -1,31 +1,26 @@
 """Searches for files by a few letters: what one connection has under way.
 
-ripgrep lists the files (what git ignores is left out, and ``.git`` itself), folders follow from them. A session keeps
-its list, so that each further letter costs a ranking and no listing; while the list still grows, what was found so far
-is told now and then. Ranking runs in a thread.
-
-Rejected: walking folders ourselves with pathspec (a thousand folders a second, where ripgrep does a hundred thousand
-and knows every rule of git's ignore files).
+Listing and ranking are those of the model's own tool (`actors/tool_worker/file_search`). A session keeps its list, so
+that each further letter costs a ranking and no listing; while the list still grows, what was found so far is told now
+and then. Ranking runs in a thread.
 """
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
+from contextlib import aclosing
 
 import trio
 
-from actors.gateway.fuzzy_match import MAX_RESULTS, Candidate, Match, rank
 from actors.gateway.house import House
 from actors.gateway.rpc import RpcError
-from actors.ports.processes import SpawnError, SpawnRequest
-from actors.tool_worker.tools.grep_files import RIPGREP
+from actors.ports.processes import SpawnError
+from actors.tool_worker.file_search.listing import FILES_MAX, candidates
+from actors.tool_worker.file_search.ranking import MAX_RESULTS, Candidate, Match, rank
 from messages.client.envelope import INVALID_PARAMS, INVALID_REQUEST
 from messages.client.files import FoundFile, SearchCompleted, SearchUpdated
 from messages.client.item import Wire
-
-MAX_FILES = 400_000
-"""Of one search: some 80 MB. The largest known repositories have about so many."""
 
 MAX_ROOTS = 32
 MAX_SESSIONS = 16
@@ -60,30 +55,16 @@ class Listing:
         self.changed.set()
 
     async def _list(self, root: str) -> None:
-        argv = (RIPGREP, "--no-config", "--no-messages", "--files", "--hidden", "--null", "--glob", "!.git")
-        request = SpawnRequest(argv=argv, cwd=root, environment=dict(self._house.environment), stderr="separate")
+        house = self._house
         try:
-            process = await self._house.ports.processes.spawn(request)
+            async with aclosing(candidates(house.ports.processes, root, house.environment)) as batches:
+                async for batch in batches:
+                    self.candidates += batch
+                    self.changed.set()
+                    if len(self.candidates) >= FILES_MAX:
+                        return
         except SpawnError as error:
             raise RpcError(INVALID_PARAMS, f"roots: {root} cannot be searched: {error}") from error
-        try:
-            folders: set[str] = set()
-            rest = b""
-            while (data := await process.read_output()) and len(self.candidates) < MAX_FILES:
-                *names, rest = (rest + data).split(b"\0")
-                self._take(root, [name.decode("utf-8", "replace").removeprefix("./") for name in names], folders)
-        finally:
-            await process.aclose()
-
-    def _take(self, root: str, paths: list[str], folders: set[str]) -> None:
-        for path in paths:
-            folder = posixpath.dirname(path)
-            while folder and folder not in folders:
-                folders.add(folder)
-                self.candidates.append(Candidate(root, folder, "directory"))
-                folder = posixpath.dirname(folder)
-            self.candidates.append(Candidate(root, path, "file"))
-        self.changed.set()
 
 
 class Search:
@@ -190,8 +171,8 @@ class Searches:
 
 async def ranked(house: House, query: str, listing: Listing) -> tuple[FoundFile, ...]:
     """The best of what is listed now."""
-    candidates = tuple(listing.candidates)
-    matches = await house.ports.threads.run(lambda: rank(query, candidates, limit=MAX_RESULTS))
+    listed = tuple(listing.candidates)
+    matches = await house.ports.threads.run(lambda: rank(query, listed, limit=MAX_RESULTS))
     return tuple(map(_found, matches))
 
 

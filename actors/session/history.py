@@ -48,6 +48,9 @@ ABORT_MARKER = (
     "</turn_aborted>"
 )
 
+COMMANDS = ("exec_command", "write_stdin", "shell")
+"""Whose aborted calls are told in a command's words."""
+
 UNANSWERABLE = ("local_shell_call", "tool_search_call", "tool_search_output")
 """The transcript leaves these out as well."""
 
@@ -189,7 +192,7 @@ def aborted_output(name: str, seconds: float | None, failure: Failure | None) ->
     if seconds is None:
         return f"aborted {by}, before it was started"
     shown = max(seconds, MIN_SHOWN_SECONDS)
-    if name in ("exec_command", "write_stdin"):
+    if name in COMMANDS:
         return f"Wall time: {shown:.1f} seconds\naborted {by}"
     return f"aborted {by} after {shown:.1f}s" if failure is None else f"aborted after {shown:.1f}s {by}"
 

@@ -32,6 +32,9 @@ PROTECTED = 8
 FIRST_ID, LAST_ID = 10_000, 99_999
 """Session ids are five digits, as models know them."""
 
+RESERVED_MAX = 1_000
+"""Ids promised to commands that have not started: more than one turn can have prepared. Declined ones never start."""
+
 LIVE_CHARS_MAX = OUTPUT_BYTES_MAX
 """Of one command's output streamed to clients as it comes; beyond it the finished item's head and tail must do."""
 
@@ -98,14 +101,17 @@ class Terminals:
         self._nursery = nursery
         self._report = report
         self._all: dict[int, Terminal] = {}
-        self._reserved: set[int] = set()
+        self._reserved: dict[int, None] = {}
+        """In the order they were promised."""
 
     def reserve_id(self) -> int:
         """An id nobody has or was promised."""
         while True:
             id_ = self._ports.entropy.random.randint(FIRST_ID, LAST_ID)
             if id_ not in self._all and id_ not in self._reserved:
-                self._reserved.add(id_)
+                self._reserved[id_] = None
+                if len(self._reserved) > RESERVED_MAX:
+                    del self._reserved[next(iter(self._reserved))]
                 return id_
 
     def find(self, id_: int) -> Terminal | None:
@@ -120,7 +126,7 @@ class Terminals:
         terminal = Terminal(id_, call, item, request, output)
         terminal.started_at = terminal.used_at = self._ports.clock.monotonic()
         terminal.process = await self._ports.processes.spawn(request)
-        self._reserved.discard(id_)
+        self._reserved.pop(id_, None)
         self._all[id_] = terminal
         self._nursery.start_soon(self._attend, terminal, terminal.process)
         return terminal

@@ -17,7 +17,7 @@ from actors.session.open_text import OpenText
 from messages.approval import ApprovalNeed
 from messages.client.item import DynamicToolCall, PlanStep, TextContentItem, ThreadItem
 from messages.items import OutputPart
-from messages.model import ToolSpec
+from messages.model import ToolNeed, ToolSpec
 from messages.patch import FileRevision
 from messages.tools import ToolCall, ToolEvent, ToolOutcome
 
@@ -88,10 +88,14 @@ class FunctionTool(Generic[A]):
 
     name: ClassVar[str]
     description: ClassVar[str]
+    needs: ClassVar[tuple[ToolNeed, ...]] = ()
+    """What it cannot do without: a thread whose model or settings lack it does not have this tool."""
 
     def __init__(self, arguments: type[A]) -> None:
         self._decoder: msgspec.json.Decoder[A] = msgspec.json.Decoder(arguments)
-        self._spec = ToolSpec(name=self.name, description=self.description, parameters=json_schema(arguments))
+        self._spec = ToolSpec(
+            name=self.name, description=self.description, parameters=json_schema(arguments), needs=self.needs
+        )
 
     @property
     def spec(self) -> ToolSpec:

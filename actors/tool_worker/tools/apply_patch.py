@@ -65,7 +65,7 @@ _wrapped: msgspec.json.Decoder[ApplyPatchArguments] = msgspec.json.Decoder(Apply
 class ApplyPatch:
     """Semantics: reference/core CORE §1.4."""
 
-    spec = ToolSpec(name="apply_patch", description=DESCRIPTION, grammar=GRAMMAR.strip() + "\n")
+    spec = ToolSpec(name="apply_patch", description=DESCRIPTION, grammar=GRAMMAR.strip() + "\n", needs=("patches",))
 
     async def prepare(self, job: Job) -> Prepared:
         return await prepare_patch(job, patch_text(job), job.workshop.settings.cwd)

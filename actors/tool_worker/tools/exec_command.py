@@ -54,6 +54,8 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
         "reaches the command while it goes on."
     )
 
+    needs = ("commands",)
+
     def __init__(self) -> None:
         super().__init__(ExecCommandArguments)
 

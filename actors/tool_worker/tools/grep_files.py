@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import posixpath
-import sys
 from typing import Annotated
 
 import msgspec
 import trio
 
 from actors.ports.processes import Process, SpawnError, SpawnRequest
+from actors.tool_worker.file_search.listing import RIPGREP
 from actors.tool_worker.tool import Arguments, FunctionTool, Job, Prepared, Result, ToolError, generic_item
 from actors.tool_worker.truncation import truncate
-
-RIPGREP = posixpath.join(posixpath.dirname(sys.executable), "rg")
-"""The one our own environment brings along, so that every machine has the same."""
 
 SEARCH_SECONDS = 30.0
 """Enough for a large repository; beyond it the pattern or the folder is wrong."""

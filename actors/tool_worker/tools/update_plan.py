@@ -30,6 +30,8 @@ class UpdatePlan(FunctionTool[UpdatePlanArguments]):
         "with at most one step in_progress."
     )
 
+    needs = ("default_mode",)
+
     def __init__(self) -> None:
         super().__init__(UpdatePlanArguments)
 

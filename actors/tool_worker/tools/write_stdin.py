@@ -34,6 +34,8 @@ class WriteStdin(FunctionTool[WriteStdinArguments]):
     name = "write_stdin"
     description = "Type into a command that exec_command left running, and return what it wrote since the last look."
 
+    needs = ("commands",)
+
     def __init__(self) -> None:
         super().__init__(WriteStdinArguments)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from actors.tool_worker.file_search.listing import RIPGREP
 from actors.tool_worker.tools import all_tools
-from actors.tool_worker.tools.grep_files import RIPGREP
 from messages.approval import PatchNeed
 from messages.client.item import AddChange, DynamicToolCall, FileChange, FileUpdateChange, PlanStep, TextContentItem
 from messages.patch import FileRevision
@@ -182,10 +182,13 @@ def test_every_schema_is_flat_closed_and_names_what_is_required() -> None:
     assert list(specs) == [
         "exec_command",
         "write_stdin",
+        "shell",
         "apply_patch",
         "read_file",
         "list_dir",
         "grep_files",
+        "file_search",
+        "view_image",
         "update_plan",
     ]
     required = {}
@@ -201,6 +204,9 @@ def test_every_schema_is_flat_closed_and_names_what_is_required() -> None:
         "read_file": ["file_path"],
         "list_dir": ["dir_path"],
         "grep_files": ["pattern"],
+        "file_search": ["query"],
+        "shell": ["command"],
         "update_plan": ["plan"],
+        "view_image": ["path"],
     }
     assert specs["apply_patch"].grammar is not None

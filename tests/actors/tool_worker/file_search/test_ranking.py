@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.gateway.fuzzy_match import MAX_RESULTS, Candidate, rank
+from actors.tool_worker.file_search.ranking import JUDGED_MAX, MAX_RESULTS, Candidate, rank
 
 
 def found(query: str, *paths: str) -> list[str]:
@@ -67,3 +67,19 @@ def test_whatever_is_found_holds_the_letters_where_it_says(query: str, paths: li
             assert set(letters) <= wanted
         else:
             assert all(letter in wanted or letter.lower() in wanted for letter in letters)
+
+
+def test_where_nothing_holds_the_letters_what_is_nearly_typed_is_found() -> None:
+    paths = ("actors/file_search.py", "docs/unrelated.md", "file_seach.txt")
+    matches = rank("file_saerch", [Candidate("/r", path, "file") for path in paths])
+    assert [match.candidate.path for match in matches] == ["actors/file_search.py", "file_seach.txt"]
+    assert matches[0].score >= matches[1].score > 0
+    near = matches[0].candidate.path
+    assert "".join(near[index] for index in matches[0].indices) in ("file_serch", "file_sarch")
+    assert found("file_saerch", *paths, "file_saerch") == ["file_saerch"]
+    assert found("fli", "fil.py") == [], "a few letters are like too much"
+
+
+def test_of_too_many_matches_those_most_like_the_query_are_judged() -> None:
+    many = [f"{'x' * 40}{number}/some/other/place.py" for number in range(JUDGED_MAX + 10)]
+    assert found("sop", "a/sop.py", *many)[0] == "a/sop.py"

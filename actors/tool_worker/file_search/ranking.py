@@ -1,15 +1,20 @@
 """Which paths a few typed letters mean, best first. Pure.
 
-A word matches where its letters occur in order; all words of a query must match. Lower-case letters match both cases,
-and a query with a capital is taken as it is written. How good a match is, is judged as fzf's first algorithm does:
+First come the paths that hold the letters: a word matches where its letters occur in order; all words of a query must
+match. Lower-case letters match both cases, and a query with a capital is taken as it is written. How good a match is,
+is judged as fzf's first algorithm does:
 
 * the match that ends earliest is taken, and drawn together from its end;
 * a letter is worth more at the start of a name or a part of one, and right behind the letter before it;
 * gaps cost, the first letter of one more than the others;
 * a word that lies in the last part of the path beats one that is spread over the folders.
 
-Rejected: rapidfuzz. It measures how alike two texts are, which is no use for three letters of a long path, and does not
-say which letters matched; and a regular expression throws out what does not match at all faster than it scores.
+rapidfuzz, which measures in C++ how alike two texts are, does what that cannot: where so many paths match that judging
+all would take a core for seconds, it chooses those that are judged (`JUDGED_MAX`); and where nothing matches it finds
+what is nearly what was typed (two letters swapped, one that is wrong).
+
+Rejected: rapidfuzz alone (three letters of a long path are like nothing, and where they stand counts more than how many
+they are), and judging by it first and in all cases (it would drop `file_search` for `fs` behind every `offset`).
 """
 
 from __future__ import annotations
@@ -34,6 +39,19 @@ NEXT = 6
 GAP, GAP_ON = 3, 1
 IN_NAME = 32
 """For a word wholly in the last part of the path."""
+
+JUDGED_MAX = 5_000
+"""Matching paths that are judged letter by letter, 10 µs each: 50 ms of a thread that the loop has to share a core
+with. More match only when next to nothing has been typed yet."""
+
+MEASURED_AT_ONCE = 5_000
+"""Paths that rapidfuzz is given in one call, 5 ms: it does not let go of the interpreter in between."""
+
+NEARLY = 80.0
+"""How alike, in percent, a path must be that does not hold the letters: one wrong letter in five."""
+
+NEARLY_CHARS_MIN = 5
+"""Of a query: less is like too much."""
 
 SEPARATORS = frozenset("_-. ")
 
@@ -63,9 +81,53 @@ def rank(query: str, candidates: Iterable[Candidate], *, limit: int = MAX_RESULT
     if not words:
         return ()
     fold: Callable[[str], str] = _as_it_is if any(letter.isupper() for letter in query) else _lower
-    patterns = [(word, re.compile(".*?".join(map(re.escape, word)), re.DOTALL)) for word in map(fold, words)]
-    found = (match for candidate in candidates if (match := _match(candidate, fold, patterns)) is not None)
-    return tuple(heapq.nsmallest(limit, found, key=_order))
+    words = list(map(fold, words))
+    patterns = [(word, re.compile(".*?".join(map(re.escape, word)), re.DOTALL)) for word in words]
+    holding: list[Candidate] = []
+    others: list[Candidate] = []
+    for candidate in candidates:
+        folded = fold(candidate.path)
+        (holding if all(pattern.search(folded) for _, pattern in patterns) else others).append(candidate)
+    typed = "".join(words)
+    if len(holding) > JUDGED_MAX:
+        alike = _most_alike(typed, holding, fold, limit=JUDGED_MAX, at_least=0.0)
+        holding = [candidate for candidate, _ in alike]
+    judged = (match for candidate in holding if (match := _match(candidate, fold, patterns)) is not None)
+    best = tuple(heapq.nsmallest(limit, judged, key=_order))
+    if best or len(typed) < NEARLY_CHARS_MIN:
+        return best
+    nearly = _most_alike(typed, others, fold, limit=limit, at_least=NEARLY)
+    return tuple(_nearly(typed, candidate, fold, alike) for candidate, alike in nearly)
+
+
+def _most_alike(
+    typed: str, candidates: list[Candidate], fold: Callable[[str], str], *, limit: int, at_least: float
+) -> list[tuple[Candidate, float]]:
+    """Those with a stretch that is most like what was typed, and how alike it is, in percent."""
+    from rapidfuzz import fuzz, process  # 20 ms that only those wait for who search
+
+    found: list[tuple[float, int, str, Candidate]] = []
+    for start in range(0, len(candidates), MEASURED_AT_ONCE):
+        some = candidates[start : start + MEASURED_AT_ONCE]
+        measured = process.extract(
+            typed, [fold(each.path) for each in some], scorer=fuzz.partial_ratio, limit=limit, score_cutoff=at_least
+        )
+        found += [(-alike, len(some[index].path), some[index].path, some[index]) for _, alike, index in measured]
+    best = heapq.nsmallest(limit, found, key=lambda each: each[:3])
+    return [(candidate, -alike) for alike, _, _, candidate in best]
+
+
+def _nearly(typed: str, candidate: Candidate, fold: Callable[[str], str], alike: float) -> Match:
+    """A path that is only like what was typed."""
+    from rapidfuzz import fuzz
+    from rapidfuzz.distance import Indel
+
+    path = fold(candidate.path)
+    place = fuzz.partial_ratio_alignment(typed, path)
+    start, end = (0, len(path)) if place is None else (place.dest_start, place.dest_end)
+    same = Indel.opcodes(typed, path[start:end])
+    indices = tuple(start + at for code in same if code.tag == "equal" for at in range(code.dest_start, code.dest_end))
+    return Match(candidate, round(LETTER * len(typed) * alike / 100), indices)
 
 
 def _order(match: Match) -> tuple[int, int, str, str]:
