@@ -1,9 +1,9 @@
-"""Run the flows, one after another, and say how each went.
+"""Play the recorded conversations, run the flows of the real clients, and say how each went.
 
     python -m tests.conformance [NAME…] [--list]
 
 A real client's flow that fails is run once more, and the report says so: a TUI under tmux on a busy machine has bad
-days. A client that cannot be installed is reported and is no failure.
+days. A client that cannot be installed is reported, loudly, and is no failure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Any
 import msgspec
 import trio
 
-from tests.conformance import acp, sdk, tui
+from tests.conformance import acp, replays, sdk, tui
+from tests.conformance.checking import Judgement
 from tests.conformance.clients import UnavailableError, installed, needed
 from tests.conformance.stage import Flow, staged
 from tests.reference import reference_root
@@ -48,34 +49,56 @@ class Result:
 
 
 def main() -> int:
-    """The exit code: 0 unless a flow failed."""
+    """The exit code: 0 unless a flow failed or a recording differs."""
     options = _options()
-    chosen = [flow for flow in FLOWS if not options.names or any(name in flow.name for name in options.names)]
+    everything = replays.recordings()
+    recorded = [each for each in everything if _is_meant(each.name, options.names)]
+    chosen = [flow for flow in FLOWS if _is_meant(flow.name, options.names)]
     if options.list:
         for flow in chosen:
-            print(f"{flow.name:32} {flow.what}")
+            print(f"{flow.name:40} {flow.what}")
+        for transcript in recorded:
+            print(f"{transcript.name:40} recorded: {len(transcript.lines)} frames")
         return 0
     if reference_root() is None:
         print("NOTE: the recorded schemas are not on this machine: frames are kept, and not checked")
+    begun_at = time.monotonic()
+    judged = replays.play(recorded, everything, ARTIFACTS / "replays")
     results = [_run_flow(flow) for flow in chosen]
+    _report(judged, results, time.monotonic() - begun_at)
+    failed = any(judgement.verdict == "differs" for judgement in judged)
+    return 1 if failed or any(result.verdict == "failed" for result in results) else 0
+
+
+def _is_meant(name: str, names: list[str]) -> bool:
+    return not names or any(each in name for each in names)
+
+
+def _report(judged: list[Judgement], results: list[Result], seconds: float) -> None:
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
     (ARTIFACTS / "flows.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)))
-    counts = Counter(result.verdict for result in results)
-    print(", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
-    return 1 if counts["failed"] else 0
+    (ARTIFACTS / "replays.json").write_bytes(msgspec.json.format(msgspec.json.encode(judged)))
+    for what, verdicts in (("replays", judged), ("flows", results)):
+        counts = Counter(each.verdict for each in verdicts)
+        print(f"{what}: " + (", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "none"))
+    declared = Counter[str]()
+    for judgement in judged:
+        declared += judgement.declared
+    print(f"declared differences found: {len(declared)}; {seconds:.0f} s; see {ARTIFACTS}")
+    for result in results:
+        if result.verdict == "not run":
+            print(f"WARNING  {result.flow} WAS NOT RUN: {'; '.join(result.problems)}")
 
 
 def _options() -> Any:
     parser = argparse.ArgumentParser(prog="tests.conformance", description="The real clients against the daemon.")
-    parser.add_argument("names", nargs="*", help="only flows whose name has one of these in it")
+    parser.add_argument("names", nargs="*", help="only flows and recordings whose name has one of these in it")
     parser.add_argument("--list", action="store_true", help="say what there is")
     return parser.parse_args()
 
 
 def _run_flow(flow: Flow) -> Result:
     try:
-        for program in flow.client.needs:
-            needed(program)
         client = installed(flow.client)
     except UnavailableError as error:
         print(f"NOT RUN  {flow.name}: {error}", flush=True)

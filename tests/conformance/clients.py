@@ -1,4 +1,4 @@
-"""The real clients, installed by their package names into a cache outside the tree.
+"""The real clients, installed by their package names into a cache outside the tree, with the programs they need.
 
 Each has a folder of its own, marked when it is whole. What cannot be had (no network, no npm) is tried again and then
 reported: that a download failed says nothing about callboard.
@@ -23,6 +23,9 @@ INSTALL_SECONDS = 600.0
 """The largest brings a few hundred megabytes of binaries."""
 
 READY = ".ready"
+
+SYSTEM_PACKAGES = {"tmux": "tmux", "npm": "npm", "node": "nodejs"}
+"""By program, what Debian and its kin call the package that has it."""
 
 
 class UnavailableError(Exception):
@@ -73,7 +76,9 @@ def cache() -> Path:
 
 
 def installed(client: Client) -> Path:
-    """The path of a client's program; installs it if need be. Raises UnavailableError."""
+    """The path of a client's program; installs it, and what it needs, as need be. Raises UnavailableError."""
+    for program_needed in client.needs:
+        needed(program_needed)
     folder = cache() / f"{client.name}-{client.package.rpartition('@')[2].rpartition('=')[2]}"
     if not (folder / READY).exists():
         _install(client, folder)
@@ -84,30 +89,58 @@ def installed(client: Client) -> Path:
 
 
 def _install(client: Client, folder: Path) -> None:
-    problem = ""
-    for attempt in range(1, TRIES + 1):
+    def attempt() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        print(f"installing {client.package}{'' if attempt == 1 else f', attempt {attempt}'}", flush=True)
+        for command in client.install(folder, client.package):
+            _run(command)
+
+    _tried(client.package, attempt)
+    (folder / READY).touch()
+
+
+def needed(program: str) -> str:
+    """Its path; installs the system's package of it where we may. Raises UnavailableError."""
+    found = shutil.which(program)
+    if found is None and shutil.which("apt-get") is not None and os.geteuid() == 0:
+        package = SYSTEM_PACKAGES[program]
+
+        def attempt() -> None:
+            _run(["apt-get", "update", "-qq"])
+            _run(["apt-get", "install", "-qq", "--yes", "--no-install-recommends", package])
+
+        _tried(package, attempt)
+        found = shutil.which(program)
+    if found is None:
+        raise UnavailableError(f"{program} is not on this machine")
+    return found
+
+
+def _tried(package: str, attempt: Callable[[], None]) -> None:
+    """Attempt it a few times. Raises UnavailableError."""
+    problem = ""
+    for number in range(1, TRIES + 1):
+        print(f"installing {package}{'' if number == 1 else f', attempt {number}'}", flush=True)
         try:
-            for command in client.install(folder, client.package):
-                subprocess.run(
-                    command, check=True, timeout=INSTALL_SECONDS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-                )
+            attempt()
         except subprocess.CalledProcessError as error:
             problem = error.stdout.decode(errors="replace").strip()[-800:]
         except (subprocess.TimeoutExpired, OSError) as error:
             problem = str(error)
         else:
-            (folder / READY).touch()
             return
         time.sleep(PAUSE_SECONDS)
-    raise UnavailableError(f"{client.package} cannot be installed ({TRIES} attempts): {problem}")
+    raise UnavailableError(f"{package} cannot be installed ({TRIES} attempts): {problem}")
 
 
-def needed(program: str) -> str:
-    """Its path. Raises UnavailableError."""
-    found = shutil.which(program)
-    if found is None:
-        raise UnavailableError(f"{program} is not on this machine")
-    return found
+def _run(command: list[str]) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(
+        command,
+        check=True,
+        timeout=INSTALL_SECONDS,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    )

@@ -23,7 +23,7 @@ def main(binary: str, folder: str, what: str, thread_id: str = "") -> dict:
             first = thread.run("run touch made.txt")
             second = thread.run("answer me")
             return {
-                "server": codex.metadata.server_info.version if codex.metadata.server_info else None,
+                "server": codex.metadata.serverInfo.version,
                 "thread": thread.id,
                 "first": _told(first),
                 "second": _told(second),

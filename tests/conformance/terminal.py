@@ -6,6 +6,7 @@ cursor) and a terminal that people use answers them.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,9 @@ class Terminal:
         )  # fmt: skip
 
     async def stop(self) -> None:
-        """End the program and the terminal."""
+        """End the program and the terminal; what was on the screen last is kept."""
+        with contextlib.suppress(ScreenError):
+            self._keep("at the end", await self.screen())
         await self._tmux("kill-server", check=False)
 
     # --- typing -----------------------------------------------------------------------------------------------------
