@@ -111,6 +111,13 @@ class RunUserCommand(Message, frozen=True, kw_only=True):
     timeout_seconds: float | None = None
 
 
+class CompactThread(Message, frozen=True, kw_only=True):
+    """Have the model sum up the history, and send it the summary from then on, as a turn of its own. Refused while a
+    turn runs. The reply is `TurnAccepted` or `Refused`."""
+
+    submission_id: str
+
+
 class InterruptTurn(Message, frozen=True, kw_only=True):
     """Stop the running turn. The reply, `TurnAccepted` or `Refused`, comes at once; `TurnCompleted` follows when
     nothing of the turn is left."""
@@ -208,6 +215,7 @@ SessionCommand = (
     StartTurn
     | SteerTurn
     | RunUserCommand
+    | CompactThread
     | InterruptTurn
     | CancelToolCall
     | ResolveApproval

@@ -92,6 +92,9 @@ def refusal(refused: Refused) -> RpcError:
     """What a session's refusal looks like."""
     if refused.reason == "too_large":
         return RpcError(INVALID_PARAMS, refused.message, {"input_error_code": "input_too_large"})
+    if refused.reason == "not_steerable":
+        info = {"activeTurnNotSteerable": {"turnKind": "compact"}}
+        return RpcError(INVALID_REQUEST, refused.message, {"codexErrorInfo": info})
     if refused.reason == "storage":
         return RpcError(INTERNAL_ERROR, refused.message)
     data = None if refused.active_turn_id is None else {"activeTurnId": refused.active_turn_id}

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.gateway.views import NO_SANDBOX, error_body, status_body, thread_body, turn_body
+from actors.gateway.views import error_body, sandbox_body, status_body, thread_body, turn_body
 from actors.session.open_text import OpenText
 from messages.approval import CommandNeed, PatchNeed
 from messages.base import ItemId, ThreadId, TurnId
@@ -235,7 +235,7 @@ def settings_body(settings: ThreadSettings) -> wire.ThreadSettingsBody:
         cwd=settings.cwd,
         approval_policy=settings.approval_policy,
         approvals_reviewer="user",
-        sandbox_policy=NO_SANDBOX,
+        sandbox_policy=sandbox_body(settings),
         collaboration_mode=CollaborationMode(
             mode=settings.mode,
             settings=CollaborationSettings(model=settings.model, reasoning_effort=settings.reasoning_effort),

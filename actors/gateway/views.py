@@ -11,10 +11,13 @@ from messages.client.item import AgentMessage, UserMessage
 from messages.client.thread import GitInfo, SandboxPolicy, ThreadBody, ThreadStatusBody
 from messages.client.turn import ItemsView, TurnBody, TurnError
 from messages.failure import Failure, FailureKind
-from messages.session import ThreadStatus, ThreadSummary, ThreadView, Turn
+from messages.session import ThreadSettings, ThreadStatus, ThreadSummary, ThreadView, Turn
 
 NO_SANDBOX: Final = SandboxPolicy(type="dangerFullAccess")
 """Said plainly whatever a client asked for: nothing confines a command yet."""
+
+NO_HANDS: Final = SandboxPolicy(type="readOnly")
+"""Of a thread without tools."""
 
 WIRE_SOURCES: Final = frozenset({"cli", "vscode", "exec", "appServer", "unknown"})
 """The words the wire has for where a thread came from; any other is a `custom` one."""
@@ -71,6 +74,12 @@ def turn_body(turn: Turn, *, items_view: ItemsView = "full") -> TurnBody:
         completed_at=None if turn.completed_at is None else int(turn.completed_at),
         duration_ms=None if turn.completed_at is None else max(0, round((turn.completed_at - turn.started_at) * 1000)),
     )
+
+
+def sandbox_body(settings: ThreadSettings) -> SandboxPolicy:
+    """What confines a thread's tools; one that has none can be said to only read, which clients insist on for the
+    threads in which they have titles made."""
+    return NO_HANDS if settings.tools.only == () else NO_SANDBOX
 
 
 def status_body(status: ThreadStatus) -> ThreadStatusBody:

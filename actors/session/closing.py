@@ -11,7 +11,7 @@ from itertools import islice
 
 import msgspec
 
-from actors.session import approvals, calls, history, partials, steering
+from actors.session import approvals, calls, compaction, history, partials, steering
 from actors.session.effects import Cancel, SetDeadline
 from actors.session.shown import ended, partial
 from actors.session.state import Call, Closing, TurnState
@@ -39,6 +39,7 @@ def begin(step: Step, end: Closing) -> None:
 def close(step: Step, end: Closing) -> None:
     """End the turn: nothing of it is left."""
     partials.complete_attempt(step)
+    compaction.abandon(step)
     for call in step.turn.calls:
         if call.phase != "answered":
             _abort(step, call)

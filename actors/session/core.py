@@ -56,6 +56,7 @@ from messages.session import (
     CancelToolCall,
     CleanTerminals,
     CloseThread,
+    CompactThread,
     InterruptTurn,
     ListTerminals,
     NameChanged,
@@ -120,6 +121,8 @@ def _command(step: Step, asked: Asked) -> None:
             turns.steer(step, token, command)
         case RunUserCommand():
             turns.run_command(step, asked, command)
+        case CompactThread():
+            turns.compact(step, asked, command)
         case InterruptTurn():
             turns.interrupt(step, token, command)
         case CancelToolCall():

@@ -44,6 +44,7 @@ def restored(
         turns=tuple(turns.values()),
         submissions=tuple(loaded.submissions.items())[-SUBMISSIONS_REMEMBERED:],
         usage=loaded.usage,
+        last_usage=loaded.last_usage,
         environment=_last_told(loaded.history, ENVIRONMENT_TAG),
         docs=_last_told(loaded.history, OPENING),
         instructions=guidance.remembered(loaded.history) or guidance.wanted(loaded.settings, offer),

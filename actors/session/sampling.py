@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from actors.rollout_writer.transcript import is_call
-from actors.session import calls, closing, guidance, history, partials
+from actors.session import calls, closing, compaction, guidance, history, partials
 from actors.session.effects import AttachText, ChildId, StartSampling
 from actors.session.shown import begun, finished, partial
 from actors.session.state import Closing, Sampling, Slot, TurnState
@@ -60,6 +60,7 @@ def start(step: Step) -> None:
     effect = StartSampling(request=request)
     step.put_turn(
         sampling=Sampling(request_id=request.request_id),
+        compacted=False,
         follow_up=False,
         live=turn.live | {effect.child},
     )
@@ -98,7 +99,8 @@ def hear(step: Step, event: StreamEvent) -> None:
                 )
             )
         case SampleFailed():
-            fail(step, event.failure)
+            if event.failure.kind != "context_window_exceeded" or not compaction.try_shorter(step):
+                fail(step, event.failure)
         case _:
             assert_never(event)
 
@@ -121,7 +123,8 @@ def fail(step: Step, failure: Failure) -> None:
 def _began(step: Step, sampling: Sampling, event: ItemBegan) -> None:
     if any(slot.number == event.slot for slot in sampling.slots):
         return
-    item = begun(event.kind, ItemId(step.new_id()), event.phase)
+    # Nothing is shown of a summary: it is for the model alone.
+    item = None if step.turn.compaction is not None else begun(event.kind, ItemId(step.new_id()), event.phase)
     shown = None if item is None else step.start_item(item)
     slot = Slot(number=event.slot, kind=event.kind, shown=shown)
     step.put_turn(sampling=Sampling(request_id=sampling.request_id, slots=(*sampling.slots, slot)))
@@ -149,6 +152,9 @@ def _with_finished(slot: Slot, event: ItemFinished) -> Slot:
 
 
 def _completed(step: Step, turn: TurnState, sampling: Sampling, event: SampleCompleted) -> None:
+    if turn.compaction is not None:
+        _summed_up(step, turn, sampling, event)
+        return
     whole = event.stop in ("end", "tool_use", "pause")
     items = tuple(slot.finished for slot in sampling.slots if slot.finished is not None)
     fault = _fault(items) if whole else None
@@ -175,6 +181,20 @@ def _completed(step: Step, turn: TurnState, sampling: Sampling, event: SampleCom
         calls.start(step, wanted)
     elif event.stop == "pause":
         _go_on(step, turn)
+
+
+def _summed_up(step: Step, turn: TurnState, sampling: Sampling, event: SampleCompleted) -> None:
+    """The answer was a summary: the history begins anew with it, and the turn goes on."""
+    _count_usage(step, turn, event.usage, event.billed or event.usage)
+    summary = compaction.summary_of(tuple(slot.finished for slot in sampling.slots if slot.finished is not None))
+    if event.stop not in ("end", "tool_use", "pause"):
+        fail(step, _cut_short(event.stop, event.why))
+    elif not summary:
+        text = "The model gave no summary; the conversation stays as long as it is. Try again, or start another thread."
+        fail(step, Failure(kind="protocol", message=text))
+    else:
+        step.put_turn(sampling=None)
+        compaction.finish(step, summary)
 
 
 def _make_final(step: Step, turn: TurnState, sampling: Sampling, slot: Slot, item: HistoryItem) -> None:
@@ -218,7 +238,7 @@ def _count_usage(step: Step, turn: TurnState, last: TokenUsage, billed: TokenUsa
         reasoning_output=before.reasoning_output + billed.reasoning_output,
         total=before.total + billed.total,
     )
-    step.put(usage=total)
+    step.put(usage=total, last_usage=last)
     step.log(UsageRecorded(turn_id=turn.id, last=last, total=total))
     step.show(UsageUpdated(turn_id=turn.id, last=last, total=total, context_window=step.state.offer.context_window))
 

@@ -107,6 +107,16 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
+class Compaction(msgspec.Struct, frozen=True, kw_only=True):
+    """The history is being summed up."""
+
+    shown: ThreadItem
+    instructions: str
+    history: tuple[HistoryItem, ...]
+    """What is summed up: all there is, or what of it still fits the model."""
+    halvings: int = 0
+
+
 class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     """The turn that runs."""
 
@@ -118,6 +128,12 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[ThreadItem, ...] = ()
     """Everything shown, in the order it started; what is still open stands as it was started."""
     sampling: Sampling | None = None
+    compaction: Compaction | None = None
+    """What the sampling is for, when it is not the answer."""
+    compacted: bool = False
+    """The model has not answered since."""
+    steerable: bool = True
+    """False: it only compacts, and input waits for the next turn."""
     pauses: int = 0
     calls: tuple[Call, ...] = ()
     """The calls of the last response, in the model's order."""
@@ -203,6 +219,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """What a person allowed for the session."""
     submissions: tuple[tuple[str, TurnId], ...] = ()
     usage: TokenUsage = TokenUsage()
+    last_usage: TokenUsage = TokenUsage()
+    """Of the last response: its total is how full the context is."""
     environment: str | None = None
     """The last environment block the model was given."""
     docs: str | None = None

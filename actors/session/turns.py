@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from actors.session import calls, closing, context, history, sampling, steering
+from actors.session import calls, closing, compaction, context, history, sampling, steering
 from actors.session.effects import Asked, SetDeadline, Token
 from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, TurnState
 from actors.session.step import Step
@@ -15,6 +15,7 @@ from messages.client.item import TextInput, UserInput, UserMessage
 from messages.failure import Failure
 from messages.log import TurnContext, TurnOpened
 from messages.session import (
+    CompactThread,
     InterruptTurn,
     Refused,
     RunUserCommand,
@@ -37,7 +38,7 @@ MAX_WAITING = 64
 
 
 def start(step: Step, asked: Asked, command: StartTurn) -> None:
-    """Begin a turn; while one runs, steer it; while one is being ended, wait for that."""
+    """Begin a turn; while one runs, steer it; while one is being ended, or compacts, wait for that."""
     state = step.state
     if _repeated(step, asked.token, command.submission_id):
         return
@@ -46,7 +47,7 @@ def start(step: Step, asked: Asked, command: StartTurn) -> None:
         step.reply(asked.token, refusal)
     elif state.turn is None and state.undoing is None:
         _begin(step, asked, command)
-    elif state.turn is not None and state.turn.closing is None and not state.turn.suspended:
+    elif state.turn is not None and _takes_input(state.turn):
         change_settings(step, command.settings)
         _steer(step, asked.token, command.submission_id, command.input, command.client_id)
     elif len(state.waiting) >= MAX_WAITING:
@@ -55,12 +56,19 @@ def start(step: Step, asked: Asked, command: StartTurn) -> None:
         step.put(waiting=(*state.waiting, asked))
 
 
+def _takes_input(turn: TurnState) -> bool:
+    return turn.closing is None and not turn.suspended and turn.steerable
+
+
 def steer(step: Step, token: Token | None, command: SteerTurn) -> None:
     """Add input to the turn the client means."""
     turn = step.state.turn
     if _repeated(step, token, command.submission_id):
         return
     refusal = _wrong_turn(turn, command.expected_turn_id, "steer") or _refusal(step, command.input)
+    if refusal is None and turn is not None and not turn.steerable:
+        message = "the history is being compacted; send this as a turn, and it begins when that is done"
+        refusal = Refused(reason="not_steerable", message=message, active_turn_id=turn.id)
     if refusal is not None:
         step.reply(token, refusal)
     else:
@@ -71,18 +79,36 @@ def run_command(step: Step, asked: Asked, command: RunUserCommand) -> None:
     """Run what a person typed, as a turn of its own."""
     if _repeated(step, asked.token, command.submission_id):
         return
-    refusal = _refusal(step, (TextInput(text=command.command),))
-    if refusal is None and step.state.undoing is not None:
-        refusal = Refused(reason="busy", message="changes are being undone; run the command when that is done")
-    if refusal is None and step.state.turn is not None:
-        message = "a turn is running; run the command when it has ended, or interrupt it first"
-        refusal = Refused(reason="busy", message=message, active_turn_id=step.turn.id)
+    refusal = _refusal(step, (TextInput(text=command.command),)) or _occupied(step, "run the command")
     if refusal is not None:
         step.reply(asked.token, refusal)
         return
     _open(step, asked, command.submission_id, TurnBudget(), follow_up=False)
     context.give(step)
     calls.start_users(step, command.command, command.timeout_seconds)
+
+
+def compact(step: Step, asked: Asked, command: CompactThread) -> None:
+    """Shorten the history, as a turn of its own."""
+    if _repeated(step, asked.token, command.submission_id):
+        return
+    refusal = _refusal(step, ()) or _occupied(step, "compact")
+    if refusal is not None:
+        step.reply(asked.token, refusal)
+        return
+    _open(step, asked, command.submission_id, TurnBudget(), follow_up=False)
+    step.put_turn(steerable=False)
+    compaction.start(step)
+
+
+def _occupied(step: Step, what: str) -> Refused | None:
+    """Why a turn that no input begins cannot begin now."""
+    if step.state.undoing is not None:
+        return Refused(reason="busy", message=f"changes are being undone; {what} when that is done")
+    if step.state.turn is not None:
+        message = f"a turn is running; {what} when it has ended, or interrupt it first"
+        return Refused(reason="busy", message=message, active_turn_id=step.turn.id)
+    return None
 
 
 def interrupt(step: Step, token: Token | None, command: InterruptTurn) -> None:
@@ -154,6 +180,9 @@ def advance(step: Step) -> None:
         if spent is not None:
             closing.begin(step, Closing(status="failed", failure=spent))
         elif turn.follow_up or turn.steers:
+            if compaction.due(step):
+                compaction.start(step)
+                return
             steering.enter_all(step)
             sampling.start(step)
         elif turn.live or turn.dying:
@@ -178,13 +207,16 @@ def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
     submission = command.submission_id
     _open(step, asked, submission, budget, follow_up=True, output_schema=command.output_schema)
     message = _message(step, command.input, command.client_id)
-    if context.is_known(step.state):
+    known = context.is_known(step.state)
+    if known:
         context.give(step)
+    if known and not compaction.due(step):
         steering.enter(step, message)
-    else:
-        # As input that waits it is in the log already, and recovery would let it in.
-        step.put_turn(follow_up=False)
-        steering.wait(step, submission, message)
+        return
+    # As input that waits it is in the log already, and recovery would let it in.
+    step.put_turn(follow_up=False)
+    steering.wait(step, submission, message)
+    if not known:
         context.gather(step)
 
 

@@ -44,7 +44,7 @@ def doing(state: SessionState) -> str:
     if turn.closing is not None or turn.suspended:
         return "ending a turn"
     if turn.sampling is not None:
-        return "sampling"
+        return "sampling" if turn.compaction is None else "compacting"
     if only_people_missing(turn):
         return "waiting on approval"
     return "running tools"

@@ -55,9 +55,10 @@ class ThreadBody(Wire, frozen=True, kw_only=True):
 
 
 class SandboxPolicy(Wire, frozen=True, kw_only=True):
-    """The mode in force. There is one yet: no sandbox, said plainly."""
+    """The mode in force. `readOnly` is said of a thread that has no tools at all: nothing it could do is confined, and
+    nothing can be done."""
 
-    type: Literal["dangerFullAccess"]
+    type: Literal["dangerFullAccess", "readOnly"]
 
 
 class Resume(Wire, frozen=True, kw_only=True):
@@ -89,6 +90,8 @@ class ThreadStartParams(Wire, frozen=True, kw_only=True):
     developer_instructions: str | None = None
     ephemeral: bool | None = None
     thread_source: str | None = None
+    environments: tuple[Any, ...] | None = None
+    """An empty list: the thread works nowhere, and so has no tools."""
     callboard_tools: ToolChoiceParam | None = None
 
 

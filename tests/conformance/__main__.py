@@ -23,7 +23,7 @@ import trio
 
 from tests.conformance import acp, replays, sdk, tui
 from tests.conformance.checking import Judgement
-from tests.conformance.clients import UnavailableError, installed, needed
+from tests.conformance.clients import UnavailableError, installed
 from tests.conformance.stage import Flow, staged
 from tests.reference import reference_root
 

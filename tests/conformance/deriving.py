@@ -25,6 +25,9 @@ event."""
 SHORT_YIELD_MS = 250
 """The least that the tool allows: how long the recorded model waited for its command is not told."""
 
+SUMMARY = "What was said before, in short."
+"""What the model wrote when it was asked to sum up is told to nobody."""
+
 HIDDEN_CALL = "a_tool_that_nobody_offers"
 """What was called where a response led to another one and showed no item."""
 
@@ -72,6 +75,8 @@ class Response:
     """`response.failed` with this error."""
     after: int = 0
     """How many client frames were sent before it ended."""
+    tokens: tuple[int, int] | None = None
+    """Of input and output, where they were told."""
 
 
 @dataclass(slots=True)
@@ -177,6 +182,9 @@ class _Thread:
                 part.arguments["sandbox_permissions"] = "require_escalated"
                 part.arguments["justification"] = params["reason"]
         elif method == "thread/tokenUsage/updated" and not self._speaking():
+            last = (params.get("tokenUsage") or {}).get("last") or {}
+            if self.turn is not None:
+                self._open().tokens = int(last.get("inputTokens") or 0), int(last.get("outputTokens") or 0)
             self._end("complete", sent)
         elif method == "error":
             self._error(params, sent)
@@ -236,6 +244,8 @@ class _Thread:
         elif kind == "reasoning":
             self._after_tools()
             self._add(Part("reasoning", id=id_, whole=False, after=sent))
+        elif kind == "contextCompaction":
+            self._add(Part("message", [Piece(SUMMARY, sent)], id=id_, whole=False, after=sent))
         elif kind == "commandExecution" and item.get("source") != "userShell":
             self._add(_command(item, sent))
         elif kind == "dynamicToolCall":
@@ -275,6 +285,10 @@ class _Thread:
     def _item_completed(self, item: Frame, sent: int) -> None:
         part = self.parts.get(str(item.get("id")))
         if part is None:
+            return
+        if item.get("type") == "contextCompaction":
+            part.whole = True
+            self._end("complete", sent)
             return
         if part.kind == "message":
             part.pieces = _completed(part.pieces, str(item.get("text", "")), part.after, sent)

@@ -16,7 +16,7 @@ from tests.conformance.transcripts import Transcript
 METHOD_NOT_FOUND = -32601
 
 CONSEQUENTIAL = (
-    "thread/archive", "thread/unarchive", "thread/delete", "thread/fork", "thread/revert", "thread/compact/start",
+    "thread/archive", "thread/unarchive", "thread/delete", "thread/fork", "thread/revert",
     "thread/goal/set", "thread/queue/", "thread/realtime/", "review/start", "thread/shellCommand",
     "fuzzyFileSearch/session", "thread/inject",
 )  # fmt: skip
@@ -75,7 +75,6 @@ LACKS: tuple[Lack, ...] = (
     Lack("MCP servers", _items("mcpToolCall")),
     Lack("hosted web search", _items("webSearch")),
     Lack("the tool that views images", _items("imageView")),
-    Lack("compaction", _items("contextCompaction")),
     Lack("reviews", _items("enteredReviewMode", "exitedReviewMode")),
     Lack("plan mode", _items("plan")),
     Lack("questions of the model", _asked("item/tool/requestUserInput")),

@@ -14,7 +14,8 @@ from tests.conformance.transcripts import Frame, Transcript
 
 OPENING = frozenset({"thread/start", "thread/fork"})
 
-NEEDS_THREAD = ("thread/resume", "thread/read", "thread/turns/", "thread/items/", "turn/", "thread/")
+COMPACTION = "thread/compact/start"
+"""Who asks for that has something to compact."""
 
 
 @dataclass(slots=True)
@@ -61,6 +62,9 @@ def threads_of_the_past(transcript: Transcript) -> list[PastThread]:
             if said:
                 past.turns.append((turn_id, said[0]))
                 past.scripts.append(_script(items))
+        if not past.turns and any(params.get("threadId") == thread_id for params in transcript.sent(COMPACTION)):
+            past.turns.append(("", {"content": [{"type": "text", "text": "What was said before."}]}))
+            past.scripts.append(TurnScript(responses=[Response([Part("message", [Piece("An answer.", 0)])])]))
         past.cwd = past.cwd or _folder_of(transcript, thread_id)
         past.settings = _settings_of(transcript, thread_id)
     return list(found.values())

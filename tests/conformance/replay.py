@@ -509,7 +509,8 @@ class _Clients:
             for turn_id, message in thread.turns:
                 turn = {"input": self._rewritten(message["content"]), "clientUserMessageId": message.get("clientId")}
                 started = await self._ask(conn, "turn/start", {"threadId": ours, **turn})
-                self._ids[turn_id] = started["turn"]["id"]
+                if turn_id:
+                    self._ids[turn_id] = started["turn"]["id"]
                 await peer.turn_completed(started["turn"]["id"])
             if thread.settings:
                 settings = self._rewritten(thread.settings)

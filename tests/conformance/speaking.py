@@ -43,6 +43,8 @@ def speak(exchange: Exchange, response: Response, gate: Gate) -> None:
         exchange.end()
         return
     match response.ending:
+        case "complete" if response.tokens is not None:
+            exchange.complete(input_tokens=response.tokens[0], output_tokens=response.tokens[1])
         case "complete":
             exchange.complete()
         case "hang":

@@ -195,14 +195,14 @@ class Exchange:
         self.event("response.custom_tool_call_input.done", **at, input=text)
         self._done(index, {**item, "status": "completed", "input": text})
 
-    def complete(self) -> None:
+    def complete(self, *, input_tokens: int = 100, output_tokens: int = 10) -> None:
         """The terminal event and the end of the body."""
         usage = {
-            "input_tokens": 100,
+            "input_tokens": input_tokens,
             "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": 10,
+            "output_tokens": output_tokens,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": 110,
+            "total_tokens": input_tokens + output_tokens,
         }
         self.event("response.completed", response=self._response("completed", usage))
         self.end()

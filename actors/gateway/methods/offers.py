@@ -8,7 +8,6 @@ from urllib.parse import urlsplit, urlunsplit
 from actors.gateway.caller import Caller
 from actors.gateway.rpc import RpcError, method
 from actors.model_stream.providers import OPENAI, known_providers
-from messages.base import ThreadId
 from messages.client.envelope import INVALID_REQUEST
 from messages.client.listing import NoParams, Nothing
 from messages.client.offers import (
@@ -28,7 +27,6 @@ from messages.client.offers import (
     ProviderEntry,
     ProvidersResponse,
 )
-from messages.client.thread import ThreadIdParams
 from messages.settings import ProviderSettings
 
 PROFILES: Final = (
@@ -108,13 +106,6 @@ async def auth_status(_caller: Caller, _params: AuthStatusParams) -> AuthStatus:
     return AuthStatus(auth_method=None, auth_token=None, requires_openai_auth=False)
 
 
-async def compact(caller: Caller, params: ThreadIdParams) -> Nothing:
-    await caller.house.sessions.open(ThreadId(params.thread_id))
-    raise RpcError(
-        INVALID_REQUEST, "thread/compact/start: compaction is not built in yet; the history stays whole as it is"
-    )
-
-
 METHODS = (
     method("permissionProfile/list", PageParams, profiles),
     method("experimentalFeature/list", PageParams, nothing),
@@ -124,5 +115,4 @@ METHODS = (
     method("account/bedrock/checkGovCloudRequirements", NoParams, gov_cloud),
     method("account/rateLimits/read", NoParams, rate_limits),
     method("getAuthStatus", AuthStatusParams, auth_status),
-    method("thread/compact/start", ThreadIdParams, compact),
 )

@@ -21,7 +21,7 @@ from actors.gateway.settings_patch import (
     selection_of,
     text_at,
 )
-from actors.gateway.views import NO_SANDBOX, summary_body, thread_body
+from actors.gateway.views import sandbox_body, summary_body, thread_body
 from actors.kernel import Address, KernelError
 from actors.session.feed import Subscription
 from actors.session.threads import NewThread, UnknownThreadError
@@ -56,6 +56,8 @@ from messages.session import (
     ThreadView,
     UpdateSettings,
 )
+from messages.settings import Settings
+from messages.tool_set import ToolSelection
 
 DEFAULT_PAGE: Final = 25
 MAX_PAGE: Final = 100
@@ -100,11 +102,7 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
             base_instructions=instructions,
             developer_instructions=params.developer_instructions or settings.developer_instructions,
             ephemeral=bool(params.ephemeral),
-            tools=(
-                configured_selection(settings, params.config)
-                if params.callboard_tools is None
-                else selection_of(params.callboard_tools)
-            ),
+            tools=_selection(settings, params),
         ),
         source=SOURCE,
         originator=caller.client_name,
@@ -117,6 +115,14 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
         caller.watched.watch(subscription)
 
     return Answer(_opened(subscription, include_turns=False), then)
+
+
+def _selection(settings: Settings, params: ThreadStartParams) -> ToolSelection:
+    if params.environments == ():
+        return ToolSelection(only=())
+    if params.callboard_tools is not None:
+        return selection_of(params.callboard_tools)
+    return configured_selection(settings, params.config)
 
 
 async def _default_model(caller: Caller) -> str:
@@ -158,7 +164,7 @@ def _opened(subscription: Subscription, *, include_turns: bool) -> ThreadOpened:
         cwd=settings.cwd,
         approval_policy=settings.approval_policy,
         approvals_reviewer="user",
-        sandbox=NO_SANDBOX,
+        sandbox=sandbox_body(settings),
         reasoning_effort=settings.reasoning_effort,
         callboard=Standing(epoch=cursor.feed.epoch, seq=cursor.next_seq - 1, resumed=subscription.resumed),
     )

@@ -13,6 +13,7 @@ from messages.base import TurnId
 from messages.client.envelope import INVALID_PARAMS
 from messages.client.item import TextInput, UserInput
 from messages.client.listing import Nothing
+from messages.client.thread import ThreadIdParams
 from messages.client.turn import (
     TurnBody,
     TurnInterruptParams,
@@ -21,7 +22,7 @@ from messages.client.turn import (
     TurnSteerParams,
     TurnSteerResponse,
 )
-from messages.session import InterruptTurn, StartTurn, SteerTurn, TurnAccepted
+from messages.session import CompactThread, InterruptTurn, StartTurn, SteerTurn, TurnAccepted
 
 MAX_INPUT_CHARS: Final = 1_048_576
 """Of text in one input, as the original: more than any model's context, so a paste that is longer is a mistake."""
@@ -83,8 +84,14 @@ async def interrupt(caller: Caller, params: TurnInterruptParams) -> Nothing:
     return Nothing()
 
 
+async def compact(caller: Caller, params: ThreadIdParams) -> Nothing:
+    await caller.ask(params.thread_id, CompactThread(submission_id=_submission(caller, None)), TurnAccepted)
+    return Nothing()
+
+
 METHODS = (
     method("turn/start", TurnStartParams, start),
     method("turn/steer", TurnSteerParams, steer),
     method("turn/interrupt", TurnInterruptParams, interrupt),
+    method("thread/compact/start", ThreadIdParams, compact),
 )

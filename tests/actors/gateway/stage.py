@@ -36,6 +36,7 @@ from messages.session import (
     ApprovalResolved,
     CancelToolCall,
     CleanTerminals,
+    CompactThread,
     InterruptTurn,
     ItemCompleted,
     ItemStarted,
@@ -156,7 +157,7 @@ class FakeSession:
                 turn = Turn(id=TurnId("turn-1"), status="inProgress", started_at=1_795_179_849)
                 self.put(TurnStarted(turn=turn))
                 return TurnAccepted(turn_id=turn.id)
-            case SteerTurn() | InterruptTurn() | RunUserCommand():
+            case SteerTurn() | InterruptTurn() | RunUserCommand() | CompactThread():
                 return TurnAccepted(turn_id=TurnId("turn-1"))
             case ResolveApproval():
                 won = self.approvals.pop(command.approval_id, None) is not None

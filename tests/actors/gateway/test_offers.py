@@ -9,7 +9,7 @@ import pytest
 
 from actors.gateway.methods.search import snippet
 from messages.client.thread import ThreadBody, ThreadStatusBody
-from messages.session import RunUserCommand
+from messages.session import CompactThread, RunUserCommand
 from messages.settings import ProviderSettings
 from tests.actors.gateway.stage import CallError, open_stage
 
@@ -73,11 +73,11 @@ async def test_what_there_is_none_of_is_told_as_such(tmp_path: Path) -> None:
         assert caught.value.code == -32600
 
 
-async def test_compaction_is_refused_honestly(tmp_path: Path) -> None:
+async def test_compaction_goes_to_its_thread(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage, stage.client() as client:
-        stage.house.new("t")
-        with pytest.raises(CallError, match="not built in yet"):
-            await client.call("thread/compact/start", {"threadId": "t"})
+        session = stage.house.new("t")
+        assert await client.call("thread/compact/start", {"threadId": "t"}) == {}
+        assert [type(command) for command in session.heard] == [CompactThread]
         with pytest.raises(CallError, match="thread not found"):
             await client.call("thread/compact/start", {"threadId": "none"})
 

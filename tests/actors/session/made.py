@@ -113,8 +113,8 @@ def text_began(request_id: str, slot: int, channel: TextChannel, text_slot: int,
     return TextBegan(request_id=request_id, slot=slot, text_slot=text_slot, channel=channel, index=index)
 
 
-def completed(request_id: str, stop: StopReason = "end") -> SampleCompleted:
-    usage = TokenUsage(input=2, output=1, total=3)
+def completed(request_id: str, stop: StopReason = "end", *, tokens: int = 3) -> SampleCompleted:
+    usage = TokenUsage(input=tokens - 1, output=1, total=tokens)
     return SampleCompleted(request_id=request_id, response_id="r", stop=stop, usage=usage)
 
 

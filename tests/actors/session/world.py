@@ -41,6 +41,7 @@ from messages.session import (
     CancelToolCall,
     CleanTerminals,
     CloseThread,
+    CompactThread,
     InterruptTurn,
     ListTerminals,
     ReadThread,
@@ -74,7 +75,12 @@ from tests.actors.session.made import (
 replace = msgspec.structs.replace
 
 BROKEN = Failure(kind="stream_disconnected", message="The stream broke off.", retryable=True)
+TOO_LONG = Failure(kind="context_window_exceeded", message="The conversation does not fit.")
 FULL = Failure(kind="storage", message="The disk is full.")
+
+
+WINDOW = 1000
+"""Tokens; few responses come near it."""
 
 
 Move = tuple[str, Callable[[], object]]
@@ -106,7 +112,7 @@ class Worker:
 class World:
     def __init__(self, state: SessionState | None = None) -> None:
         fresh = new_state()
-        self.state = state or replace(fresh, offer=replace(fresh.offer, gathers=True))
+        self.state = state or replace(fresh, offer=replace(fresh.offer, gathers=True, context_window=WINDOW))
         self.laws = Laws()
         self.models: dict[ChildId, Model] = {}
         self.scouts: set[ChildId] = set()
@@ -206,6 +212,7 @@ class World:
             ("repeat", lambda: self.ask(StartTurn(submission_id="s1", input=words("again")))),
             ("tight", lambda: self.ask(msgspec.structs.replace(self._start(), budget=TurnBudget(tool_calls=1)))),
             ("steer", lambda: self.ask(self._steer(here))),
+            ("compact", lambda: self.ask(CompactThread(submission_id=f"s{self.number()}"))),
             ("read", lambda: self.ask(ReadThread())),
             ("subscribe", lambda: self.ask(Subscribe())),
             ("name", lambda: self.ask(SetThreadName(name="n"))),
@@ -251,8 +258,10 @@ class World:
         rare: tuple[StopReason, ...] = ("pause", "length", "refused", "filtered")
         stops: tuple[StopReason, ...] = ("end", "tool_use", "tool_use", "tool_use", rare[self.count % 4])
         moves += [(f"{child} stops {stop}", partial(self.complete, model, stop)) for stop in stops]
+        moves.append((f"{child} fills the window", partial(self.complete, model, "tool_use", tokens=WINDOW)))
         moves.append((f"{child} retries", lambda: self.retry(model)))
         moves.append((f"{child} fails", lambda: self.fail(model)))
+        moves.append((f"{child} does not fit", lambda: self.fail(model, TOO_LONG)))
         return moves
 
     def found(self, child: ChildId, docs: str | None) -> None:
@@ -278,17 +287,17 @@ class World:
     def end(self, model: Model, slot: int) -> None:
         self.hear(ItemFinished(request_id=model.request_id, slot=slot, item=model.open.pop(slot)))
 
-    def complete(self, model: Model, stop: StopReason) -> None:
+    def complete(self, model: Model, stop: StopReason, tokens: int = 3) -> None:
         model.said_end = True
-        self.hear(completed(model.request_id, stop))
+        self.hear(completed(model.request_id, stop, tokens=tokens))
 
     def retry(self, model: Model) -> None:
         model.open.clear()
         self.hear(SampleRetrying(request_id=model.request_id, attempt=1, attempts=6, delay_seconds=0.2, failure=BROKEN))
 
-    def fail(self, model: Model) -> None:
+    def fail(self, model: Model, failure: Failure = BROKEN) -> None:
         model.said_end = True
-        self.hear(SampleFailed(request_id=model.request_id, failure=BROKEN))
+        self.hear(SampleFailed(request_id=model.request_id, failure=failure))
 
     def _worker_moves(self, child: ChildId, worker: Worker) -> list[Move]:
         crash = None if worker.cancelled or worker.finished else "KeyError"
