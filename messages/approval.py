@@ -40,6 +40,37 @@ class PatchNeed(msgspec.Struct, frozen=True, kw_only=True, tag="patch"):
 
 
 ApprovalNeed = CommandNeed | PatchNeed
+"""What the approval table judges."""
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the answers a question offers."""
+
+    label: str
+    description: str
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A question of the model's. People may always answer in words of their own."""
+
+    id: str
+    header: str
+    """A word or two: what it is about."""
+    question: str
+    options: tuple[Option, ...]
+
+
+class QuestionNeed(msgspec.Struct, frozen=True, kw_only=True, tag="question"):
+    """The model asks people; their answers are what the call comes to. No policy answers for them."""
+
+    questions: tuple[Question, ...]
+
+
+Need = ApprovalNeed | QuestionNeed
+"""What a call waits for people with."""
+
+Answers = dict[str, tuple[str, ...]]
+"""What people answered, by question: labels of options, or their own words."""
 
 
 class CommandGrant(msgspec.Struct, frozen=True, kw_only=True, tag="command"):

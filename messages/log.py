@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from messages.approval import ApprovalDecision
+from messages.approval import Answers, ApprovalDecision
 from messages.base import CallId, Delivery, ItemId, Message, ThreadId, TurnId
 from messages.client.item import ThreadItem, UserMessage
 from messages.failure import Failure
@@ -129,6 +129,7 @@ class ApprovalAnswered(msgspec.Struct, frozen=True, kw_only=True, tag="approval_
     approval_id: str
     decision: ApprovalDecision | None
     by: str | None = None
+    answers: Answers | None = None
 
 
 class TerminalPassed(msgspec.Struct, frozen=True, kw_only=True, tag="terminal_passed"):

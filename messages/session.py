@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from messages.approval import ApprovalDecision, ApprovalNeed
+from messages.approval import Answers, ApprovalDecision, Need
 from messages.base import CallId, Delivery, ItemId, Lane, Message, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem, UserInput
 from messages.failure import Failure
@@ -21,6 +21,7 @@ ApprovalPolicy = Literal["never", "on-request"]
 SandboxMode = Literal["danger-full-access"]
 CollaborationMode = Literal["default", "plan"]
 """plan: the model is to find out what is wanted and to say how it would be done; it may put questions to people."""
+StatusFlag = Literal["waitingOnApproval", "waitingOnUserInput"]
 TurnStatus = Literal["inProgress", "completed", "interrupted", "failed"]
 
 
@@ -141,6 +142,8 @@ class ResolveApproval(Message, frozen=True, kw_only=True):
     lane = Lane.CONTROL
     approval_id: str
     decision: ApprovalDecision
+    answers: Answers | None = None
+    """Of a question of the model's, accepted: what they said."""
     by: str
     """Which connection answered."""
 
@@ -282,7 +285,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 class ThreadStatus(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["notLoaded", "idle", "systemError", "active"]
-    flags: tuple[Literal["waitingOnApproval", "waitingOnUserInput"], ...] = ()
+    flags: tuple[StatusFlag, ...] = ()
 
 
 class TurnStarted(Message, frozen=True, kw_only=True, tag="turn_started"):
@@ -360,7 +363,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     turn_id: TurnId
     item_id: ItemId
     call_id: CallId
-    need: ApprovalNeed
+    need: Need
     asked_at: float
     reason: str | None = None
     """Why people are asked."""

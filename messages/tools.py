@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from messages.approval import ApprovalNeed
+from messages.approval import Need
 from messages.base import CallId, ItemId, Lane, Message, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem
 from messages.items import OutputPart
@@ -50,7 +50,7 @@ class ToolPrepared(Message, frozen=True, kw_only=True):
     parallel_safe: bool
     side_effects: bool
     """True: the log is made durable before it starts."""
-    approval: ApprovalNeed | None = None
+    approval: Need | None = None
 
 
 class RunTool(Message, frozen=True, kw_only=True):

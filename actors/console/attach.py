@@ -23,8 +23,9 @@ from actors.console.borrowed import attached
 from actors.console.client import Client, Incoming, NotReachableError, WireError
 from actors.console.keys import Key, Keyboard, LineEditor, Named
 from actors.console.questions import ANSWERS, WORDS, Pending, drawn, is_approval, subject
-from actors.console.stage import Stage, finished, staged
+from actors.console.stage import Stage, finished, headline, staged
 from actors.console.threads import resolve
+from actors.console.user_input import SKIP, Answering, asks_user
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -36,7 +37,7 @@ AGAIN_SECONDS = 2.0
 
 NOT_HERE = {"code": -32601, "message": "a person at a terminal cannot answer this"}
 
-HINTS = "Enter sends · !command runs · Ctrl-C interrupts · Ctrl-D leaves"
+HINTS = "Enter sends · !command runs · /cancel ends the last call · Ctrl-C interrupts · Ctrl-D leaves"
 
 
 class AttachOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,8 @@ class Attached:
         self._status = "idle"
         self._typing = False
         self._interrupted_at = -math.inf
+        self._asking: list[Answering] = []
+        """The model's questions, oldest first."""
         self._nursery: trio.Nursery | None = None
         self._console = console
         self.stage = Stage(console)
@@ -127,7 +130,13 @@ class Attached:
 
     async def _asked(self, message: Incoming) -> None:
         assert message.id is not None
-        if not is_approval(message):
+        if asks_user(message):
+            if self._typing:
+                self._asking.append(Answering(message))
+                self.stage.refresh()
+            else:
+                self.stage.say(Answering(message).drawn(how=""))
+        elif not is_approval(message):
             await self._client.refuse(message.id, NOT_HERE)
         elif self._typing:
             self._pending.ask(message)
@@ -136,6 +145,11 @@ class Attached:
             self.stage.say(drawn(message, self.stage.item(message.params["itemId"])))
 
     def _resolved(self, request_id: str | int) -> None:
+        for answering in self._asking:
+            if answering.message.id == request_id:
+                self._asking.remove(answering)
+                self.stage.say(Text(f"· {answering.summary()}: answered elsewhere, or withdrawn", style="dim"))
+                return
         question = self._pending.drop(request_id)
         if question is not None:
             self.stage.say(Text(f"· {subject(question, None)}: answered elsewhere, or withdrawn", style="dim"))
@@ -172,8 +186,21 @@ class Attached:
         if line.strip() in ("/quit", "/exit"):
             return True
         assert self._nursery is not None
+        if line.strip() == "/cancel":
+            self._nursery.start_soon(self._cancel_call)
+            return False
+        if self._asking and not line.startswith("!"):
+            await self._tell(self._asking[0], line)
+            return False
         self._nursery.start_soon(self._say, line.strip())
         return False
+
+    async def _tell(self, answering: Answering, line: str) -> None:
+        result = answering.take(line)
+        if result is not None and answering.message.id is not None:
+            self._asking.remove(answering)
+            self.stage.say(Text(f"· {answering.summary()}", style="dim"))
+            await self._client.answer(answering.message.id, result)
 
     async def _decide(self, question: Incoming, decision: str) -> None:
         assert question.id is not None
@@ -181,6 +208,18 @@ class Attached:
         shown = subject(question, self.stage.item(question.params["itemId"]))
         self.stage.say(Text(f"· {shown}: {WORDS[decision]}", style="dim"))
         await self._client.answer(question.id, {"decision": decision})
+
+    async def _cancel_call(self) -> None:
+        """End the call that began last; what runs beside it goes on."""
+        call = self.stage.last_call()
+        if call is None:
+            self.stage.say(Text("! no call runs", style="yellow"))
+            return
+        try:
+            await self._client.request("callboard/toolCall/cancel", {"threadId": self._thread_id, "callId": call["id"]})
+            self.stage.say(Text(f"· cancelled: {headline(call).plain}", style="dim"))
+        except WireError as error:  # it ended meanwhile
+            self.stage.say(Text(f"! {error.reason}", style="yellow"))
 
     async def _say(self, line: str) -> None:
         thread = {"threadId": self._thread_id}
@@ -218,6 +257,8 @@ class Attached:
             rows.append(drawn(question, self.stage.item(question.params["itemId"])))
             if len(self._pending) > 1:
                 rows.append(Text(f"  ({len(self._pending) - 1} more questions wait)", style="dim"))
+        elif self._asking:
+            rows.append(self._asking[0].drawn(how=f"a number, or your own words; {SKIP}: no answer"))
         rows.append(_typed(self._editor))
         state = "working" if self._turn is not None else self._status
         rows.append(Text(f"{state} · {HINTS}", style="dim", no_wrap=True, overflow="ellipsis"))

@@ -11,6 +11,7 @@ from rich.text import Text
 from actors.console.client import Incoming
 from actors.console.keys import Key, Keyboard
 from actors.console.stage import Item, Stage, headline
+from actors.console.user_input import SKIP, Answering, asks_user
 
 ANSWERS: Final = {"y": "accept", "a": "acceptForSession", "n": "decline", "q": "cancel"}
 """By key."""
@@ -89,10 +90,14 @@ class Asker:
         self._pending = Pending()
         self._decided: dict[str | int, trio.Event] = {}
         self._decisions: dict[str | int, str] = {}
+        self._asking: dict[Answering, tuple[list[dict[str, Any]], trio.Event]] = {}
+        """The model's questions, oldest first, each with where its result goes."""
         self._stage: Stage | None = None
 
     async def answer(self, message: Incoming) -> dict[str, Any]:
         """What the person says to a question; no to whatever is none."""
+        if asks_user(message):
+            return await self._converse(message)
         if message.id is None or not is_approval(message):
             return {"decision": "decline"}
         decided = self._decided[message.id] = trio.Event()
@@ -103,6 +108,16 @@ class Asker:
         finally:
             self._pending.drop(message.id)
             del self._decided[message.id]
+
+    async def _converse(self, message: Incoming) -> dict[str, Any]:
+        """What the person answers to the model's questions."""
+        answering = Answering(message)
+        result, answered = self._asking[answering] = ([], trio.Event())
+        try:
+            await answered.wait()
+            return result[0]
+        finally:
+            del self._asking[answering]
 
     async def listen(self, stage: Stage) -> None:
         """Hear the keys until cancelled, or the end of input."""
@@ -116,11 +131,15 @@ class Asker:
         """The oldest question, for the stage."""
         question = self._pending.first
         if question is None:
-            return None
+            asking = next(iter(self._asking), None)
+            return None if asking is None else asking.drawn(how="the number of an answer, or n for none")
         return drawn(question, None if self._stage is None else self._stage.item(question.params["itemId"]))
 
     def _press(self, key: Key, stage: Stage) -> None:
         question = self._pending.first
+        if question is None and self._asking and isinstance(key, str):
+            self._choose(key, stage)
+            return
         if question is None or question.id is None or not isinstance(key, str) or key not in ANSWERS:
             return
         self._pending.drop(question.id)
@@ -128,3 +147,13 @@ class Asker:
         shown = subject(question, stage.item(question.params["itemId"]))
         stage.say(Text(f"· {shown}: {WORDS[decision]}", style="dim"))
         self._decided[question.id].set()
+
+    def _choose(self, key: str, stage: Stage) -> None:
+        answering, (result, answered) = next(iter(self._asking.items()))
+        if answered.is_set() or not (key == "n" or answering.offers(key)):
+            return
+        told = answering.take(SKIP if key == "n" else key)
+        if told is not None:
+            stage.say(Text(f"· {answering.summary()}", style="dim"))
+            result.append(told)
+            answered.set()

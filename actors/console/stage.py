@@ -35,6 +35,9 @@ REFRESH_PER_SECOND = 20
 
 Item = dict[str, Any]
 
+CALLS = frozenset({"commandExecution", "fileChange", "dynamicToolCall", "mcpToolCall"})
+"""Types of items that are calls of tools."""
+
 
 class Stage:
     """Draws the notifications of one thread. Use as a context manager around the turn; `staged` also animates it.
@@ -107,6 +110,10 @@ class Stage:
     def item(self, item_id: str) -> Item | None:
         """An item that is under way."""
         return self._open.get(item_id)
+
+    def last_call(self) -> Item | None:
+        """Of the calls under way the one that began last."""
+        return next((item for item in reversed(self._open.values()) if item["type"] in CALLS), None)
 
     async def animate(self) -> None:
         """Draw what moves, until cancelled."""

@@ -36,7 +36,7 @@ from actors.gateway.rpc import (
 from actors.gateway.transport import PeerGoneError, Transport
 from actors.gateway.watching import Watched
 from actors.kernel import KernelError
-from messages.approval import ApprovalDecision
+from messages.approval import Answers, ApprovalDecision
 from messages.base import ThreadId
 from messages.client.approval import ApprovalAnswer
 from messages.client.envelope import ABSENT, INVALID_REQUEST, Incoming, RequestId
@@ -254,7 +254,8 @@ class Connection:
         if thread_id is None:
             logger.debug("connection %s: an answer to nothing we ask (any more)", self.id)
             return
-        answer = ResolveApproval(approval_id=message.id, decision=_decision(message), by=self.id)
+        decision, answers = _resolution(message)
+        answer = ResolveApproval(approval_id=message.id, decision=decision, answers=answers, by=self.id)
         address = self._gatehouse.house.sessions.loaded().get(thread_id)
         if address is not None and address.alive:
             address.send_nowait(answer)
@@ -289,13 +290,16 @@ class Connection:
             address.send_nowait(Unsubscribe())
 
 
-def _decision(message: Incoming) -> ApprovalDecision:
-    """What a client decided. An error, or words we do not know, are no yes: the call is refused, the turn goes on."""
+def _resolution(message: Incoming) -> tuple[ApprovalDecision, Answers | None]:
+    """What a client decided, or what its user said to the model's questions. An error, or words we do not know, are no
+    yes: the call is refused, the turn goes on."""
     try:
-        decision = _answers.decode(message.result).decision if message.result is not ABSENT else None
+        answer = ApprovalAnswer() if message.result is ABSENT else _answers.decode(message.result)
     except (msgspec.MsgspecError, RecursionError):
-        return "decline"
-    if isinstance(decision, dict):
+        return "decline", None
+    if answer.answers is not None:
+        return "accept", {id_: each.answers for id_, each in answer.answers.items()}
+    if isinstance(answer.decision, dict):
         # A yes together with a rule for the future. We keep no rules, so it is a yes to this one call.
-        return "accept" if "acceptWithExecpolicyAmendment" in decision else "decline"
-    return _DECISIONS.get(decision or "", "decline")
+        return ("accept" if "acceptWithExecpolicyAmendment" in answer.decision else "decline"), None
+    return _DECISIONS.get(answer.decision or "", "decline"), None

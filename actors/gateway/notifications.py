@@ -22,10 +22,16 @@ import msgspec
 
 from actors.gateway.views import error_body, sandbox_body, status_body, thread_body, turn_body
 from actors.session.open_text import OpenText
-from messages.approval import CommandNeed, PatchNeed
+from messages.approval import CommandNeed, PatchNeed, Question, QuestionNeed
 from messages.base import ItemId, ThreadId, TurnId
 from messages.client import event as wire
-from messages.client.approval import CommandApprovalParams, FileChangeApprovalParams
+from messages.client.approval import (
+    CommandApprovalParams,
+    FileChangeApprovalParams,
+    UserInputOption,
+    UserInputParams,
+    UserInputQuestion,
+)
 from messages.client.callboard import LiveMarker
 from messages.client.item import UnknownAction, Wire
 from messages.client.turn import CollaborationMode, CollaborationSettings, ItemsView
@@ -69,7 +75,9 @@ DELTA_METHODS: Final[dict[TextChannel, str]] = {
 
 _INDEX_MEMBER: Final[dict[TextChannel, str]] = {"summary": "summaryIndex", "reasoning": "contentIndex"}
 
-REQUEST_METHODS: Final = frozenset({"item/commandExecution/requestApproval", "item/fileChange/requestApproval"})
+REQUEST_METHODS: Final = frozenset(
+    {"item/commandExecution/requestApproval", "item/fileChange/requestApproval", "item/tool/requestUserInput"}
+)
 """What we ask of clients. Nobody can opt out of being asked."""
 
 
@@ -215,6 +223,29 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                 ),
                 position,
             )
+        case QuestionNeed() as need:
+            return request(
+                "item/tool/requestUserInput",
+                approval.id,
+                UserInputParams(
+                    thread_id=thread_id,
+                    turn_id=approval.turn_id,
+                    item_id=approval.item_id,
+                    questions=tuple(_question(each) for each in need.questions),
+                    is_blocking=True,
+                ),
+                position,
+            )
+
+
+def _question(question: Question) -> UserInputQuestion:
+    return UserInputQuestion(
+        id=question.id,
+        header=question.header,
+        question=question.question,
+        is_other=True,
+        options=tuple(UserInputOption(label=each.label, description=each.description) for each in question.options),
+    )
 
 
 def token_counts(usage: TokenUsage) -> wire.TokenCounts:

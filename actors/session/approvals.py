@@ -9,16 +9,33 @@ from __future__ import annotations
 
 from typing import assert_never
 
+import msgspec
+
 from actors.session.state import Call
 from actors.session.step import Step
 from actors.tool_worker.approval import PATCH_REJECTED_BY_USER, REJECTED_BY_USER, Ask, rejected_command_output
-from messages.approval import ApprovalDecision, ApprovalNeed, CommandNeed, PatchNeed
+from messages.approval import Answers, ApprovalDecision, ApprovalNeed, CommandNeed, Need, PatchNeed, QuestionNeed
 from messages.log import ApprovalAnswered, ApprovalAsked
 from messages.session import Approval, ApprovalRequested, ApprovalResolved
+
+UNANSWERED = "The user gave no answer. Go on with what you know, and say what you assumed."
+"""What the model is told when people dismiss its questions, or nobody is there to answer them."""
+
+ANSWER_CHARS_MAX = 64 * 1024
+"""Of one answer: a page of a person's own words, many times over."""
 
 
 def ask(step: Step, call: Call, need: ApprovalNeed, question: Ask) -> None:
     """Put a question about a call to people."""
+    _put(step, call, need, reason=question.reason, decisions=question.available_decisions)
+
+
+def pass_on(step: Step, call: Call, need: QuestionNeed) -> None:
+    """Put a question of the model's own to people."""
+    _put(step, call, need, reason=None, decisions=("accept", "decline", "cancel"))
+
+
+def _put(step: Step, call: Call, need: Need, *, reason: str | None, decisions: tuple[ApprovalDecision, ...]) -> None:
     approval = Approval(
         id=step.new_id(),
         turn_id=step.turn.id,
@@ -26,8 +43,8 @@ def ask(step: Step, call: Call, need: ApprovalNeed, question: Ask) -> None:
         call_id=call.call_id,
         need=need,
         asked_at=step.at.now,
-        reason=question.reason,
-        decisions=question.available_decisions,
+        reason=reason,
+        decisions=decisions,
     )
     step.put_call(call, phase="asking", approval=approval)
     step.log(ApprovalAsked(approval=approval, item=call.shown), barrier=True)
@@ -45,20 +62,35 @@ def find(step: Step, approval_id: str) -> Call | None:
     return None
 
 
-def close(step: Step, call: Call, decision: ApprovalDecision | None, by: str | None = None) -> Call:
+def close(
+    step: Step, call: Call, decision: ApprovalDecision | None, by: str | None = None, answers: Answers | None = None
+) -> Call:
     """Resolve a call's open question, once and for good. None: it lapsed, nobody will answer it any more."""
     assert call.approval is not None
-    step.log(ApprovalAnswered(approval_id=call.approval.id, decision=decision, by=by), barrier=True)
+    resolved = ApprovalAnswered(approval_id=call.approval.id, decision=decision, by=by, answers=answers)
+    step.log(resolved, barrier=True)
     step.show(ApprovalResolved(approval_id=call.approval.id, decision=decision, by=by))
     return step.put_call(call, approval=None)
 
 
-def rejection(need: ApprovalNeed) -> str:
+def given(need: QuestionNeed, answers: Answers | None) -> str:
+    """The answers to a model's questions, as it is told: to those it asked, and to no other (CORE §1.5)."""
+    kept = {
+        question.id: {"answers": [text[:ANSWER_CHARS_MAX] for text in answers[question.id]]}
+        for question in need.questions
+        if answers and question.id in answers
+    }
+    return msgspec.json.encode({"answers": kept}).decode()
+
+
+def rejection(need: Need) -> str:
     """What the model is told when a person declined."""
     match need:
         case CommandNeed():
             return rejected_command_output(REJECTED_BY_USER)
         case PatchNeed():
             return PATCH_REJECTED_BY_USER
+        case QuestionNeed():
+            return UNANSWERED
         case _:
             assert_never(need)

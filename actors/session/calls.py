@@ -18,6 +18,7 @@ from actors.session.state import Call, CallPhase, CallResult, Terminal
 from actors.session.step import Step, item_id
 from actors.tool_worker.approval import Ask, Refuse, Run, decide, grants_for
 from actors.tool_worker.turn_diff import TurnDiff
+from messages.approval import Answers, QuestionNeed
 from messages.base import CallId, ItemId
 from messages.client.item import CommandExecution, ThreadItem
 from messages.items import CustomToolCall, HistoryItem
@@ -137,6 +138,9 @@ def _consider(step: Step, call: Call) -> None:
     if call.call.by == "user":
         step.put_call(call, phase="ready")  # whoever typed it has said yes
         return
+    if isinstance(call.need, QuestionNeed):
+        approvals.pass_on(step, call, call.need)
+        return
     decision = decide(step.turn.settings.approval_policy, call.need, step.state.grants)
     match decision:
         case Run():
@@ -156,14 +160,23 @@ def refuse(step: Step, call: Call, output: str) -> None:
     step.at_once(Cancel(child=call.child))
 
 
+def told(step: Step, call: Call, need: QuestionNeed, answers: Answers | None) -> None:
+    """People answered the model's questions: that is what its call comes to, and its worker has nothing to do."""
+    settle(step, call, CallResult(outcome="done", output=approvals.given(need, answers)))
+    step.at_once(Cancel(child=call.child))
+
+
 def decided(step: Step, call: Call, answer: ResolveApproval) -> None:
     """A person answered the question about this call."""
     assert call.approval is not None
     need = call.approval.need
-    call = approvals.close(step, call, answer.decision, answer.by)
+    call = approvals.close(step, call, answer.decision, answer.by, answer.answers)
+    if isinstance(need, QuestionNeed) and answer.decision in ("accept", "acceptForSession"):
+        told(step, call, need, answer.answers)
+        return
     match answer.decision:
         case "accept" | "acceptForSession":
-            if answer.decision == "acceptForSession":
+            if answer.decision == "acceptForSession" and not isinstance(need, QuestionNeed):
                 new = tuple(grant for grant in grants_for(need) if grant not in step.state.grants)
                 step.put(grants=(*step.state.grants, *new))
             step.put_call(call, phase="ready" if call.prepared else "preparing", granted=need)
@@ -241,9 +254,12 @@ def down(step: Step, child: ChildId) -> None:
 
 
 def cancel(step: Step, call_id: CallId) -> bool:
-    """Stop one call and leave its siblings alone. False if it is not one that can be stopped."""
+    """Stop one call and leave its siblings alone. False if it is not one that can be stopped.
+
+    It may be named by its item's id: that is the one that clients see.
+    """
     turn = step.state.turn
-    call = step.call(call_id)
+    call = step.call(call_id) or _shown_as(step, call_id)
     if turn is None or call is None or turn.closing is not None or call.phase == "answered" or call.cancelled:
         return False
     if call.approval is not None:
@@ -251,6 +267,11 @@ def cancel(step: Step, call_id: CallId) -> bool:
     step.put_call(call, cancelled=True, phase="running" if call.started_at is not None else "preparing")
     step.at_once(Cancel(child=call.child))
     return True
+
+
+def _shown_as(step: Step, item_id: str) -> Call | None:
+    turn = step.state.turn
+    return None if turn is None else next((call for call in turn.calls if call.call.item_id == item_id), None)
 
 
 def aborted(step: Step, call: Call) -> CallResult:

@@ -18,6 +18,7 @@ from actors.session.project_docs import OPENING
 from actors.session.shown import partial
 from actors.session.state import SUBMISSIONS_REMEMBERED, Call, CallResult, Offer, SessionState, TurnState, status_of
 from actors.session.step import Step
+from messages.approval import QuestionNeed
 from messages.base import ItemId, TurnId
 from messages.client.item import ThreadItem
 from messages.items import HistoryItem, InputText, MessageItem
@@ -122,6 +123,9 @@ def _take_up(
         if opened.decision is not None and opened.decision.decision in ("decline", "cancel") and opened.asked:
             output = approvals.rejection(opened.asked.approval.need)
             calls.settle(step, call, CallResult(outcome="denied", output=output))
+        elif opened.decision is not None and opened.asked and isinstance(opened.asked.approval.need, QuestionNeed):
+            output = approvals.given(opened.asked.approval.need, opened.decision.answers)
+            calls.settle(step, call, CallResult(outcome="done", output=output))
         else:
             step.put_turn(live=step.turn.live | {call.child})
             step.do(StartTool(call=call.call))

@@ -15,14 +15,14 @@ import msgspec
 from actors.session.effects import Asked, ChildId, Token
 from actors.tool_worker.toolset import thread_tools
 from actors.tool_worker.turn_diff import TurnDiff
-from messages.approval import ApprovalNeed, Grant
+from messages.approval import Grant, Need, QuestionNeed
 from messages.base import CallId, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem, UserMessage
 from messages.failure import Failure
 from messages.items import HistoryItem, OutputPart
 from messages.model import TokenUsage, ToolSpec
 from messages.patch import FileRevision
-from messages.session import Approval, ThreadSettings, ThreadStatus, ThreadSummary, Turn, TurnBudget
+from messages.session import Approval, StatusFlag, ThreadSettings, ThreadStatus, ThreadSummary, Turn, TurnBudget
 from messages.tool_set import Abilities
 from messages.tools import ToolCall, ToolOutcome
 
@@ -74,10 +74,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """False while asking: the daemon was restarted meanwhile and a fresh worker has yet to look at it."""
     parallel_safe: bool = False
     side_effects: bool = True
-    need: ApprovalNeed | None = None
+    need: Need | None = None
     approval: Approval | None = None
     """The question people have not answered yet."""
-    granted: ApprovalNeed | None = None
+    granted: Need | None = None
     """What a person allowed."""
     item: ThreadItem | None = None
     """Its item as its worker would show it. Shown when people are asked about it or when it starts, and not while it
@@ -244,8 +244,11 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
 def status_of(state: SessionState) -> ThreadStatus:
     """What clients are told the thread is doing: derived, never stored."""
     if state.turn is not None:
-        asking = any(call.approval is not None for call in state.turn.calls)
-        return ThreadStatus(kind="active", flags=("waitingOnApproval",) if asking else ())
+        open_needs = [call.approval.need for call in state.turn.calls if call.approval is not None]
+        asks = any(isinstance(need, QuestionNeed) for need in open_needs)
+        approves = any(not isinstance(need, QuestionNeed) for need in open_needs)
+        approval: tuple[StatusFlag, ...] = ("waitingOnApproval",) if approves else ()
+        return ThreadStatus(kind="active", flags=(*approval, *(("waitingOnUserInput",) if asks else ())))
     return ThreadStatus(kind="systemError" if state.failed else "idle")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import trio
 
 from actors.kernel import Mailbox
-from actors.tool_worker.tool import Job, Prepared, Result, Tool, ToolError, finished_item, generic_item
+from actors.tool_worker.tool import Job, Prepared, Result, ToolError, finished_item, generic_item
 from actors.tool_worker.tools.user_shell import prepare_user_shell
 from actors.tool_worker.truncation import history_policy, truncate_for_history
 from messages.client.item import DynamicToolCall
@@ -23,7 +23,7 @@ async def run_call(job: Job, leave: Mailbox[RunTool]) -> None:
     if job.call.by == "user":
         prepared = await prepare_user_shell(job)
     else:
-        prepared = await _prepare(job, workshop.tool(job.call.name))
+        prepared = await _prepare(job)
     job.report(
         ToolPrepared(
             call_id=job.call.call_id,
@@ -56,11 +56,9 @@ async def run_call(job: Job, leave: Mailbox[RunTool]) -> None:
     )
 
 
-async def _prepare(job: Job, tool: Tool | None) -> Prepared:
-    if tool is None:
-        return failing(job, f"unsupported call: {job.call.name}")
+async def _prepare(job: Job) -> Prepared:
     try:
-        return await tool.prepare(job)
+        return await job.workshop.tool(job.call.name).prepare(job)
     except ToolError as error:
         return failing(job, str(error))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 import msgspec
 
 from actors.session.open_text import OpenText
-from messages.approval import ApprovalNeed
+from messages.approval import Need
 from messages.client.item import DynamicToolCall, PlanStep, TextContentItem, ThreadItem
 from messages.items import OutputPart
 from messages.model import ToolNeed, ToolSpec
@@ -57,7 +57,7 @@ class Prepared:
     run: Callable[[], Awaitable[Result]]
     parallel_safe: bool
     side_effects: bool
-    approval: ApprovalNeed | None = None
+    approval: Need | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,6 +31,15 @@ def offers(spec: ToolSpec, settings: ThreadSettings, abilities: Abilities) -> bo
     return not any(need in abilities.lacks or _denied(need, settings) for need in spec.needs)
 
 
+def why_not(spec: ToolSpec, settings: ThreadSettings) -> str:
+    """What a model is told that calls a tool which there is, but not in this thread."""
+    if "questions" in spec.needs and _denied("questions", settings):
+        return f"{spec.name} is unavailable in Default mode"
+    if "default_mode" in spec.needs and _denied("default_mode", settings):
+        return f"{spec.name} is unavailable in Plan mode"
+    return f"unsupported call: {spec.name}"
+
+
 def _denied(need: ToolNeed, settings: ThreadSettings) -> bool:
     """Whether the thread's own settings keep this from its tools."""
     match need:

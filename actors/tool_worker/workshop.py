@@ -14,8 +14,8 @@ from actors.tool_worker.snapshots.git import SnapshotError
 from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.snapshots.thread import ThreadSnapshots
 from actors.tool_worker.terminals import Terminals
-from actors.tool_worker.tool import Tool
-from actors.tool_worker.toolset import offers
+from actors.tool_worker.tool import Tool, ToolError
+from actors.tool_worker.toolset import offers, why_not
 from actors.tool_worker.truncation import TruncationPolicy
 from messages.base import ThreadId, TurnId
 from messages.session import ThreadSettings, TurnUndone
@@ -66,12 +66,14 @@ class Workshop:
         self._environment = environment
         self._abilities = abilities
 
-    def tool(self, name: str) -> Tool | None:
-        """The tool of that name, if the thread has it."""
+    def tool(self, name: str) -> Tool:
+        """The tool of that name. Raises ToolError if the thread does not have it."""
         tool = self.registry.find(name)
         settings = self.settings
-        if tool is None or not offers(tool.spec, settings, self._abilities(settings.provider, settings.model)):
-            return None
+        if tool is None or tool.spec.hosted is not None:
+            raise ToolError(f"unsupported call: {name}")
+        if not offers(tool.spec, settings, self._abilities(settings.provider, settings.model)):
+            raise ToolError(why_not(tool.spec, settings))
         return tool
 
     def environment(self, call: ToolCall, *, terminal: bool = False) -> dict[str, str]:

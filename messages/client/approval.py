@@ -32,7 +32,40 @@ class FileChangeApprovalParams(Wire, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class ApprovalAnswer(Wire, frozen=True, kw_only=True):
-    """A client's answer. An object is a decision with an amendment to rules, which we do not keep."""
+class UserInputOption(Wire, frozen=True, kw_only=True):
+    label: str
+    description: str
 
-    decision: str | dict[str, Any]
+
+class UserInputQuestion(Wire, frozen=True, kw_only=True):
+    """``is_other``: the user may answer in their own words as well."""
+
+    id: str
+    header: str
+    question: str
+    options: tuple[UserInputOption, ...]
+    is_other: bool = False
+    is_secret: bool = False
+
+
+class UserInputParams(Wire, frozen=True, kw_only=True, omit_defaults=False):
+    """item/tool/requestUserInput: the model asks. ``is_blocking``: its turn waits for the answer."""
+
+    thread_id: str
+    turn_id: str
+    item_id: str
+    questions: tuple[UserInputQuestion, ...]
+    is_blocking: bool
+    auto_resolution_ms: int | None = None
+
+
+class UserInputAnswer(Wire, frozen=True, kw_only=True):
+    answers: tuple[str, ...]
+
+
+class ApprovalAnswer(Wire, frozen=True, kw_only=True):
+    """A client's answer: a decision, or what the user said to the model's questions. A decision that is an object has
+    an amendment to rules, which we do not keep."""
+
+    decision: str | dict[str, Any] | None = None
+    answers: dict[str, UserInputAnswer] | None = None

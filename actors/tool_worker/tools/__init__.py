@@ -9,6 +9,7 @@ list_dir      entries of a directory tree
 grep_files    which files match a pattern
 file_search   which paths are like a few letters
 view_image    look at an image file
+request_user_input  put questions to people
 update_plan   the steps of the work, for people to see
 user_shell    a person's own command; offered to no model
 """
@@ -22,6 +23,7 @@ from actors.tool_worker.tools.file_search import FileSearch
 from actors.tool_worker.tools.grep_files import GrepFiles
 from actors.tool_worker.tools.list_dir import ListDir
 from actors.tool_worker.tools.read_file import ReadFile
+from actors.tool_worker.tools.request_user_input import RequestUserInput
 from actors.tool_worker.tools.shell import Shell
 from actors.tool_worker.tools.update_plan import UpdatePlan
 from actors.tool_worker.tools.view_image import ViewImage
@@ -41,6 +43,7 @@ def all_tools() -> Registry:
             GrepFiles(),
             FileSearch(),
             ViewImage(),
+            RequestUserInput(),
             UpdatePlan(),
         ),
     )

@@ -6,12 +6,14 @@ import io
 from typing import Any
 
 import trio
+import trio.testing
 from rich.console import Console
 
 from actors.console.client import Incoming
 from actors.console.questions import Asker, Pending, drawn, subject
 from actors.console.stage import Stage
 from actors.console.turn import _Answers
+from actors.console.user_input import SKIP, Answering
 
 
 def question(id_: str, command: str = "make") -> Incoming:
@@ -100,3 +102,54 @@ async def test_a_question_answered_elsewhere_is_asked_no_more() -> None:
             answers.withdraw("unknown")
     assert asker.footer() is None
     assert client.answers == []
+
+
+def asked_by_the_model(*ids: str) -> Incoming:
+    options = [{"label": "A", "description": "first"}, {"label": "B", "description": "second"}]
+    questions = [{"id": id_, "header": id_, "question": f"{id_}?", "options": options} for id_ in ids]
+    return Incoming(method="item/tool/requestUserInput", params={"threadId": "t", "questions": questions}, id="1")
+
+
+def test_the_models_questions_are_answered_by_number_or_in_ones_own_words() -> None:
+    answering = Answering(asked_by_the_model("q1", "q2"))
+    assert printed(answering.drawn(how="how")).splitlines()[:4] == [
+        "? q1: q1?",
+        "  [1] A  first",
+        "  [2] B  second",
+        "  how",
+    ]
+    assert answering.take("2") is None
+    assert "q2?" in printed(answering.drawn(how=""))
+    assert answering.take("neither, really") == {
+        "answers": {"q1": {"answers": ["B"]}, "q2": {"answers": ["neither, really"]}}
+    }
+    assert answering.summary() == "q1: B; q2: neither, really"
+    assert Answering(asked_by_the_model("q1")).take(SKIP) == {"decision": "decline"}
+
+
+async def test_a_key_chooses_an_answer_to_the_models_question() -> None:
+    asker = Asker()
+    stage = Stage(Console(file=io.StringIO()))
+    told: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        told.append(await asker.answer(asked_by_the_model("q1")))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        assert "q1?" in printed(asker.footer())
+        asker._press("9", stage)
+        asker._press("1", stage)
+    assert told == [{"answers": {"q1": {"answers": ["A"]}}}]
+    assert asker.footer() is None
+
+
+def test_of_the_calls_under_way_the_last_is_found() -> None:
+    stage = Stage(Console(file=io.StringIO()))
+    assert stage.last_call() is None
+    for id_, kind in (("1", "commandExecution"), ("2", "dynamicToolCall"), ("3", "reasoning")):
+        stage.begin({"id": id_, "type": kind})
+    last = stage.last_call()
+    assert last is not None
+    assert last["id"] == "2"

@@ -29,7 +29,7 @@ from actors.session.effects import (
 )
 from actors.session.project_docs import OPENING
 from actors.session.state import SessionState
-from messages.approval import ApprovalDecision, CommandNeed
+from messages.approval import ApprovalDecision, CommandNeed, Need, Option, Question, QuestionNeed
 from messages.base import CallId, TurnId
 from messages.client.item import ThreadItem
 from messages.failure import Failure
@@ -336,7 +336,12 @@ class World:
     def prepare(self, worker: Worker, *, item: bool, safe: bool, asks: bool) -> None:
         worker.prepared = True
         worker.item = command_item(worker.call.item_id) if item else None
-        need = CommandNeed(argv=("make", str(self.count % 3)), script=None, cwd="/w") if asks else None
+        need: Need | None = None
+        if asks and self.count % 3 == 0:
+            option = Option(label="A", description="")
+            need = QuestionNeed(questions=(Question(id="q", header="", question="?", options=(option,)),))
+        elif asks:
+            need = CommandNeed(argv=("make", str(self.count % 3)), script=None, cwd="/w")
         self.hear(
             ToolPrepared(
                 call_id=worker.call.call_id, item=worker.item, parallel_safe=safe, side_effects=True, approval=need

@@ -189,6 +189,7 @@ def test_every_schema_is_flat_closed_and_names_what_is_required() -> None:
         "grep_files",
         "file_search",
         "view_image",
+        "request_user_input",
         "update_plan",
     ]
     required = {}
@@ -205,6 +206,7 @@ def test_every_schema_is_flat_closed_and_names_what_is_required() -> None:
         "list_dir": ["dir_path"],
         "grep_files": ["pattern"],
         "file_search": ["query"],
+        "request_user_input": ["questions"],
         "shell": ["command"],
         "update_plan": ["plan"],
         "view_image": ["path"],
