@@ -23,10 +23,12 @@ from actors.kernel import Node, Report, System
 from actors.ports import Ports
 from actors.ports.files import AppendFile
 from actors.ports.production.processes import LauncherProcesses
-from actors.settings.actor import Sources, load
+from actors.settings.actor import load
+from actors.settings.core import Sources
 from actors.settings.layers import Layer
 from messages.settings import SettingsSnapshot
 from messages.version import VERSION
+from supervisors.live import Chooser
 from supervisors.names import refuse_name_clashes
 from supervisors.parts import Parts, assemble
 from supervisors.root import root
@@ -53,6 +55,10 @@ class DaemonOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     layers: tuple[Layer, ...] = ()
     """Settings above those of the file and the environment."""
+    profile: str | None = None
+    """A file of settings above the user's: ``NAME.config.toml`` in the home."""
+    strict: bool = False
+    """Settings that nobody knows are errors."""
     listen: str | None = None
     """``ws://HOST:PORT`` (port 0 takes a free one) or ``unix:///PATH``. None: as the settings say."""
     plaintext_allowed: bool = False
@@ -76,7 +82,11 @@ class RunningDaemon:
         """``ws://HOST:PORT`` or ``unix:///PATH``, as bound."""
         self.token_required = doorway.token_required
         """Clients must show the token in ``$CALLBOARD_HOME/token``."""
-        self.snapshot: SettingsSnapshot = parts.snapshot
+
+    @property
+    def snapshot(self) -> SettingsSnapshot:
+        """The settings in force."""
+        return self._parts.live.snapshot
 
     def tree(self) -> Node:
         """The live tree of actors."""
@@ -106,13 +116,19 @@ async def open_daemon(
 ) -> AsyncIterator[RunningDaemon]:
     """Start everything and enter the block when clients can connect; leaving it drains and stops in order.
 
-    Raises SettingsError, ChoiceError, ListenRefusedError (also for a port in use), HomeInUseError, HomeUnusableError,
+    Raises SettingsError, ListenRefusedError (also for a port in use), HomeInUseError, HomeUnusableError,
     StartError when a service cannot start, EscalationError when services crash too often.
     """
     try:
-        snapshot = await load(
-            Sources(home=options.home, environment=dict(options.environment), overrides=options.layers), ports
+        sources = Sources(
+            home=options.home,
+            environment=dict(options.environment),
+            overrides=options.layers,
+            profile=options.profile,
+            strict=options.strict,
         )
+        chooser = Chooser(options.environment)
+        state = await load(sources, ports, chooser)
         lock = await ports.threads.run(_take_home, ports, options.home)
     except OSError as error:
         raise HomeUnusableError(
@@ -126,14 +142,15 @@ async def open_daemon(
         parts = assemble(
             ports=ports,
             system=system,
-            snapshot=snapshot,
+            state=state,
+            chooser=chooser,
             environment=options.environment,
             cwd=options.cwd,
             version=VERSION,
             tree=lambda: holder[0].snapshot(),
             index_path=options.index_path,
         )
-        listen = parts.snapshot.settings.listen
+        listen = state.current.settings.listen
         if options.listen is not None:
             listen = msgspec.structs.replace(listen, address=options.listen)
         doorway = await open_doorway(

@@ -20,18 +20,20 @@ from actors.gateway.notifications import WireEncoder
 from actors.kernel import Node, ServiceAddress, System
 from actors.model_stream import catalogue
 from actors.model_stream.models import Models
-from actors.model_stream.providers import REHEARSAL, Choice, choose, known_providers
+from actors.model_stream.providers import REHEARSAL, known_providers
 from actors.ports import Ports
 from actors.rehearsal.actor import Stage
 from actors.rollout_writer import reader
 from actors.rollout_writer.actor import ROLLOUT_WRITER, WriterOptions
 from actors.rollout_writer.checkpoints import TextCheckpoints
 from actors.session.actor import Means
+from actors.session.children import Crew
 from actors.session.global_feed import GlobalFeed
 from actors.session.host import SessionHost
 from actors.session.project_docs import DocRules
 from actors.session.retelling import UNTOLD_RECORDS
 from actors.settings.actor import SETTINGS
+from actors.settings.core import State
 from actors.tool_worker.environment import inherited
 from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.tools import all_tools
@@ -39,9 +41,10 @@ from messages.base import ThreadId
 from messages.client.model import ModelEntry
 from messages.log import FindThread, ListThreads, LogRequest, Record, ThreadPage
 from messages.session import ThreadSummary
-from messages.settings import GetSettings, ProviderSettings, Settings, SettingsSnapshot
+from messages.settings import ProviderSettings, Settings, SettingsSnapshot
 from supervisors.crew import make_crew
 from supervisors.dynamic import DynamicSupervisor
+from supervisors.live import Chooser, LiveSettings, Now
 
 SESSION_RESTARTS, SESSION_PERIOD_SECONDS = 3, 60.0
 """A session that crashes more often is no accident; its thread becomes `systemError` and stays readable."""
@@ -79,7 +82,9 @@ class Parts:
 
     ports: Ports
     system: System
-    snapshot: SettingsSnapshot
+    settings: State
+    """What the settings actor begins with."""
+    live: LiveSettings
     environment: Mapping[str, str]
     providers: Mapping[str, ProviderSettings]
     stage: Stage | None
@@ -96,20 +101,20 @@ def assemble(
     *,
     ports: Ports,
     system: System,
-    snapshot: SettingsSnapshot,
+    state: State,
+    chooser: Chooser,
     environment: Mapping[str, str],
     cwd: str,
     version: str,
     tree: Callable[[], Node],
     index_path: str | None = None,
 ) -> Parts:
-    """Make the parts; nothing runs yet. ``tree`` is the live tree, for whoever asks. Raises ChoiceError when no model
-    can be chosen."""
-    choice = choose(snapshot.settings, environment)
-    settings = msgspec.structs.replace(snapshot.settings, model_provider=choice.provider, model=choice.model)
-    snapshot = msgspec.structs.replace(snapshot, settings=settings)
-    stage = Stage(ports) if choice.provider == REHEARSAL else None
-    providers = _Providers(settings, stage)
+    """Make the parts; nothing runs yet. ``tree`` is the live tree, for whoever asks; ``chooser`` what has completed the
+    settings."""
+    snapshot = state.current
+    settings = snapshot.settings
+    stage = Stage(ports) if settings.model_provider == REHEARSAL else None
+    chooser.rehearsing = stage is not None
     log = system.directory.address(ROLLOUT_WRITER)
     system.directory.expect(ROLLOUT_WRITER)
     system.directory.expect(SETTINGS)
@@ -118,25 +123,10 @@ def assemble(
     models = Models(
         ports,
         system.directory.address(CREDENTIALS),
-        providers,
+        _Providers(settings, stage),
         undelivered_limit=settings.undelivered_text_bytes,
     )
-    tools_environment = inherited(without_keys(environment, providers), settings.shell_environment_policy)
-    crew = make_crew(
-        ports=ports,
-        models=models,
-        registry=all_tools(),
-        environment=tools_environment,
-        output_tokens=settings.tool_output_token_limit,
-        docs=DocRules(
-            home=snapshot.home,
-            max_bytes=settings.project_doc_max_bytes,
-            fallback_names=settings.project_doc_fallback_filenames,
-            root_markers=settings.project_root_markers,
-        ),
-        snapshots=Snapshots(ports, home=snapshot.home, environment=environment) if settings.ghost_snapshots else None,
-        context_window=settings.model_context_window or catalogue.find(choice.provider, choice.model).context_window,
-    )
+    tools = _Tools(environment, models)
     encoder = WireEncoder(lambda: round(ports.clock.now() * 1000))
     everywhere = GlobalFeed(encoder)
     sessions = DynamicSupervisor(
@@ -151,7 +141,7 @@ def assemble(
             log=log,
             load=partial(reader.load_thread, ports),
             records=partial(_records_from, ports),
-            crew=crew,
+            crew=tools.crew(snapshot),
             checkpoints=checkpoints,
         ),
         sessions=sessions,
@@ -162,12 +152,19 @@ def assemble(
         unload_delay_seconds=settings.thread_unload_delay_seconds,
     )
     sessions.on_gave_up = host.gave_up
+
+    def take(changed: SettingsSnapshot) -> None:
+        models.providers = _Providers(changed.settings, stage)
+        host.adopt(tools.crew(changed), unload_delay_seconds=changed.settings.thread_unload_delay_seconds)
+
+    live = LiveSettings(system.directory.address(SETTINGS), snapshot, take)
     return Parts(
         ports=ports,
         system=system,
-        snapshot=snapshot,
+        settings=state,
+        live=live,
         environment=environment,
-        providers=providers,
+        providers=Now(lambda: models.providers),
         stage=stage,
         models=models,
         writer=WriterOptions(home=snapshot.home, durability=settings.durability, index_path=index_path),
@@ -179,20 +176,16 @@ def assemble(
             sessions=host,
             library=Library(ports, log),
             everywhere=everywhere,
-            settings=partial(_settings, system.directory.address(SETTINGS)),
-            models=partial(_models, choice),
+            settings=system.directory.address(SETTINGS),
+            models=partial(_models, live),
             tree=tree,
             home=snapshot.home,
             cwd=cwd,
             version=version,
-            environment=tools_environment,
-            providers=tuple(providers),
+            environment=Now(lambda: tools.environment),
+            providers=Now(lambda: models.providers),
         ),
     )
-
-
-async def _settings(settings: ServiceAddress[GetSettings]) -> SettingsSnapshot:
-    return await settings.ask(GetSettings(), SettingsSnapshot)
 
 
 async def _records_from(ports: Ports, path: str, ordinal: int) -> tuple[Record, ...]:
@@ -200,9 +193,46 @@ async def _records_from(ports: Ports, path: str, ordinal: int) -> tuple[Record, 
     return tuple(record for _, record in found)
 
 
-async def _models(choice: Choice) -> tuple[ModelEntry, ...]:
+async def _models(live: LiveSettings) -> tuple[ModelEntry, ...]:
     await trio.lowlevel.checkpoint()
-    return catalogue.offered(choice.provider, choice.model)
+    settings = live.snapshot.settings
+    return catalogue.offered(settings.model_provider, settings.model)
+
+
+class _Tools:
+    """What serves sessions, made anew for the settings of the time."""
+
+    def __init__(self, environment: Mapping[str, str], models: Models) -> None:
+        self._environment = environment
+        self._models = models
+        self._registry = all_tools()
+        self.environment: Mapping[str, str] = {}
+        """What commands inherit."""
+
+    def crew(self, snapshot: SettingsSnapshot) -> Crew:
+        settings = snapshot.settings
+        visible = without_keys(self._environment, self._models.providers)
+        self.environment = inherited(visible, settings.shell_environment_policy)
+        known = catalogue.find(settings.model_provider, settings.model)
+        return make_crew(
+            ports=self._models.ports,
+            models=self._models,
+            registry=self._registry,
+            environment=self.environment,
+            output_tokens=settings.tool_output_token_limit,
+            docs=DocRules(
+                home=snapshot.home,
+                max_bytes=settings.project_doc_max_bytes,
+                fallback_names=settings.project_doc_fallback_filenames,
+                root_markers=settings.project_root_markers,
+            ),
+            snapshots=(
+                Snapshots(self._models.ports, home=snapshot.home, environment=self._environment)
+                if settings.ghost_snapshots
+                else None
+            ),
+            context_window=settings.model_context_window or known.context_window,
+        )
 
 
 def without_keys(environment: Mapping[str, str], providers: Mapping[str, ProviderSettings]) -> dict[str, str]:

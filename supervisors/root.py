@@ -9,6 +9,7 @@
     ├─ rehearsal       the embedded model, when it is the one in use
     ├─ sessions        dynamic: one session per loaded thread
     ├─ host            unloads idle sessions
+    ├─ live_settings   passes changed settings on
     └─ gateway         lets clients in: one connection actor each
 
 Callers survive the restart of a service: each request type declares whether it may be sent again (`messages.base`).
@@ -48,7 +49,7 @@ def root(parts: Parts, doorway: Doorway, launcher: LauncherProcesses | None) -> 
     children = [
         ChildSpec(id="rounds", start=_without_context(ports.network.rounds.run)),
         ChildSpec(id="watchdog", start=LoopWatchdog(clock=ports.clock, threads=ports.threads).run),
-        ChildSpec(id="settings", start=partial(settings.run, snapshot=parts.snapshot)),
+        ChildSpec(id="settings", start=partial(settings.run, ports=ports, state=parts.settings)),
         ChildSpec(
             id="credentials",
             start=partial(credentials.run, providers=parts.providers, environment=parts.environment),
@@ -68,6 +69,7 @@ def root(parts: Parts, doorway: Doorway, launcher: LauncherProcesses | None) -> 
     children += [
         parts.sessions.as_child("sessions"),
         ChildSpec(id="host", start=parts.host.run),
+        ChildSpec(id="live_settings", start=parts.live.run),
         ChildSpec(id="gateway", start=doorway.run),
     ]
     return Supervisor(children=children, intensity=RESTARTS, period=PERIOD_SECONDS)

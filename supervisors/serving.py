@@ -17,7 +17,6 @@ import trio
 from actors.console.home import DAEMON_FILE, Running, home
 from actors.console.main import ServeOptions
 from actors.gateway.address import ListenRefusedError
-from actors.model_stream.providers import ChoiceError
 from actors.settings.layers import Layer, SettingsError, endpoint_layer, override_layer
 from messages.settings import Settings
 from messages.version import VERSION
@@ -64,7 +63,7 @@ def run(options: ServeOptions) -> int:
     except HomeInUseError as error:
         print(f"callboard serve: {error}", file=sys.stderr)
         return IN_USE
-    except (SettingsError, ChoiceError, ListenRefusedError, HomeUnusableError, NameClashError, OSError) as error:
+    except (SettingsError, ListenRefusedError, HomeUnusableError, NameClashError, OSError) as error:
         words = str(error)
     except SupervisionError as error:
         words = _words(error)

@@ -205,16 +205,15 @@ def accepted_overrides(overrides: Sequence[str], *, strict: bool) -> list[str]:
     taken: list[str] = []
     for override in overrides:
         try:
-            warnings = merge("", (override_layer(override),)).warnings
-            complaint = warnings[0] if warnings else None
+            complaints = merge("", (override_layer(override),)).warnings
         except SettingsError as error:
-            complaint = str(error)
-        if complaint is None:
+            complaints = error.problems
+        if not complaints:
             taken.append(override)
         elif strict:
-            raise SettingsError(complaint)
+            raise SettingsError(*complaints)
         else:
-            _note(f"{complaint} (not taken)")
+            _note(f"{complaints[0]} (not taken)")
     return taken
 
 

@@ -164,8 +164,8 @@ def _config(home: Path, environment: Mapping[str, str]) -> Finding:
     if snapshot.warnings:
         return Finding(
             status="warning",
-            summary=snapshot.warnings[0],
-            details={**details, **{f"warning {n}": text for n, text in enumerate(snapshot.warnings[1:], start=2)}},
+            summary=str(snapshot.warnings[0]),
+            details={**details, **{f"warning {n}": str(each) for n, each in enumerate(snapshot.warnings[1:], start=2)}},
             remediation="correct the name, or remove it",
         )
     return Finding(status="ok", summary="the settings are valid", details=details)

@@ -29,7 +29,7 @@ from actors.gateway.notifications import WireEncoder
 from actors.gateway.websocket import accept
 from actors.kernel import Children, Context, Mailbox, Shutdown
 from actors.ports.network import ByteStream, Listener
-from messages.settings import ListenSettings
+from messages.settings import ListenSettings, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ class Doorway:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(gateway.serve, self._listener, children)
                 nursery.start_soon(gateway.ping)
+                nursery.start_soon(gateway.tell_of_settings)
                 ctx.shutdown_to(mailbox.address)
                 ctx.state = f"listening on {self.address}"
                 task_status.started()
@@ -156,6 +157,19 @@ class Gateway:
                 if not outlet.sent_since_ping and not outlet.pending:
                     connection.transport.ping()
                 outlet.sent_since_ping = False
+
+    async def tell_of_settings(self) -> None:
+        """Tell every client what is wrong with an edit of the settings, as soon as it is made; until cancelled."""
+        told: frozenset[Problem] | None = None
+        version = ""
+        while True:
+            snapshot = await self.configuration.after(version)
+            version = snapshot.version
+            problems = (*snapshot.broken, *snapshot.warnings)
+            if told is not None:  # what was wrong before they came, clients are told when they come
+                for connection in self._connections.values():
+                    connection.warn(problem for problem in problems if problem not in told)
+            told = frozenset(problems)
 
     async def attend(self, id_: str, stream: ByteStream, ctx: Context) -> None:
         """One connection, from its first byte to its last."""

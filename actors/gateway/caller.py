@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import trio
 
-from actors.gateway.configuration import Configuration
+from actors.gateway.configuration import Configuration, config_warning
 from actors.gateway.exec_command import Commands
 from actors.gateway.file_search import Searches
 from actors.gateway.house import House
@@ -20,6 +20,7 @@ from messages.base import ThreadId
 from messages.client.envelope import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 from messages.client.item import Wire
 from messages.session import Refused, SessionCommand
+from messages.settings import SettingsSnapshot
 
 R = TypeVar("R")
 
@@ -70,6 +71,13 @@ class Caller:
     @property
     def house(self) -> House:
         return self.gatehouse.house
+
+    def warn_of_thread(self, settings: SettingsSnapshot) -> None:
+        """Tell this client what is to be told of a thread's own settings: its project's, and what was asked for it."""
+        own = {layer.where for layer in settings.layers if layer.layer in ("project", "client")}
+        for problem in settings.warnings:
+            if problem.where in own:
+                self.notify("configWarning", config_warning(problem))
 
     async def ask(self, thread_id: str, command: SessionCommand, returns: type[R] | tuple[type[R], ...]) -> R:
         """Ask a thread's session, loading it if need be. Raises RpcError when it refuses, and what `explain` knows."""

@@ -1,28 +1,20 @@
-"""The settings as clients read and write them: what the settings actor gave at start, and what clients wrote since.
+"""The settings as clients read and write them. The settings actor decides; this puts it into the protocol's words.
 
-A write goes to the user's file, where the next start finds it, and is in force at once for what the gateway itself
-decides by it: what clients are told, and what a new thread begins with. Values that the environment or the command line
-set stay in force and the answer says so.
+A write goes to the file and is in force at once. What the environment or the command line set stays in force, and the
+answer says so.
 """
 
 from __future__ import annotations
 
 import posixpath
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
-import trio
 
-from actors.gateway.config_edits import (
-    EditError,
-    checked_settings,
-    edited_text,
-    edited_values,
-    split_key_path,
-    version_of,
-)
 from actors.gateway.house import House
 from actors.gateway.rpc import RpcError
+from actors.settings.checking import dotted
 from messages.client.config import (
     ConfigEdit,
     ConfigLayer,
@@ -32,56 +24,77 @@ from messages.client.config import (
     LayerMetadata,
     LayerSource,
     OverriddenMetadata,
+    PackagedLayer,
+    ProjectLayer,
     SystemLayer,
     UserLayer,
 )
-from messages.client.envelope import INVALID_PARAMS, INVALID_REQUEST
-from messages.settings import Origin, Settings, SettingsSnapshot
-
-CONFIG_FILE = "config.toml"
-
-STRONGER_THAN_FILE = frozenset({"environment", "command line"})
+from messages.client.envelope import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
+from messages.client.event import ConfigWarning, TextPosition, TextRange
+from messages.settings import (
+    AwaitSettings,
+    GetSettings,
+    LayerName,
+    Problem,
+    Settings,
+    SettingsEdit,
+    SettingsRefused,
+    SettingsSnapshot,
+    SettingsWritten,
+    WriteSettings,
+)
 
 NOT_FOR_CLIENTS = frozenset({"model_providers", "listen"})
 """Headers in the first may hold secrets; the second is no client's business."""
 
+_CODES = {"invalid": INVALID_PARAMS, "conflict": INVALID_REQUEST, "storage": INTERNAL_ERROR}
+
 
 class Configuration:
-    """Shared by all connections. One write at a time."""
+    """Shared by all connections."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._writing = trio.Lock()
-        self._snapshot: SettingsSnapshot | None = None
-        self._others: dict[str, Any] = {}
-        """What clients wrote and callboard has no use for; read back, it is what they expect to find."""
-
-    @property
-    def path(self) -> str:
-        return posixpath.join(self._house.home, CONFIG_FILE)
 
     async def snapshot(self) -> SettingsSnapshot:
-        """The settings in force."""
-        if self._snapshot is None:
-            self._snapshot = await self._house.settings()
-        return self._snapshot
+        """What is in force for the daemon."""
+        return await self._house.settings.ask(GetSettings(), SettingsSnapshot)
 
-    async def settings(self) -> Settings:
-        """Its settings."""
-        return (await self.snapshot()).settings
+    async def after(self, version: str) -> SettingsSnapshot:
+        """As `snapshot`, as soon as it is another than that version."""
+        return await self._house.settings.ask(AwaitSettings(version=version), SettingsSnapshot)
 
-    async def read(self, *, include_layers: bool) -> ConfigReadResponse:
+    async def of_thread(self, cwd: str, overrides: Mapping[str, Any] | None = None) -> SettingsSnapshot:
+        """What is in force for a thread that works in ``cwd``, for which a client asks for more. Raises RpcError."""
+        request = GetSettings(cwd=cwd, overrides=dict(overrides or {}))
+        reply = await self._house.settings.ask(request, (SettingsSnapshot, SettingsRefused))
+        return _granted(reply)
+
+    async def read(self, *, cwd: str | None, include_layers: bool) -> ConfigReadResponse:
         """What a client may know."""
-        snapshot = await self.snapshot()
-        version = version_of(await self._read_file())
+        snapshot = await self.snapshot() if cwd is None else await self.of_thread(cwd)
+        versions = {view.where: view.version for view in snapshot.layers}
         layers = None
-        config = self._shown(snapshot.settings)
         if include_layers:
-            layers = (ConfigLayer(name=UserLayer(file=self.path), version=version, config=config),)
+            layers = tuple(
+                ConfigLayer(
+                    name=_source(view.layer, view.where),
+                    version=view.version,
+                    config=_shown(view.values),
+                    disabled_reason=view.disabled,
+                )
+                for view in reversed(snapshot.layers)  # the strongest first
+            )
+        # Empty means "choose for me" in our settings; clients know that as null.
+        values = {
+            key: None if value == "" else value for key, value in _shown(msgspec.to_builtins(snapshot.settings)).items()
+        }
         return ConfigReadResponse(
-            config=config,
+            config={**snapshot.others, **values},
             origins={
-                key: LayerMetadata(name=self._source(origin), version=version)
+                key: LayerMetadata(
+                    name=_source(origin.layer, origin.where), version=versions.get(origin.where, snapshot.version)
+                )
                 for key, origin in snapshot.origins.items()
                 if key.partition(".")[0] not in NOT_FOR_CLIENTS
             },
@@ -91,70 +104,80 @@ class Configuration:
     async def write(
         self, edits: tuple[ConfigEdit, ...], *, file: str | None, version: str | None
     ) -> ConfigWriteResponse:
-        """Make the edits in the file. Raises RpcError, OSError."""
-        if file is not None and file != self.path:
-            raise RpcError(INVALID_PARAMS, f"only {self.path} can be written, not {file}")
-        async with self._writing:
-            snapshot = await self.snapshot()
-            before = await self._read_file()
-            if version is not None and version != version_of(before):
-                raise RpcError(INVALID_REQUEST, "the configuration file has changed since it was read; read it again")
-            try:
-                after = edited_text(before, edits)
-                stronger = [edit for edit in edits if self._is_overridden(edit, snapshot)]
-                weaker = [edit for edit in edits if edit not in stronger]
-                values = edited_values({**self._others, **msgspec.to_builtins(snapshot.settings)}, weaker)
-                settings = checked_settings(values)
-                checked_settings(edited_values({}, stronger))
-            except EditError as error:
-                raise RpcError(INVALID_PARAMS, str(error)) from error
-            data = after.encode()
-            await self._house.ports.threads.run(lambda: self._house.ports.files.write_atomic(self.path, data))
-            self._snapshot = msgspec.structs.replace(snapshot, settings=settings)
-            self._others = {key: value for key, value in values.items() if key not in Settings.__struct_fields__}
+        """Make the edits in the file, all or none. Raises RpcError."""
+        request = WriteSettings(
+            edits=tuple(
+                SettingsEdit(key_path=edit.key_path, value=edit.value, merge=edit.merge_strategy == "upsert")
+                for edit in edits
+            ),
+            file=file,
+            expected_version=version,
+        )
+        reply = await self._house.settings.ask(request, (SettingsWritten, SettingsRefused))
+        written = _granted(reply)
         return ConfigWriteResponse(
-            file_path=self.path,
-            status="okOverridden" if stronger else "ok",
-            version=version_of(after),
-            overridden_metadata=self._overridden(stronger[0], snapshot) if stronger else None,
+            file_path=written.file,
+            status="okOverridden" if written.overridden else "ok",
+            version=written.version,
+            overridden_metadata=_overridden(written.overridden[0], written.snapshot) if written.overridden else None,
         )
 
-    async def _read_file(self) -> str:
-        files = self._house.ports.files
 
-        def read() -> bytes:
-            return files.read(self.path) if files.stat(self.path) is not None else b""
+R = TypeVar("R")
 
-        return (await self._house.ports.threads.run(read)).decode("utf-8", "replace")
 
-    def _shown(self, settings: Settings) -> dict[str, Any]:
-        values: dict[str, Any] = msgspec.to_builtins(settings)
-        for key in NOT_FOR_CLIENTS:
-            values.pop(key, None)
-        # Empty means "choose for me" in our settings; clients know that as null.
-        return {**self._others, **{key: None if value == "" else value for key, value in values.items()}}
+def config_warning(problem: Problem) -> ConfigWarning:
+    """What a client is told of it."""
+    if problem.line is None or problem.column is None:
+        return ConfigWarning(summary=str(problem))
+    at = TextPosition(line=problem.line, column=problem.column)
+    return ConfigWarning(summary=str(problem), path=problem.where, range=TextRange(start=at, end=at))
 
-    def _is_overridden(self, edit: ConfigEdit, snapshot: SettingsSnapshot) -> bool:
-        origin = snapshot.origins.get(".".join(split_key_path(edit.key_path)))
-        return origin is not None and origin.layer in STRONGER_THAN_FILE
 
-    def _overridden(self, edit: ConfigEdit, snapshot: SettingsSnapshot) -> OverriddenMetadata:
-        key = ".".join(split_key_path(edit.key_path))
-        origin = snapshot.origins[key]
-        value: Any = msgspec.to_builtins(snapshot.settings)
-        for part in split_key_path(edit.key_path):
-            value = value.get(part) if isinstance(value, dict) else None
-        return OverriddenMetadata(
-            message=f"written, but {key} stays as {origin.where} sets it",
-            overriding_layer=LayerMetadata(name=self._source(origin), version=""),
-            effective_value=value,
-        )
+def _granted(reply: R | SettingsRefused) -> R:
+    if isinstance(reply, SettingsRefused):
+        raise RpcError(_CODES[reply.reason], reply.message)
+    return reply
 
-    def _source(self, origin: Origin) -> LayerSource:
-        match origin.layer:
-            case "user":
-                return UserLayer(file=self.path)
-            case "built-in":
-                return SystemLayer(file=self.path)
-            case "environment" | "command line":
-                return FlagsLayer()
+
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in NOT_FOR_CLIENTS}
+
+
+def _overridden(key: str, snapshot: SettingsSnapshot) -> OverriddenMetadata:
+    origin = snapshot.origins[key]
+    return OverriddenMetadata(
+        message=f"written, but {key} stays as {origin.where} sets it",
+        overriding_layer=LayerMetadata(name=_source(origin.layer, origin.where), version=snapshot.version),
+        effective_value=_value_at(snapshot.settings, key),
+    )
+
+
+def _value_at(settings: Settings, key: str) -> Any:
+    """The value under a dotted key, as origins name it; None for what clients are not to see."""
+    found: dict[str, Any] = {}
+
+    def collect(values: Mapping[str, Any], path: tuple[str, ...]) -> None:
+        for name, value in values.items():
+            found[dotted((*path, name))] = value
+            if isinstance(value, Mapping):
+                collect(value, (*path, name))
+
+    collect(_shown(msgspec.to_builtins(settings)), ())
+    return found.get(key)
+
+
+def _source(layer: LayerName, where: str) -> LayerSource:
+    match layer:
+        case "system":
+            return SystemLayer(file=where)
+        case "user":
+            return UserLayer(file=where)
+        case "profile":
+            return UserLayer(file=where, profile=posixpath.basename(where).partition(".")[0])
+        case "project":
+            return ProjectLayer(dot_codex_folder=posixpath.dirname(where))
+        case "built-in":
+            return PackagedLayer(file=where)
+        case "environment" | "command line" | "client":
+            return FlagsLayer()

@@ -11,7 +11,7 @@ answered and logged, and whatever else goes wrong ends this connection only.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ import trio
 from msgspec.json import Decoder
 
 from actors.gateway.caller import Caller, Gatehouse
+from actors.gateway.configuration import config_warning
 from actors.gateway.exec_command import Commands
 from actors.gateway.handshake import initialize
 from actors.gateway.rpc import (
@@ -40,9 +41,9 @@ from messages.approval import Answers, ApprovalDecision
 from messages.base import ThreadId
 from messages.client.approval import ApprovalAnswer
 from messages.client.envelope import ABSENT, INVALID_REQUEST, Incoming, RequestId
-from messages.client.event import ConfigWarning
 from messages.client.item import Wire
 from messages.session import ResolveApproval, Unsubscribe
+from messages.settings import Problem
 
 logger = logging.getLogger(__name__)
 
@@ -240,8 +241,13 @@ class Connection:
         except KernelError as error:
             logger.warning("connection %s: the settings cannot be asked for their warnings: %s", self.id, error)
             return
-        for warning in snapshot.warnings:
-            self._notify("configWarning", ConfigWarning(summary=warning))
+        self.warn((*snapshot.broken, *snapshot.warnings))
+
+    def warn(self, problems: Iterable[Problem]) -> None:
+        """Tell the client what is wrong with the settings."""
+        if self._initialized:
+            for problem in problems:
+                self._notify("configWarning", config_warning(problem))
 
     # --- answers to our questions -----------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """What the gateway needs of the rest of the daemon, as narrow protocols: who assembles the daemon hands it a `House`.
 
-Sessions are reached through `SessionHost` only, the log's list of threads through `ThreadLibrary`, settings, models and
-the live tree through a function each. So the gateway never learns how sessions are supervised, and its tests run
-against a few lines of fakes.
+Sessions are reached through `SessionHost` only, the log's list of threads through `ThreadLibrary`, the settings through
+their actor's address, models and the live tree through a function each. So the gateway never learns how sessions are
+supervised, and its tests run against a few lines of fakes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from actors.kernel import Address, Node
+from actors.kernel import Address, Node, ServiceAddress
 from actors.ports import Ports
 from actors.session.global_feed import GlobalFeed
 from actors.session.threads import NewThread
@@ -19,7 +19,7 @@ from messages.base import ThreadId
 from messages.client.model import ModelEntry
 from messages.log import ListThreads, Record, ThreadPage
 from messages.session import SessionCommand, ThreadSummary, ThreadView
-from messages.settings import SettingsSnapshot
+from messages.settings import SettingsRequest
 
 
 class SessionHost(Protocol):
@@ -71,7 +71,7 @@ class House:
     sessions: SessionHost
     library: ThreadLibrary
     everywhere: GlobalFeed
-    settings: Callable[[], Awaitable[SettingsSnapshot]]
+    settings: ServiceAddress[SettingsRequest]
     models: Callable[[], Awaitable[tuple[ModelEntry, ...]]]
     tree: Callable[[], Node]
     home: str

@@ -6,17 +6,10 @@ that is not known to be safe; a sandbox is read and not followed, and what we an
 
 from __future__ import annotations
 
-from typing import Any
-
 from messages.client.turn import ApprovalPolicyParam, SettingsFields, ToolChoiceParam
 from messages.session import ApprovalPolicy, CollaborationMode, SettingsPatch
 from messages.settings import Settings
 from messages.tool_set import ToolSelection
-
-CONFIG_EFFORT = "model_reasoning_effort"
-CONFIG_SUMMARY = "model_reasoning_summary"
-CONFIG_VERBOSITY = "model_verbosity"
-CONFIG_WEB_SEARCH = "web_search"
 
 
 def policy_of(asked: ApprovalPolicyParam | None) -> ApprovalPolicy | None:
@@ -60,19 +53,12 @@ def selection_of(chosen: ToolChoiceParam) -> ToolSelection:
     )
 
 
-def configured_selection(settings: Settings, config: dict[str, Any] | None) -> ToolSelection:
-    """The choice of a thread that begins: the daemon's settings, and above them the request's free-form ``config``."""
+def configured_selection(settings: Settings) -> ToolSelection:
+    """The choice of a thread that begins, as its settings say."""
     tools = settings.tools
-    searching = text_at(config, CONFIG_WEB_SEARCH) or settings.web_search
     return ToolSelection(
         only=tools.enabled,
         without=tools.disabled,
-        web_search="live" if searching == "live" else "disabled" if searching == "disabled" else "cached",
+        web_search=settings.web_search,
         questions=tools.questions,
     )
-
-
-def text_at(config: dict[str, Any] | None, key: str) -> str | None:
-    """A text from the free-form ``config`` of a request."""
-    value = None if config is None else config.get(key)
-    return value if isinstance(value, str) and value else None

@@ -39,7 +39,7 @@ async def run(
     """Sample ``request``; texts go to ``texts``, everything else to ``report``."""
     task_status.started()
     outlet = Outlet(report, texts, models.undelivered_limit)
-    provider = models.providers.get(request.provider)
+    provider = models.of_turn(request.turn_id).get(request.provider)
     if provider is None:
         await outlet.send(SampleFailed(request_id=request.request_id, failure=_unknown_provider(request, models)))
         return

@@ -7,6 +7,7 @@ which a daemon calls in the background once it listens.
 from __future__ import annotations
 
 import importlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from actors.kernel import Address, ServiceAddress
 from actors.ports import Ports
+from messages.base import TurnId
 from messages.credentials import CredentialsRequest
 from messages.model import StreamEvent
 from messages.settings import ProviderSettings
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 UNDELIVERED_TEXT_CHARS = 8192
 """Per stream, as `Settings.undelivered_text_bytes`: a screenful or two that the session has not taken over yet."""
+
+TURNS_KEPT = 4096
+"""Turns whose providers are remembered, the last to ask: more than can be under way in one daemon. A turn beyond it
+takes up a change in its middle, no more."""
 
 _HEAVY = ("actors.model_stream.actor", "httpx2", "actors.model_stream.http", "actors.model_stream.exchange")
 
@@ -44,7 +50,8 @@ class Models:
         self.ports = ports
         self.credentials = credentials
         self.providers = providers
-        """By id; see `providers.known_providers`."""
+        """By id; see `providers.known_providers`. Replaced as a whole when the settings change."""
+        self._of_turns: OrderedDict[TurnId, Mapping[str, ProviderSettings]] = OrderedDict()
         self.undelivered_limit = undelivered_limit
         self._transport: HttpTransport | None = None
         self._client: httpx2.AsyncClient | None = None
@@ -58,6 +65,14 @@ class Models:
 
             recital = self._recitals[session] = Recital()
         return recital
+
+    def of_turn(self, turn_id: TurnId) -> Mapping[str, ProviderSettings]:
+        """The providers as they were when the turn first asked one of them: a change is for the next turn."""
+        providers = self._of_turns.setdefault(turn_id, self.providers)
+        self._of_turns.move_to_end(turn_id)
+        if len(self._of_turns) > TURNS_KEPT:
+            self._of_turns.popitem(last=False)
+        return providers
 
     @property
     def transport(self) -> HttpTransport:

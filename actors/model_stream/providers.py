@@ -22,7 +22,7 @@ ANTHROPIC_KEY = "ANTHROPIC_API_KEY"
 REHEARSAL = "rehearsal"
 
 
-class ChoiceError(Exception):
+class ChoiceError(ValueError):
     """The settings name no usable provider or model; the text says what to set."""
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType, NoneType
 from typing import Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from actors.kernel import Address, Context, DownError, KernelError, Start
 from actors.rollout_writer.paths import rollout_path
 from actors.session import views
 from actors.session.actor import Means, Role, StorageError, run
+from actors.session.children import Crew
 from actors.session.feed import Feed, FeedEncoder
 from actors.session.git_info import GitInfo, read_git_info
 from actors.session.global_feed import GlobalFeed
@@ -144,15 +146,21 @@ class SessionHost:
         """Whether a turn runs that does not only wait for people."""
         return any(role.shell is not None and _busy(role.shell.state) for role in self._roles.values())
 
+    # --- for whoever follows the settings ---------------------------------------------------------------------------
+
+    def adopt(self, crew: Crew, *, unload_delay_seconds: float) -> None:
+        """Threads loaded from now on are served by this crew; those loaded keep theirs."""
+        self._means = replace(self._means, crew=crew)
+        self._delay = unload_delay_seconds
+
     # --- for the daemon ---------------------------------------------------------------------------------------------
 
     async def run(self, _: Context, *, task_status: trio.TaskStatus[None]) -> None:
         """Unload what nobody needs, until cancelled."""
         task_status.started()
-        pause = min(max(self._delay / SWEEPS_PER_DELAY, MIN_SWEEP_SECONDS), MAX_SWEEP_SECONDS)
         async with trio.open_nursery() as nursery:
             while True:
-                await trio.sleep(pause)
+                await trio.sleep(min(max(self._delay / SWEEPS_PER_DELAY, MIN_SWEEP_SECONDS), MAX_SWEEP_SECONDS))
                 for thread_id in self._overdue():
                     nursery.start_soon(self.unload, thread_id)
 

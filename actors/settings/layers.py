@@ -1,37 +1,52 @@
-"""How configuration layers become one validated snapshot.
+"""How layers of configuration become one validated snapshot. Pure.
 
-Low to high: built-in < ``$CALLBOARD_HOME/config.toml`` < environment < ``-c a.b=v``. Tables merge key by key, anything
-else replaces. Values are checked where they come from, so an error names the layer, the place and the key.
+Low to high, the later replacing the earlier; tables merge key by key, anything else replaces:
 
-Rejected: failing on unknown keys (an older daemon must start on a newer file): they are warned of, with the nearest
-name that exists.
+    built-in
+    system         /etc/callboard/config.toml
+    user           $CALLBOARD_HOME/config.toml
+    profile        $CALLBOARD_HOME/NAME.config.toml, chosen with -p NAME
+    project        .callboard/config.toml, from the top of a trusted project down to a thread's folder
+    environment    CALLBOARD_KEY, CALLBOARD_TABLE__KEY
+    command line   -c a.b=v, and flags that mean settings
+    client         what one request asks for the thread it starts
+
+Values are checked where they come from, so a message names the file, line and key, not only the whole.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
+import hashlib
 import tomllib
-from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from messages.settings import Origin, ProviderSettings, Settings, SettingsSnapshot
+from actors.settings.checking import Finding, check, convert, dotted, field_type, plain, table_of
+from actors.settings.key_paths import KeyPathError, split_key_path
+from actors.settings.places import key_places
+from messages.settings import LayerName, LayerView, Origin, Problem, Settings, SettingsSnapshot
 
 CONFIG_FILE = "config.toml"
+SYSTEM_FILE = "/etc/callboard/config.toml"
 ENVIRONMENT_PREFIX = "CALLBOARD_"
-NOT_SETTINGS = frozenset({"CALLBOARD_HOME"})
+NOT_SETTINGS = frozenset({"CALLBOARD_HOME", "CALLBOARD_TOKEN"})
 """Variables with our prefix that are no settings."""
 
 COMMAND_LINE_PROVIDER = "command-line"
 """The provider that ``--base-url`` makes."""
 
-LayerName = Literal["built-in", "user", "environment", "command line"]
+Complete = Callable[[Settings], Settings]
+"""Fills in what follows from several settings at once (which provider, which model). Raises ValueError."""
 
 
 class SettingsError(Exception):
-    """A value nobody can work with: the text names the layer, the key, what is wrong and what is accepted."""
+    """Values nobody can work with: the text names for each the place, the key, what is wrong and what is accepted."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,40 +55,74 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     name: LayerName
     where: str
     values: dict[str, Any]
+    text: str | None = None
+    """Of a file: to say where in it a key stands."""
+    disabled: str | None = None
+    """Why it does not count."""
+
+    @property
+    def version(self) -> str:
+        """Changes when the layer does."""
+        return version_of(self.text if self.text is not None else msgspec.json.encode(self.values).decode())
 
 
-def file_layer(path: str, content: bytes) -> Layer:
-    """The user's file. Raises SettingsError with the line of a syntax error."""
+def version_of(text: str) -> str:
+    """Changes when the text does."""
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_layer(path: str, content: bytes, name: LayerName = "user") -> Layer:
+    """A file. Raises SettingsError with the line of a syntax error."""
     try:
-        values = tomllib.loads(content.decode())
+        text = content.decode()
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: {error}") from error
-    return Layer(name="user", where=path, values=values)
+        problem = Problem(where=path, text=f"byte {error.start} is not UTF-8; save the file as UTF-8")
+        raise SettingsError(problem) from error
+    try:
+        return Layer(name=name, where=path, values=tomllib.loads(text), text=text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(Problem(where=path, text=str(error) or "nested too deep")) from error
 
 
 def environment_layers(environment: Mapping[str, str]) -> tuple[Layer, ...]:
-    """A layer for each ``CALLBOARD_SOME_KEY`` whose lower-case rest is a top-level setting."""
-    known = {name for name in Settings.__struct_fields__ if name not in {"model_providers", "listen", "projects"}}
+    """A layer for each ``CALLBOARD_SOME_KEY`` or ``CALLBOARD_TABLE__KEY`` that names a setting."""
     layers = []
     for variable, text in sorted(environment.items()):
-        key = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in NOT_SETTINGS and key in known:
-            layers.append(Layer(name="environment", where=variable, values={key: _scalar(text)}))
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in NOT_SETTINGS:
+            continue
+        path = tuple(variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+        annotation = field_type(path)
+        if annotation is not None and table_of(annotation)[0] is None:
+            values = _nested(path, _fitting(text, annotation))
+            layers.append(Layer(name="environment", where=variable, values=values))
     return tuple(layers)
 
 
 def override_layer(override: str) -> Layer:
     """``a.b=v`` from the command line; ``v`` is TOML, or a bare string if it is no TOML."""
-    path, equals, text = override.partition("=")
-    keys = _split_path(path.strip())
-    if not equals or not keys:
-        raise SettingsError(f"-c {override}: expected KEY=VALUE, for example -c model=gpt-5.5")
-    values: Any = _scalar(text.strip())
-    for key in reversed(keys):
-        values = {key: values}
-    return Layer(name="command line", where=f"-c {path.strip()}", values=values)
+    name, equals, text = override.partition("=")
+    try:
+        path = split_key_path(name)
+    except KeyPathError:
+        path = ()
+    if not equals or not path:
+        where = f"-c {override}"
+        raise SettingsError(Problem(where=where, text="expected KEY=VALUE, for example -c model=gpt-5.5"))
+    values = _nested(path, _fitting(text.strip(), field_type(path)))
+    return Layer(name="command line", where=f"-c {name.strip()}", values=values)
+
+
+def client_layer(overrides: Mapping[str, Any]) -> Layer:
+    """What a request asks for. Keys may have dots, as clients of the protocol write them, or be nested."""
+    values: dict[str, Any] = {}
+    for name, value in overrides.items():
+        try:
+            path = split_key_path(name)
+        except KeyPathError:
+            path = (name,)
+        if value is not None:
+            merge_into(values, _nested(path, value))
+    return Layer(name="client", where="the request", values=values)
 
 
 def endpoint_layer(base_url: str, wire: str, model: str | None) -> Layer:
@@ -89,114 +138,126 @@ def endpoint_layer(base_url: str, wire: str, model: str | None) -> Layer:
     return Layer(name="command line", where="--base-url", values=values)
 
 
-def merge(home: str, layers: tuple[Layer, ...]) -> SettingsSnapshot:
-    """All layers, low to high, as one snapshot. Raises SettingsError for the first value that is no good."""
+def merge(
+    home: str,
+    layers: Sequence[Layer],
+    *,
+    strict: bool = False,
+    complete: Complete | None = None,
+    warnings: Iterable[Problem] = (),
+) -> SettingsSnapshot:
+    """All layers, low to high, as one snapshot.
+
+    Raises SettingsError with everything that is wrong; with ``strict`` names that nobody knows are wrong, too.
+    """
     merged: dict[str, Any] = {}
+    others: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
-    warnings: list[str] = []
+    told: list[Problem] = list(warnings)
+    wrong: list[Problem] = []
     for layer in layers:
-        values = _known_only(layer.values, Settings, layer.where, "", warnings)
-        _check(_without_partial_providers(values), layer)
-        _merge_into(merged, values)
-        for key in _leaves(values, ""):
-            origins[key] = Origin(layer=layer.name, where=layer.where)
-    everywhere = Layer(name="user", where=" + ".join(layer.where for layer in layers) or "settings", values=merged)
-    settings = _check(merged, everywhere)
-    return SettingsSnapshot(settings=settings, home=home, origins=origins, warnings=tuple(warnings))
-
-
-def _check(values: dict[str, Any], layer: Layer) -> Settings:
-    try:
-        return msgspec.convert(values, Settings)
-    except msgspec.ValidationError as error:
-        message, _, at = str(error).rpartition(" - at ")
-        key = at.strip("`").removeprefix("$").lstrip(".") if message else ""
-        reason = message or str(error)
-        accepted = _accepted(key)
-        raise SettingsError(
-            f"{layer.where}: {key or 'settings'}: {reason[0].lower() + reason[1:]}"
-            + (f"; accepted: {', '.join(accepted)}" if accepted else "")
-        ) from error
-
-
-def _without_partial_providers(values: dict[str, Any]) -> dict[str, Any]:
-    """A layer may set one key of a provider that another layer defines: only the merged whole must be complete."""
-    providers = values.get("model_providers")
-    if not isinstance(providers, dict):
-        return values
-    complete = {
-        name: {"base_url": "", **provider} if isinstance(provider, dict) else provider
-        for name, provider in providers.items()
-    }
-    return {**values, "model_providers": complete}
-
-
-def _accepted(key: str) -> tuple[str, ...]:
-    annotation: Any = Settings
-    for part in key.split("."):
-        if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-            annotation = next((f.type for f in msgspec.structs.fields(annotation) if f.encode_name == part), None)
-        elif get_origin(annotation) is dict:
-            annotation = get_args(annotation)[1]
-    if get_origin(annotation) is Literal:
-        return tuple(repr(value) for value in get_args(annotation))
-    return ()
-
-
-def _known_only(
-    values: dict[str, Any], struct: type[msgspec.Struct], where: str, prefix: str, warnings: list[str]
-) -> dict[str, Any]:
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
-    kept: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            warnings.append(f"{where}: unknown setting {prefix + key!r} is ignored{hint}")
+        if layer.disabled is not None:
             continue
-        inner = fields[key]
-        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            value = _known_only(value, inner, where, f"{prefix}{key}.", warnings)
-        elif isinstance(value, dict) and get_args(inner)[1:] == (ProviderSettings,):
-            value = {
-                name: _known_only(provider, ProviderSettings, where, f"{prefix}{key}.{name}.", warnings)
-                if isinstance(provider, dict)
-                else provider
-                for name, provider in value.items()
-            }
-        kept[key] = value
-    return kept
+        checked = check(layer.values)
+        unknown = [_problem(layer, finding, "" if strict else " (ignored)") for finding in checked.unknown]
+        (wrong if strict and layer.name != "client" else told).extend(unknown)
+        wrong.extend(_problem(layer, finding) for finding in checked.wrong)
+        merge_into(merged, checked.known)
+        if layer.name in ("system", "user", "profile"):
+            merge_into(others, checked.others)
+        for path in leaves(checked.known):
+            origins[dotted(path)] = Origin(layer=layer.name, where=layer.where)
+    if wrong:
+        raise SettingsError(*wrong)
+    settings = convert(merged)
+    if not isinstance(settings, Settings):
+        raise SettingsError(*(_problem(_source(layers, finding), finding) for finding in settings))
+    if complete is not None:
+        try:
+            settings = complete(settings)
+        except ValueError as error:
+            raise SettingsError(Problem(where="settings", text=str(error))) from error
+    views = tuple(
+        LayerView(
+            layer=layer.name, where=layer.where, version=layer.version, values=layer.values, disabled=layer.disabled
+        )
+        for layer in layers
+    )
+    return SettingsSnapshot(
+        settings=settings,
+        home=home,
+        origins=origins,
+        warnings=tuple(told),
+        layers=views,
+        others=others,
+        version=version_of("".join(view.where + view.version for view in views)),
+    )
 
 
-def _merge_into(target: dict[str, Any], source: dict[str, Any]) -> None:
+def wrong_in(layer: Layer) -> tuple[Problem, ...]:
+    """What is wrong with a layer's own values."""
+    return tuple(_problem(layer, finding) for finding in check(layer.values).wrong)
+
+
+def _problem(layer: Layer, finding: Finding, more: str = "") -> Problem:
+    place = None
+    if layer.text is not None:
+        places = key_places(layer.text)
+        at = finding.path
+        while at and place is None:
+            place, at = places.get(at), at[:-1]
+    return Problem(
+        where=layer.where,
+        key=dotted(finding.path),
+        text=finding.text + more,
+        line=None if place is None else place.line,
+        column=None if place is None else place.column,
+    )
+
+
+def _source(layers: Sequence[Layer], finding: Finding) -> Layer:
+    """The strongest layer that says something of it."""
+    for layer in reversed(layers):
+        values: Any = layer.values
+        for key in finding.path:
+            values = values.get(key) if isinstance(values, Mapping) else None
+        if values is not None and layer.disabled is None:
+            return layer
+    return layers[-1]
+
+
+def merge_into(target: dict[str, Any], source: Mapping[str, Any]) -> None:
+    """Tables key by key, anything else replaced. ``source`` stays as it is, whatever happens to ``target`` later."""
     for key, value in source.items():
-        if isinstance(value, dict) and isinstance(target.get(key), dict):
-            _merge_into(target[key], value)
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            merge_into(target[key], value)
         else:
             target[key] = _copy(value)
 
 
-def _copy(value: Any) -> Any:
-    return {key: _copy(inner) for key, inner in value.items()} if isinstance(value, dict) else value
-
-
-def _leaves(values: dict[str, Any], prefix: str) -> list[str]:
-    leaves: list[str] = []
+def leaves(values: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The paths of all values that are no tables, and of empty tables."""
+    found: list[tuple[str, ...]] = []
     for key, value in values.items():
-        name = f"{prefix}{key}"
-        leaves.extend(_leaves(value, f"{name}.") if isinstance(value, dict) and value else [name])
-    return leaves
+        path = (*prefix, key)
+        found.extend(leaves(value, path) if isinstance(value, Mapping) and value else [path])
+    return found
 
 
-def _scalar(text: str) -> Any:
+def _copy(value: Any) -> Any:
+    return {key: _copy(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
+
+
+def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+    for key in reversed(path):
+        value = {key: value}
+    return value  # type: ignore[no-any-return]  # a path is never empty
+
+
+def _fitting(text: str, annotation: Any) -> Any:
+    """The value a bare text stands for: TOML, or itself when it is no TOML or a text is what is wanted."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
-
-
-def _split_path(path: str) -> list[str]:
-    """``a."b.c".d`` -> a, b.c, d; empty when it is no path."""
-    parts = re.findall(r'"([^"]*)"|([^."]+)', path)
-    keys = [quoted or bare.strip() for quoted, bare in parts]
-    return keys if all(keys) else []
+    return text if plain(annotation) is str and not isinstance(value, str) else value

@@ -13,18 +13,33 @@ class ConfigReadParams(Wire, frozen=True, kw_only=True):
 
 
 class UserLayer(Wire, frozen=True, kw_only=True, tag="user"):
+    """The file in the home, or one of its profiles."""
+
+    file: str
+    profile: str | None = None
+
+
+class SystemLayer(Wire, frozen=True, kw_only=True, tag="system"):
+    """The machine's file."""
+
     file: str
 
 
-class SystemLayer(Wire, frozen=True, kw_only=True, tag="packagedDefaults"):
+class PackagedLayer(Wire, frozen=True, kw_only=True, tag="packagedDefaults"):
     file: str
+
+
+class ProjectLayer(Wire, frozen=True, kw_only=True, tag="project"):
+    """The folder in a project that holds its file."""
+
+    dot_codex_folder: str
 
 
 class FlagsLayer(Wire, frozen=True, kw_only=True, tag="sessionFlags"):
     """The environment and the command line."""
 
 
-LayerSource = UserLayer | SystemLayer | FlagsLayer
+LayerSource = UserLayer | SystemLayer | PackagedLayer | ProjectLayer | FlagsLayer
 
 
 class LayerMetadata(Wire, frozen=True, kw_only=True):
@@ -36,6 +51,7 @@ class ConfigLayer(Wire, frozen=True, kw_only=True):
     name: LayerSource
     version: str
     config: dict[str, Any]
+    disabled_reason: str | None = None
 
 
 class ConfigReadResponse(Wire, frozen=True, kw_only=True):

@@ -151,6 +151,20 @@ class Warning(Wire, frozen=True, kw_only=True):  # noqa: A001  # the method is c
     thread_id: str | None = None
 
 
+class TextPosition(Wire, frozen=True, kw_only=True):
+    """Both counted from 1."""
+
+    line: int
+    column: int
+
+
+class TextRange(Wire, frozen=True, kw_only=True):
+    start: TextPosition
+    end: TextPosition
+
+
 class ConfigWarning(Wire, frozen=True, kw_only=True):
     summary: str
     details: str | None = None
+    path: str | None = None
+    range: TextRange | None = None

@@ -5,22 +5,40 @@ provider   [model_providers.ID], with the dialect of a server
 listen     [listen], the door
 environment  [shell_environment_policy]
 tools      [tools], what a model is offered
-snapshot   the settings in force with the origin of each value, and how to ask for them
+project    [projects."/path"], trust
+features   [features], switches
+snapshot   the settings in force with the origin of each value; how to ask for them, wait for a change, write
 
 A new setting is a field with a default and a text below it that says what it does: reference, editor schema and
-messages about wrong values are all made from these structs.
+messages about wrong values are all made from these structs (`actors/settings/reference.py`).
 """
 
 from __future__ import annotations
 
 from messages.settings.environment import EnvironmentPolicy as EnvironmentPolicy
+from messages.settings.features import Features as Features
+from messages.settings.features import FeatureStage as FeatureStage
 from messages.settings.listen import ListenSettings as ListenSettings
+from messages.settings.project import ProjectSettings as ProjectSettings
 from messages.settings.provider import Dialect as Dialect
 from messages.settings.provider import ProviderSettings as ProviderSettings
 from messages.settings.provider import WireApi as WireApi
+from messages.settings.root import NEEDS_RESTART as NEEDS_RESTART
+from messages.settings.root import PROJECT_MAY_SET as PROJECT_MAY_SET
+from messages.settings.root import PROJECT_MAY_TIGHTEN as PROJECT_MAY_TIGHTEN
 from messages.settings.root import Durability as Durability
 from messages.settings.root import Settings as Settings
+from messages.settings.snapshot import AwaitSettings as AwaitSettings
 from messages.settings.snapshot import GetSettings as GetSettings
+from messages.settings.snapshot import LayerName as LayerName
+from messages.settings.snapshot import LayerView as LayerView
 from messages.settings.snapshot import Origin as Origin
+from messages.settings.snapshot import Problem as Problem
+from messages.settings.snapshot import SettingsEdit as SettingsEdit
+from messages.settings.snapshot import SettingsRefused as SettingsRefused
+from messages.settings.snapshot import SettingsReply as SettingsReply
+from messages.settings.snapshot import SettingsRequest as SettingsRequest
 from messages.settings.snapshot import SettingsSnapshot as SettingsSnapshot
+from messages.settings.snapshot import SettingsWritten as SettingsWritten
+from messages.settings.snapshot import WriteSettings as WriteSettings
 from messages.settings.tools import ToolsSettings as ToolsSettings

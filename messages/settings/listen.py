@@ -9,11 +9,16 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The door."""
 
     address: str = "ws://127.0.0.1:4600"
+    """Where clients connect: `ws://HOST:PORT` or `unix:///absolute/path`. `--listen` says otherwise for one run."""
     allowed_origins: tuple[str, ...] = ()
     """Browsers send an Origin; without an entry here they are refused."""
     auth: bool = True
     """For anything but loopback a capability token is always needed; False is refused there."""
     max_connections: int = 1000
+    """Clients at once; more are answered with 503."""
     max_frame_bytes: int = 16 * 1024 * 1024
+    """Of one message a client sends; a longer one ends its connection."""
     max_requests_in_flight: int = 128
+    """Of one connection; more are refused until some are answered."""
     handshake_seconds: float = 10.0
+    """From a connection's first byte to the end of its handshake."""

@@ -20,6 +20,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     later_system_role: Literal["system", "developer", "user"] | None = None
     """In which role those are given that come after the first message."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    """How the limit of an answer is called."""
     reasoning_echo: Literal["none", "field", "details", "thinking"] | None = None
     """How a model's own reasoning goes back: not at all, as text in the field it came in, as OpenRouter's
     `reasoning_details`, or as Mistral's `thinking` parts."""
@@ -28,6 +29,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reasoning_required: bool | None = None
     """A message with calls but without reasoning is refused: one made elsewhere gets a blank for it."""
     effort_field: Literal["reasoning_effort", "reasoning", "enable_thinking", "thinking", "none"] | None = None
+    """Where the reasoning effort goes; `none`: it is left out."""
     freeform_tools: bool | None = None
     """Tools of the type `custom` exist; elsewhere they are functions of one string."""
     parallel_flag: bool | None = None
@@ -41,6 +43,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     json_schema: bool | None = None
     """`response_format` may hold a JSON schema; else the model is only told to write JSON."""
     verbosity: bool | None = None
+    """`verbosity` is taken."""
     tool_images: bool | None = None
     """Images may stand in a tool's message; elsewhere they follow as the user's."""
     user_after_tool: bool | None = None
@@ -59,8 +62,11 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Where a model is reached: data, where a wire is code."""
 
     name: str = ""
+    """For people."""
     base_url: str
+    """Up to and without the last part: `https://api.openai.com/v1`."""
     wire_api: WireApi = "responses"
+    """Which of the three model APIs is spoken there."""
     profile: str | None = None
     """The built-in provider whose habits this one has; None: the one of the same id, or else of the same host."""
     dialect: Dialect | None = None
@@ -72,11 +78,14 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     api_version: str | None = None
     """`anthropic-version` of the Messages wire; None: the one the model needs."""
     http_headers: dict[str, str] = {}
+    """Sent with every request, as they are."""
     env_http_headers: dict[str, str] = {}
     """Header name -> environment variable; left out while the variable is unset or empty."""
     query_params: dict[str, str] = {}
     web_search: bool | None = None
     """Whether it searches the web for its models, as OpenAI and Anthropic do; None: as its profile says."""
+    """Added to the URL of every request."""
     request_max_retries: int = 5
     """After the first attempt: 6 attempts in all."""
     stream_idle_timeout_ms: int = 300_000
+    """How long a stream may say nothing before the attempt counts as failed."""

@@ -5,12 +5,14 @@ A table of its own has a struct in a file of its own beside this one, and one li
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from messages.settings.environment import EnvironmentPolicy
+from messages.settings.features import Features
 from messages.settings.listen import ListenSettings
+from messages.settings.project import ProjectSettings
 from messages.settings.provider import ProviderSettings
 from messages.settings.tools import ToolsSettings
 
@@ -25,13 +27,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model_provider: str = ""
     """Empty: `rehearsal`, the embedded scripted model, unless a key or a base URL says otherwise."""
     model_providers: dict[str, ProviderSettings] = {}
+    """Where models are reached, by an id of your choice. An entry replaces the built-in one of its id."""
     approval_policy: Literal["never", "on-request"] = "on-request"
+    """Before which tool calls a person is asked. `on-request`: whatever is not known to be harmless; `never`: none."""
     sandbox_mode: Literal["danger-full-access"] = "danger-full-access"
+    """What tools may reach. There is no confinement by the operating system yet."""
     model_reasoning_effort: str | None = None
-    model_reasoning_summary: str | None = None
-    model_verbosity: str | None = None
+    """How hard the model thinks, in the provider's words (low, medium, high …); unset: as the model does by default."""
+    model_reasoning_summary: Literal["auto", "concise", "detailed", "none"] | None = None
+    """How much of its reasoning a model that keeps it to itself tells."""
+    model_verbosity: Literal["low", "medium", "high"] | None = None
+    """How much the model says, where the provider lets one choose."""
     model_context_window: int | None = None
+    """Tokens that fit into a request; unset: what the catalogue knows of the model."""
     tool_output_token_limit: int = 10_000
+    """How much of one tool's output the model is shown, in tokens; of more, the beginning and the end."""
     durability: Durability = "full"
     """`relaxed` leaves barriers to the timer: faster on slow disks, and power loss may take the last second."""
     thread_unload_delay_seconds: float = 60.0
@@ -57,7 +67,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     project_doc_fallback_filenames: tuple[str, ...] = ()
     """Looked for in each folder that has no AGENTS.md."""
     project_root_markers: tuple[str, ...] = (".git",)
-    """What the topmost folder of a project holds."""
+    """What the topmost folder of a project holds; its settings and AGENTS.md are looked for from there downwards."""
     tools: ToolsSettings = ToolsSettings()
-    projects: dict[str, dict[str, Any]] = {}
-    """Kept for clients (trust levels by directory)."""
+    projects: dict[str, ProjectSettings] = {}
+    """What you say of folders, by absolute path."""
+    features: Features = Features()
+    """Switches."""
+
+
+PROJECT_MAY_SET: Final = frozenset(
+    {
+        "model",
+        "model_reasoning_effort",
+        "model_reasoning_summary",
+        "model_verbosity",
+    }
+)
+"""What the file of a trusted project decides for threads that work there. A list of what is allowed, because whoever
+can commit to a repository should not become whoever can send your keys elsewhere, start programs or open the door."""
+
+PROJECT_MAY_TIGHTEN: Final[dict[str, tuple[str, ...]]] = {
+    "approval_policy": ("never", "on-request"),
+    "sandbox_mode": ("danger-full-access",),
+    "web_search": ("live", "cached", "disabled"),
+}
+"""Key -> its values from loose to strict: such a file may make these stricter than they are, never looser."""
+
+NEEDS_RESTART: Final = frozenset({"listen", "durability", "undelivered_text_bytes"})
+"""What is decided once, when the daemon starts; a change is told, and in force at the next start."""

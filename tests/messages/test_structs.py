@@ -60,6 +60,8 @@ def sample(node: inspect.Type, depth: int = 0) -> Any:
             return sample(node.types[0] if not isinstance(node.types[0], inspect.NoneType) else node.types[1], depth)
         case inspect.StructType():
             return node.cls(**{field.name: sample(field.type, depth + 1) for field in node.fields})
+        case inspect.Metadata():
+            return sample(node.type, depth)
         case inspect.CustomType() if node.cls is msgspec.UnsetType:
             return msgspec.UNSET
         case _:

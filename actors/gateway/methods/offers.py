@@ -55,7 +55,7 @@ async def nothing(_caller: Caller, _params: PageParams) -> EmptyPage:
 
 
 async def providers(caller: Caller, _params: NoParams) -> ProvidersResponse:
-    settings = await caller.gatehouse.configuration.settings()
+    settings = (await caller.gatehouse.configuration.snapshot()).settings
     found = known_providers(settings, "")
     return ProvidersResponse(
         data=tuple(_entry(id_, found[id_]) for id_ in sorted(found)),

@@ -22,7 +22,7 @@ async def account(_caller: Caller, _params: AccountReadParams) -> AccountReadRes
 
 
 async def config(caller: Caller, params: ConfigReadParams) -> ConfigReadResponse:
-    return await caller.gatehouse.configuration.read(include_layers=bool(params.include_layers))
+    return await caller.gatehouse.configuration.read(cwd=params.cwd, include_layers=bool(params.include_layers))
 
 
 async def requirements(_caller: Caller, _params: NoParams) -> RequirementsReadResponse:

@@ -12,14 +12,10 @@ from actors.gateway.caller import Caller
 from actors.gateway.instructions import base_instructions
 from actors.gateway.rpc import Answer, RpcError, method
 from actors.gateway.settings_patch import (
-    CONFIG_EFFORT,
-    CONFIG_SUMMARY,
-    CONFIG_VERBOSITY,
     configured_selection,
     patch_of,
     policy_of,
     selection_of,
-    text_at,
 )
 from actors.gateway.views import sandbox_body, summary_body, thread_body
 from actors.kernel import Address, KernelError
@@ -76,10 +72,11 @@ NOT_LOADED: Final = ThreadStatus(kind="notLoaded")
 
 
 async def start(caller: Caller, params: ThreadStartParams) -> Answer:
-    settings = await caller.gatehouse.configuration.settings()
     cwd = params.cwd or caller.house.cwd
     if not posixpath.isabs(cwd):
         raise RpcError(INVALID_PARAMS, f"thread/start: cwd must be an absolute path, not {cwd!r}")
+    configured = await caller.gatehouse.configuration.of_thread(cwd, params.config)
+    settings = configured.settings
     provider = params.model_provider or settings.model_provider
     known_providers = caller.house.providers
     if params.model_provider is not None and known_providers and params.model_provider not in known_providers:
@@ -96,9 +93,9 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
             model=params.model or settings.model or await _default_model(caller),
             cwd=cwd,
             approval_policy=policy_of(params.approval_policy) or settings.approval_policy,
-            reasoning_effort=text_at(params.config, CONFIG_EFFORT) or settings.model_reasoning_effort,
-            reasoning_summary=text_at(params.config, CONFIG_SUMMARY) or settings.model_reasoning_summary,
-            verbosity=text_at(params.config, CONFIG_VERBOSITY) or settings.model_verbosity,
+            reasoning_effort=settings.model_reasoning_effort,
+            reasoning_summary=settings.model_reasoning_summary,
+            verbosity=settings.model_verbosity,
             base_instructions=instructions,
             developer_instructions=params.developer_instructions or settings.developer_instructions,
             ephemeral=bool(params.ephemeral),
@@ -113,6 +110,7 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
     def then() -> None:
         caller.house.everywhere.thread_started(view)
         caller.watched.watch(subscription)
+        caller.warn_of_thread(configured)
 
     return Answer(_opened(subscription, include_turns=False), then)
 
@@ -122,7 +120,7 @@ def _selection(settings: Settings, params: ThreadStartParams) -> ToolSelection:
         return ToolSelection(only=())
     if params.callboard_tools is not None:
         return selection_of(params.callboard_tools)
-    return configured_selection(settings, params.config)
+    return configured_selection(settings)
 
 
 async def _default_model(caller: Caller) -> str:

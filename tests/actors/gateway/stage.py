@@ -25,6 +25,10 @@ from actors.session.feed import Feed
 from actors.session.global_feed import GlobalFeed
 from actors.session.open_text import OpenText
 from actors.session.threads import NewThread, UnknownThreadError
+from actors.settings import actor as settings
+from actors.settings.actor import SETTINGS, load
+from actors.settings.core import Sources
+from actors.settings.layers import override_layer
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.client.item import AgentMessage
 from messages.client.model import EffortOption, ModelEntry
@@ -63,7 +67,7 @@ from messages.session import (
     TurnStarted,
     UpdateSettings,
 )
-from messages.settings import ListenSettings, Settings, SettingsSnapshot
+from messages.settings import ListenSettings, Settings
 from tests.protocol_schema import check_server_frame
 
 
@@ -206,20 +210,15 @@ class FakeHouse:
         self.home = home
         self.nursery: trio.Nursery | None = None
         self.requests: list[ListThreads] = []
-        self.snapshot = SettingsSnapshot(
-            settings=Settings(model="rehearsed-1", model_provider="rehearsal"), home=home, origins={}
-        )
+        self.system.directory.expect(SETTINGS)
 
     def house(self) -> House:
-        async def settings() -> SettingsSnapshot:
-            return self.snapshot
-
         return House(
             ports=self.ports,
             sessions=self,
             library=self,
             everywhere=self.everywhere,
-            settings=settings,
+            settings=self.system.directory.address(SETTINGS),
             models=_models,
             tree=lambda: Node(
                 id="root", kind="supervisor", state="running", children=(Node(id="a", kind="b", state="c"),)
@@ -291,6 +290,14 @@ async def _models() -> tuple[ModelEntry, ...]:
             supported_reasoning_efforts=(EffortOption(reasoning_effort="medium", description="some"),),
             input_modalities=("text",),
         ),
+    )
+
+
+def _rehearsed(given: Settings) -> Settings:
+    return msgspec.structs.replace(
+        given,
+        model=given.model or "rehearsed-1",
+        model_provider=given.model_provider or "rehearsal",
     )
 
 
@@ -385,14 +392,25 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(home: Path, *, processes: Processes | None = None, **options: Any) -> AsyncIterator[Stage]:
-    """Everything runs inside the block, the rounds included."""
+async def open_stage(
+    home: Path,
+    *,
+    processes: Processes | None = None,
+    environment: dict[str, str] | None = None,
+    overrides: tuple[str, ...] = (),
+    **options: Any,
+) -> AsyncIterator[Stage]:
+    """Everything runs inside the block, the rounds included. The settings are real: a file in ``home``, ``environment``
+    and ``-c overrides``."""
     fake = FakeHouse(str(home), processes)
+    sources = Sources(home=str(home), environment=environment or {}, overrides=tuple(map(override_layer, overrides)))
+    state = await load(sources, fake.ports, _rehearsed)
     listen = msgspec.structs.replace(ListenSettings(address="ws://127.0.0.1:0", auth=False), **options)
     doorway = await open_doorway(fake.house(), listen)
     async with trio.open_nursery() as nursery:
         fake.nursery = nursery
         await nursery.start(fake.ports.network.rounds.run)
+        await nursery.start(partial(settings.run, Context(fake.system, "settings"), fake.ports, state))
         ctx = Context(fake.system, "gateway")
         await nursery.start(partial(doorway.run, ctx))
         try:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from actors.gateway.methods.search import snippet
 from messages.client.thread import ThreadBody, ThreadStatusBody
 from messages.session import CompactThread, RunUserCommand
-from messages.settings import ProviderSettings
 from tests.actors.gateway.stage import CallError, open_stage
 
 pytestmark = pytest.mark.reference
@@ -27,17 +25,19 @@ async def test_only_what_is_enforced_is_allowed(tmp_path: Path) -> None:
 
 
 async def test_providers_are_told_without_their_secrets(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("""\
+model_provider = "mine"
+[model_providers.mine]
+base_url = "https://u:secret@h:1/v1?key=secret"
+env_key = "MY_KEY"
+[model_providers.other]
+name = "Other"
+base_url = "http://o"
+http_headers = { x-key = "secret" }
+[model_providers.open]
+base_url = "http://p"
+""")
     async with open_stage(tmp_path) as stage, stage.client() as client:
-        settings = msgspec.structs.replace(
-            stage.house.snapshot.settings,
-            model_provider="mine",
-            model_providers={
-                "mine": ProviderSettings(base_url="https://u:secret@h:1/v1?key=secret", env_key="MY_KEY"),
-                "other": ProviderSettings(name="Other", base_url="http://o", http_headers={"x-key": "secret"}),
-                "open": ProviderSettings(base_url="http://p"),
-            },
-        )
-        stage.house.snapshot = msgspec.structs.replace(stage.house.snapshot, settings=settings)
         answer = await client.call("modelProvider/list")
         assert "secret" not in str(answer)
         assert answer["defaultProviderId"] == "mine"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.gateway.config_edits import EditError, edited_text, edited_values, split_key_path
 from actors.gateway.methods import ALL
 from actors.gateway.rpc import RpcError, error_response, read_message, response
-from messages.client.config import ConfigEdit
 from messages.client.envelope import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
 from messages.client.turn import TurnSteerResponse
 
@@ -67,47 +64,3 @@ def test_answers_are_frames() -> None:
         "id": None,
         "error": {"code": -1, "message": "m", "data": {"a": 1}},
     }
-
-
-@pytest.mark.parametrize(
-    ("path", "keys"),
-    [
-        ("model", ("model",)),
-        ('projects."/a.b/c".trust_level', ("projects", "/a.b/c", "trust_level")),
-        ('projects."a\\"b"', ("projects", 'a"b')),
-        ("a.'b.c'", ("a", "b.c")),
-        (" a . b ", ("a", "b")),
-    ],
-)
-def test_key_paths_are_split_as_toml_does(path: str, keys: tuple[str, ...]) -> None:
-    assert split_key_path(path) == keys
-
-
-@pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", 'a."b', "a b", "a/b"])
-def test_what_is_no_key_path_is_refused(path: str) -> None:
-    with pytest.raises(EditError):
-        split_key_path(path)
-
-
-@given(
-    st.lists(
-        st.builds(
-            ConfigEdit,
-            key_path=st.lists(st.sampled_from(["a", "b", '"c.d"']), min_size=1, max_size=3).map(".".join),
-            value=st.none() | st.integers(0, 9) | st.text("xy", max_size=3) | st.just({"k": 1}),
-            merge_strategy=st.sampled_from(["replace", "upsert"]),
-        ),
-        max_size=5,
-    )
-)
-def test_an_edit_does_the_same_to_the_file_and_to_the_values(edits: list[ConfigEdit]) -> None:
-    text = "# comment\n[a]\nb = 1\n"
-
-    def outcome(attempt: Callable[[], object]) -> object:
-        try:
-            return attempt()
-        except EditError:
-            return "refused"
-
-    in_file = outcome(lambda: tomllib.loads(edited_text(text, edits)))
-    assert in_file == outcome(lambda: edited_values(tomllib.loads(text), edits))

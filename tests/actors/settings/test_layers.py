@@ -61,10 +61,13 @@ def test_a_base_url_on_the_command_line_is_a_provider_of_its_own() -> None:
 def test_an_unknown_key_is_warned_of_with_the_nearest_name() -> None:
     result = snapshot(file_layer("/c.toml", b'modle = "a"\n[listen]\naddres = "x"\n'))
     assert result.settings == Settings()
-    assert result.warnings == (
-        "/c.toml: unknown setting 'modle' is ignored; did you mean 'model'?",
-        "/c.toml: unknown setting 'listen.addres' is ignored; did you mean 'address'?",
-    )
+    assert list(map(str, result.warnings)) == [
+        "/c.toml:1:1: unknown setting 'modle'; did you mean 'model'? (ignored)",
+        "/c.toml:3:1: unknown setting 'listen.addres'; did you mean 'address'? (ignored)",
+    ]
+    with pytest.raises(SettingsError, match="modle") as caught:
+        merge("/h", (file_layer("/c.toml", b'modle = "a"\ntui.theme = "dark"\n'),), strict=True)
+    assert len(caught.value.problems) == 1  # `tui` is the clients' own
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_an_unknown_key_is_warned_of_with_the_nearest_name() -> None:
         (lambda: override_layer("model"), ["-c model", "KEY=VALUE"]),
         (lambda: override_layer("=3"), ["KEY=VALUE"]),
         (lambda: override_layer("approval_policy=maybe"), ["approval_policy", "'never'", "'on-request'"]),
-        (lambda: override_layer("listen.max_connections=many"), ["listen.max_connections", "expected `int`"]),
+        (lambda: override_layer("listen.max_connections=many"), ["listen.max_connections", "expected int"]),
         (lambda: file_layer("/c.toml", b"[model_providers.x]\nname = 'y'\n"), ["model_providers", "base_url"]),
         (lambda: environment_layers({"CALLBOARD_DURABILITY": "none"})[0], ["CALLBOARD_DURABILITY", "'relaxed'"]),
     ],
