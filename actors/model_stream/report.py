@@ -163,16 +163,16 @@ def _of_responses(heard: Heard) -> dict[str, Any]:
         terminal = whole
     items = [msgspec.json.decode(item.raw) for item in heard.items]
     finished = bool(items)
-    parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or ()]
+    parts = [part for item in items if item.get("type") == "message" for part in _parts(item, "content")]
     thought = [item for item in items if item.get("type") == "reasoning"]
-    text = "".join(part.get("text") or "" for part in parts if part.get("type") == "output_text")
-    refusal = "".join(part.get("refusal") or "" for part in parts if part.get("type") == "refusal")
+    text = "".join(_words(part.get("text")) for part in parts if part.get("type") == "output_text")
+    refusal = "".join(_words(part.get("refusal")) for part in parts if part.get("type") == "refusal")
     return {
         "text": text if finished else heard.text("text"),
-        "reasoning": "".join(part.get("text") or "" for item in thought for part in item.get("content") or ())
+        "reasoning": "".join(_words(part.get("text")) for item in thought for part in _parts(item, "content"))
         if finished
         else heard.text("reasoning"),
-        "reasoning_summary": [part.get("text") or "" for item in thought for part in item.get("summary") or ()]
+        "reasoning_summary": [_words(part.get("text")) for item in thought for part in _parts(item, "summary")]
         if finished
         else [text for _, channel, text in heard.texts if channel == "summary"],
         "refusal": (refusal if finished else heard.text("refusal")) or None,
@@ -206,11 +206,11 @@ def _of_messages(heard: Heard) -> dict[str, Any]:
     decoder = heard.decoder
     assert isinstance(decoder, MessagesDecoder), "it is the decoder of this wire"
     message = decoder.accumulated()
-    blocks = message.get("content") or []
+    blocks = _parts(message, "content")
     error = next((value.get("error") for value in _values(heard.data) if value.get("type") == "error"), None)
     return {
-        "text": "".join(block.get("text") or "" for block in blocks if block.get("type") == "text"),
-        "reasoning": "".join(block.get("thinking") or "" for block in blocks if block.get("type") == "thinking"),
+        "text": "".join(_words(block.get("text")) for block in blocks if block.get("type") == "text"),
+        "reasoning": "".join(_words(block.get("thinking")) for block in blocks if block.get("type") == "thinking"),
         "refusal": None,
         "tool_calls": [
             {"id": block.get("id"), "name": block.get("name"), "arguments": block.get("input")}
@@ -280,6 +280,17 @@ def _values(data: bytes) -> Iterator[dict[str, Any]]:
         value = _object(frame.data)
         if value is not None:
             yield value
+
+
+def _parts(item: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in a list, where it is one."""
+    value = item.get(name)
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+
+
+def _words(value: object) -> str:
+    """What should be a text, where a server sent something else."""
+    return value if isinstance(value, str) else ""
 
 
 def _object(data: bytes) -> dict[str, Any] | None:

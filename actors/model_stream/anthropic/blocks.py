@@ -154,7 +154,7 @@ def _text_of(block: Block) -> str:
 
 
 def _signature_of(block: Block) -> str | None:
-    return block.signature if block.signature is not None else (block.string("signature") or None)
+    return block.signature or block.string("signature") or None
 
 
 def _beyond(block: Block, *held: str) -> dict[str, Any]:

@@ -280,10 +280,11 @@ class ResponsesDecoder:
             delta = msgspec.convert({**value, "delta": value.get("delta") or ""}, Delta, strict=False)
         except msgspec.ValidationError:
             name = value.get("type")
+            name = name if isinstance(name, str) else ""
             if name in CHANNEL_OF_DELTA:
                 self._skip()
                 return
-            delta = Delta(type=name if isinstance(name, str) else "")
+            delta = Delta(type=name)
         self._take_known(delta, SseEvent(event.event, better))
 
     def _handle(self, handle: Callable[[ResponsesDecoder, bytes], None], data: bytes) -> None:

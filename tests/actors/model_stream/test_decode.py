@@ -401,3 +401,9 @@ def test_a_call_of_a_freeform_tool_that_was_offered_as_a_function_is_told_as_the
     assert [msgspec.json.decode(item.raw) for item in heard.items] == [
         {"type": "custom_tool_call", "id": "fc_1", "call_id": "c", "name": "apply_patch", "input": "*** x"}
     ]
+
+
+def test_a_type_that_is_no_text_is_no_event() -> None:
+    events = [{"type": {}, "delta": 1}, {"type": [], "output_index": {}}, {"type": None, "delta": {"x": 1}}]
+    body = b"".join(b"data: %b\n\n" % msgspec.json.encode(event) for event in events)
+    assert hear([sse(created()) + body + sse(completed())]).completed is not None
