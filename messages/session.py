@@ -14,6 +14,7 @@ from messages.approval import Answers, ApprovalDecision, Need
 from messages.base import CallId, Delivery, ItemId, Lane, Message, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem, UserInput
 from messages.failure import Failure
+from messages.hooks import HookReported
 from messages.model import RateLimits, TokenUsage
 from messages.tool_set import ToolSelection
 
@@ -424,6 +425,7 @@ SessionEvent = (
     | NameChanged
     | SettingsChanged
     | TerminalInput
+    | HookReported
     | Warned
 )
 

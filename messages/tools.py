@@ -15,6 +15,7 @@ import msgspec
 from messages.approval import Need
 from messages.base import CallId, ItemId, Lane, Message, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem
+from messages.hooks import HookReported
 from messages.items import OutputPart
 from messages.patch import FileRevision
 
@@ -103,4 +104,4 @@ class CancelCall(Message, frozen=True, kw_only=True):
     call_id: CallId
 
 
-ToolEvent = ToolPrepared | ToolFinished | TerminalWritten | TerminalEnded
+ToolEvent = HookReported | ToolPrepared | ToolFinished | TerminalWritten | TerminalEnded

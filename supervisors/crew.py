@@ -8,13 +8,13 @@ from functools import partial
 
 import trio
 
+from actors.hooks.runner import Hooks
 from actors.kernel import Address, Context, Mailbox
 from actors.model_stream.models import Models
 from actors.model_stream.tool_abilities import tool_abilities
 from actors.ports import Ports
 from actors.session import children
 from actors.session.open_text import OpenText, TextTable
-from actors.session.project_docs import DocRules, Docs, read_docs
 from actors.session.state import Offer
 from actors.tool_worker.actor import run_call
 from actors.tool_worker.registry import Registry
@@ -28,6 +28,7 @@ from messages.session import ThreadSettings
 from messages.settings import ProviderSettings
 from messages.tool_set import Abilities
 from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent
+from supervisors.surroundings import Surroundings
 
 
 def make_crew(
@@ -38,7 +39,7 @@ def make_crew(
     environment: Mapping[str, str],
     output_tokens: int,
     context_window: int | None,
-    docs: DocRules,
+    surroundings: Surroundings,
     snapshots: Snapshots | None,
 ) -> children.Crew:
     """``environment`` is what tools inherit; ``output_tokens`` is how much of one output a model is shown."""
@@ -51,11 +52,17 @@ def make_crew(
             shell=preferred_shell(environment),
             context_window=context_window,
             gathers=True,
+            hook_events=surroundings.hooks.events,
         ),
         sample=partial(_sample, models),
         work=_work,
-        look_around=partial(_look_around, ports, docs),
-        open_workshop=partial(_open_workshop, ports, registry, abilities, environment, truncation, snapshots),
+        gather=surroundings.gather,
+        run_hooks=surroundings.run_hooks,
+        turn_ended=surroundings.turn_ended,
+        session_ended=surroundings.session_ended,
+        open_workshop=partial(
+            _open_workshop, ports, registry, abilities, environment, truncation, snapshots, surroundings.hooks
+        ),
     )
 
 
@@ -80,10 +87,6 @@ async def _sample(
     await model_stream.run(ctx, request, texts, report, models, task_status=task_status)
 
 
-async def _look_around(ports: Ports, rules: DocRules, cwd: str, /) -> Docs:
-    return await ports.threads.run(lambda: read_docs(ports.files, cwd, rules))
-
-
 async def _work(
     call: ToolCall,
     workshop: Workshop,
@@ -102,6 +105,7 @@ def _open_workshop(
     environment: Mapping[str, str],
     truncation: TruncationPolicy,
     snapshots: Snapshots | None,
+    hooks: Hooks,
     thread_id: ThreadId,
     settings: ThreadSettings,
     report: Callable[[TerminalEnded], None],
@@ -116,5 +120,6 @@ def _open_workshop(
         environment=environment,
         truncation=truncation,
         snapshots=snapshots,
+        hooks=hooks,
         report=report,
     )

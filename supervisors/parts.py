@@ -17,6 +17,7 @@ import trio
 from actors.credentials.actor import CREDENTIALS
 from actors.gateway.house import House
 from actors.gateway.notifications import WireEncoder
+from actors.hooks.runner import Hooks
 from actors.kernel import Node, ServiceAddress, System
 from actors.model_stream import catalogue
 from actors.model_stream.models import Models
@@ -45,6 +46,7 @@ from messages.settings import ProviderSettings, Settings, SettingsSnapshot
 from supervisors.crew import make_crew
 from supervisors.dynamic import DynamicSupervisor
 from supervisors.live import Chooser, LiveSettings, Now
+from supervisors.surroundings import Surroundings
 
 SESSION_RESTARTS, SESSION_PERIOD_SECONDS = 3, 60.0
 """A session that crashes more often is no accident; its thread becomes `systemError` and stays readable."""
@@ -126,7 +128,7 @@ def assemble(
         _Providers(settings, stage),
         undelivered_limit=settings.undelivered_text_bytes,
     )
-    tools = _Tools(environment, models)
+    tools = _Tools(environment, models, snapshot.home)
     encoder = WireEncoder(lambda: round(ports.clock.now() * 1000))
     everywhere = GlobalFeed(encoder)
     sessions = DynamicSupervisor(
@@ -188,6 +190,18 @@ def assemble(
     )
 
 
+def _surroundings(ports: Ports, snapshot: SettingsSnapshot, environment: Mapping[str, str]) -> Surroundings:
+    settings, home = snapshot.settings, snapshot.home
+    rules = DocRules(
+        home=home,
+        max_bytes=settings.project_doc_max_bytes,
+        fallback_names=settings.project_doc_fallback_filenames,
+        root_markers=settings.project_root_markers,
+    )
+    hooks = Hooks(ports, settings.hooks, home=home, environment=environment, bypass_trust=settings.hooks_bypass_trust)
+    return Surroundings(ports, rules, hooks, notify=settings.notify, environment=environment)
+
+
 async def _records_from(ports: Ports, path: str, ordinal: int) -> tuple[Record, ...]:
     found = await reader.read_records(ports, path, first_ordinal=ordinal, limit=UNTOLD_RECORDS)
     return tuple(record for _, record in found)
@@ -202,8 +216,9 @@ async def _models(live: LiveSettings) -> tuple[ModelEntry, ...]:
 class _Tools:
     """What serves sessions, made anew for the settings of the time."""
 
-    def __init__(self, environment: Mapping[str, str], models: Models) -> None:
+    def __init__(self, environment: Mapping[str, str], models: Models, home: str) -> None:
         self._environment = environment
+        self._snapshots = Snapshots(models.ports, home=home, environment=environment)
         self._models = models
         self._registry = all_tools()
         self.environment: Mapping[str, str] = {}
@@ -220,17 +235,8 @@ class _Tools:
             registry=self._registry,
             environment=self.environment,
             output_tokens=settings.tool_output_token_limit,
-            docs=DocRules(
-                home=snapshot.home,
-                max_bytes=settings.project_doc_max_bytes,
-                fallback_names=settings.project_doc_fallback_filenames,
-                root_markers=settings.project_root_markers,
-            ),
-            snapshots=(
-                Snapshots(self._models.ports, home=snapshot.home, environment=self._environment)
-                if settings.ghost_snapshots
-                else None
-            ),
+            surroundings=_surroundings(self._models.ports, snapshot, self.environment),
+            snapshots=self._snapshots if settings.ghost_snapshots else None,
             context_window=settings.model_context_window or known.context_window,
         )
 

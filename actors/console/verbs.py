@@ -68,6 +68,13 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             from actors.console import undo
 
             return trio.run(lambda: undo.run(options.thread, options.turn, as_json=options.json))
+        case "hooks":
+            from actors.console import hooks
+
+            if options.hooks_verb == "list":
+                return trio.run(lambda: hooks.show(as_json=options.json))
+            trusted = options.hooks_verb == "trust"
+            return trio.run(lambda: hooks.trust(options.hook, everything=options.all, trusted=trusted))
         case "completion":
             from actors.console import completions
 

@@ -35,6 +35,7 @@ from messages.client.approval import (
 from messages.client.callboard import LiveMarker
 from messages.client.item import UnknownAction, Wire
 from messages.client.turn import CollaborationMode, CollaborationSettings, ItemsView
+from messages.hooks import HookReported
 from messages.model import TextChannel, TokenUsage
 from messages.session import (
     Approval,
@@ -347,6 +348,9 @@ def event_params(thread_id: ThreadId, event: SessionEvent) -> tuple[str, Wire]:
                 process_id=event.process_id,
                 stdin=event.text,
             )
+        case HookReported(run=run):
+            body = wire.HookNotice(thread_id=thread_id, turn_id=event.turn_id, run=wire.hook_run(run))
+            return "hook/started" if run.status == "running" else "hook/completed", body
         case Warned():
             return "warning", wire.Warning(thread_id=thread_id, message=event.message)
         case ApprovalRequested():

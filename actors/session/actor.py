@@ -19,7 +19,7 @@ from actors.rollout_writer.checkpoints import TextCheckpoints
 from actors.rollout_writer.loaded import LoadedThread
 from actors.rollout_writer.recovery import recover
 from actors.session import restore, retelling
-from actors.session.children import MAILBOX_CAPACITY, Crew, Inlet
+from actors.session.children import MAILBOX_CAPACITY, SESSION_END_SECONDS, Crew, Inlet
 from actors.session.effects import Effect, Instant, PartialText
 from actors.session.feed import Feed
 from actors.session.outbox import Outbox
@@ -141,6 +141,9 @@ async def run(ctx: Context, means: Means, role: Role, *, task_status: trio.TaskS
                     shell.take(message, reply)
                 shell.pump()
                 ctx.state = doing(shell.state)
+            if means.crew.session_ended is not None:
+                with trio.move_on_after(SESSION_END_SECONDS):
+                    await means.crew.session_ended(role.thread_id, shell.state.settings)
         finally:
             means.checkpoints.unregister_thread(role.thread_id)
         children.cancel("its session has ended")

@@ -11,6 +11,7 @@ from typing import assert_never
 
 import msgspec
 
+from actors.session import hooking
 from actors.session.state import Call
 from actors.session.step import Step
 from actors.tool_worker.approval import PATCH_REJECTED_BY_USER, REJECTED_BY_USER, Ask, rejected_command_output
@@ -50,6 +51,7 @@ def _put(step: Step, call: Call, need: Need, *, reason: str | None, decisions: t
     step.log(ApprovalAsked(approval=approval, item=call.shown), barrier=True)
     step.show_status()
     step.show(ApprovalRequested(approval=approval))
+    hooking.ask_for_permission(step, call, approval)
 
 
 def find(step: Step, approval_id: str) -> Call | None:

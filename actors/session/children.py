@@ -15,13 +15,17 @@ from typing import Any, Protocol
 import trio
 
 from actors.kernel import Address, Context, Mailbox
+from actors.session.effects import ContextGathered, GatherContext, RunHooks
 from actors.session.open_text import OpenText, TextTable
-from actors.session.project_docs import Docs
 from actors.session.state import Offer
 from messages.base import Message, ThreadId, TurnId
+from messages.hooks import HookReported, Verdict
 from messages.model import SampleRequest, StreamEvent
-from messages.session import ThreadSettings, TurnUndone
+from messages.session import ThreadSettings, Turn, TurnUndone
 from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent
+
+SESSION_END_SECONDS = 5.0
+"""A thread that is unloaded waits no longer for programs that want to hear of it."""
 
 MAILBOX_CAPACITY = 64
 """Data messages of one session. A response's structure is a handful; a model that is faster than its session waits."""
@@ -97,10 +101,19 @@ class OpenWorkshop(Protocol):
     ) -> AbstractAsyncContextManager[Workshop]: ...
 
 
-async def nothing_around(_: str) -> Docs:
+Tell = Callable[[HookReported], None]
+
+
+async def nothing_around(_: ThreadId, effect: GatherContext, __: Tell) -> ContextGathered:
     """Nothing is said to agents."""
     await trio.lowlevel.checkpoint()
-    return Docs()
+    return ContextGathered(child=effect.child)
+
+
+async def no_hooks(_: ThreadId, __: RunHooks, ___: Tell) -> Verdict:
+    """Nobody has anything to say."""
+    await trio.lowlevel.checkpoint()
+    return Verdict()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,8 +124,14 @@ class Crew:
     sample: Sampler
     work: Worker
     open_workshop: OpenWorkshop
-    look_around: Callable[[str], Awaitable[Docs]] = nothing_around
-    """What user and project say to agents that work in a folder."""
+    gather: Callable[[ThreadId, GatherContext, Tell], Awaitable[ContextGathered]] = nothing_around
+    """What the model is to know when a turn begins: instructions, and what the user's programs add."""
+    turn_ended: Callable[[ThreadId, Turn, ThreadSettings], Awaitable[None]] | None = None
+    """Somebody to be told of each turn's end; nobody waits for it."""
+    session_ended: Callable[[ThreadId, ThreadSettings], Awaitable[None]] | None = None
+    """Somebody to be told when a thread is unloaded; it gets `SESSION_END_SECONDS`."""
+    run_hooks: Callable[[ThreadId, RunHooks, Tell], Awaitable[Verdict]] = no_hooks
+    """What the user's programs say to an event."""
 
 
 class Inlet:

@@ -1,30 +1,41 @@
 """What a model is told before the user's words: given once, and again only when it has changed.
 
-Part of it lies in the world (AGENTS.md): a child gathers that when a turn begins and nobody has looked yet, once per
-life of the session and folder. Meanwhile the user's input waits as a steering input does, in the log, so that no crash
-loses it. Nothing given before is ever edited: a provider's prefix cache depends on its bytes.
+Part of it lies in the world (AGENTS.md, what hooks add): a child gathers that when a turn begins. Instructions are
+looked for once per life of the session and folder; a turn for which there is nothing to gather waits for nobody.
+Meanwhile the user's input waits as a steering input does, in the log, so that no crash loses it. Nothing given before
+is ever edited: a provider's prefix cache depends on its bytes.
 """
 
 from __future__ import annotations
 
-from actors.session import history
+from typing import Literal
+
+from actors.session import closing, history, steering
 from actors.session.effects import ChildId, ContextGathered, GatherContext
 from actors.session.instructions import environment_block
-from actors.session.state import SessionState
+from actors.session.state import Closing, SessionState
 from actors.session.step import Step
+from messages.client.item import TextInput, UserMessage
+from messages.failure import Failure
 from messages.session import Warned
 
 
 def is_known(state: SessionState) -> bool:
     """Whether a turn may begin without looking."""
+    hooks = state.offer.hook_events
+    if "UserPromptSubmit" in hooks or ("SessionStart" in hooks and not state.begun):
+        return False
     return not state.offer.gathers or state.docs_of == state.settings.cwd
 
 
-def gather(step: Step) -> None:
+def gather(step: Step, message: UserMessage) -> None:
     """Have somebody look; the turn goes on when they have."""
+    state, turn = step.state, step.turn
     child = ChildId(step.new_id())
-    step.put_turn(gathering=child, live=step.turn.live | {child})
-    step.do(GatherContext(child=child, cwd=step.turn.settings.cwd))
+    source: Literal["startup", "resume"] | None = None if state.begun else "resume" if state.history else "startup"
+    prompt = "\n".join(part.text for part in message.content if isinstance(part, TextInput))
+    step.put_turn(gathering=child, live=turn.live | {child})
+    step.do(GatherContext(child=child, turn_id=turn.id, settings=turn.settings, prompt=prompt, source=source))
 
 
 def gathered(step: Step, found: ContextGathered) -> None:
@@ -34,9 +45,16 @@ def gathered(step: Step, found: ContextGathered) -> None:
         return
     for warning in found.warnings:
         step.show(Warned(message=warning))
-    step.put(docs_of=turn.settings.cwd)
+    step.put(docs_of=turn.settings.cwd, begun=True)
+    if found.blocked is not None:
+        _refuse(step, found.blocked)
+        return
     give(step, found.docs)
+    _add(step, found.before)
     step.put_turn(gathering=None)
+    if found.after:
+        steering.enter_all(step)
+        _add(step, found.after)
 
 
 def down(step: Step, child: ChildId, crash: str | None) -> None:
@@ -63,3 +81,18 @@ def give(step: Step, docs: str | None = None) -> None:
     if block != step.state.environment:
         step.remember(turn.id, history.text_item(block))
         step.put(environment=block)
+
+
+def _add(step: Step, texts: tuple[str, ...]) -> None:
+    for text in texts:
+        step.remember(step.turn.id, history.text_item(text, role="developer"))
+
+
+def _refuse(step: Step, why: str) -> None:
+    """A hook does not want the prompt sent: people see it, the model never does."""
+    for message in step.turn.steers:
+        step.start_item(message)
+        step.complete_item(step.turn.id, message)
+    step.put_turn(steers=(), gathering=None)
+    text = "A UserPromptSubmit hook stopped this prompt; the model has not seen it." + (f" {why}" if why else "")
+    closing.begin(step, Closing(status="failed", failure=Failure(kind="refused", message=text)))

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from actors.session import approvals, calls, closing, context, sampling, terminals, turns, undo, views
+from actors.session import approvals, calls, closing, context, hooking, sampling, terminals, turns, undo, views
 from actors.session.effects import (
     Asked,
     Cancel,
@@ -31,6 +31,7 @@ from actors.session.effects import (
     Effect,
     GiveSubscription,
     GiveView,
+    HooksAnswered,
     Input,
     Instant,
     Quarantined,
@@ -42,7 +43,9 @@ from actors.session.effects import (
 )
 from actors.session.state import Closing, SessionState, only_people_missing
 from actors.session.step import Step
+from messages.approval import ApprovalDecision
 from messages.failure import Failure
+from messages.hooks import HookReported
 from messages.log import MessageQuarantined, ThreadNamed
 from messages.model import (
     ItemBegan,
@@ -96,6 +99,10 @@ def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionSta
             _child_down(step, message.child, message.crash)
         case ContextGathered():
             context.gathered(step, message)
+        case HooksAnswered():
+            _hooks_answered(step, message)
+        case HookReported():
+            step.show(message)
         case UndoEnded():
             undo.ended(step, message)
         case TurnDue():
@@ -172,6 +179,15 @@ def _resolve(step: Step, answer: ResolveApproval) -> bool:
     return True
 
 
+def _hooks_answered(step: Step, answer: HooksAnswered) -> None:
+    decision = answer.verdict.decision
+    if answer.approval_id is None:
+        hooking.heard_about_stop(step, answer)
+    elif decision is not None:
+        word: ApprovalDecision = "accept" if decision == "allow" else "decline"
+        _resolve(step, ResolveApproval(approval_id=answer.approval_id, decision=word, by="hook"))
+
+
 def _child_down(step: Step, child: ChildId, crash: str | None) -> None:
     if undo.down(step, child, crash):
         turns.start_waiting(step)
@@ -179,6 +195,7 @@ def _child_down(step: Step, child: ChildId, crash: str | None) -> None:
     if turn is not None and child in turn.live:
         step.put_turn(live=turn.live - {child})
         context.down(step, child, crash)
+        hooking.down(step, child)
         sampling.down(step, child, crash)
         calls.down(step, child)
 

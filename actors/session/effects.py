@@ -15,15 +15,16 @@ arguments), and one effect per log record (an item is two records in one write).
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NewType, Protocol
+from typing import Any, Literal, NewType, Protocol
 
 import msgspec
 
 from messages.base import CallId, ItemId, Message, TurnId
 from messages.failure import Failure
+from messages.hooks import HookEvent, Verdict
 from messages.log import Record
 from messages.model import SampleRequest, StreamEvent, TextChannel
-from messages.session import SessionCommand, SessionEvent, ThreadView, TurnUndone
+from messages.session import SessionCommand, SessionEvent, ThreadSettings, ThreadView, TurnUndone
 from messages.tools import ToolCall, ToolEvent
 
 ChildId = NewType("ChildId", str)
@@ -89,7 +90,22 @@ class ContextGathered(Message, frozen=True, kw_only=True):
     child: ChildId
     docs: str | None = None
     """The instructions of user and project (`project_docs`); None: there are none."""
+    before: tuple[str, ...] = ()
+    """What hooks add ahead of the prompt."""
+    after: tuple[str, ...] = ()
+    """What hooks add behind it."""
+    blocked: str | None = None
+    """Why a hook does not want the prompt to be sent."""
     warnings: tuple[str, ...] = ()
+
+
+class HooksAnswered(Message, frozen=True, kw_only=True):
+    """The programs of one event have all ended."""
+
+    child: ChildId
+    verdict: Verdict
+    approval_id: str | None = None
+    """Of the question a PermissionRequest was about."""
 
 
 class UndoEnded(Message, frozen=True, kw_only=True):
@@ -119,7 +135,10 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Input = Asked | StreamEvent | ToolEvent | ChildDown | ContextGathered | UndoEnded | TurnDue | StorageLost | Quarantined
+Answered = ContextGathered | HooksAnswered | UndoEnded
+"""The last word of a child that was asked something."""
+
+Input = Asked | StreamEvent | ToolEvent | Answered | ChildDown | TurnDue | StorageLost | Quarantined
 
 
 # --- out ----------------------------------------------------------------------------------------------------------
@@ -159,7 +178,25 @@ class GatherContext(msgspec.Struct, frozen=True, kw_only=True):
     """Start a child that looks what the model is to know before the turn's first sampling."""
 
     child: ChildId
-    cwd: str
+    turn_id: TurnId
+    settings: ThreadSettings
+    prompt: str
+    """The user's words, for hooks."""
+    source: Literal["startup", "resume"] | None
+    """How this life of the session began, when its first turn begins; None in later turns."""
+
+
+class RunHooks(msgspec.Struct, frozen=True, kw_only=True):
+    """Start a child that runs the programs of one event; its last word is `HooksAnswered`."""
+
+    child: ChildId
+    event: HookEvent
+    turn_id: TurnId
+    settings: ThreadSettings
+    fields: dict[str, Any]
+    """What they are told besides what all are told."""
+    call: ToolCall | None = None
+    approval_id: str | None = None
 
 
 class Undo(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,6 +291,7 @@ Effect = (
     | AttachText
     | AttachOutput
     | GatherContext
+    | RunHooks
     | Undo
     | StartSampling
     | StartTool

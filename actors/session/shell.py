@@ -34,11 +34,13 @@ from actors.session.effects import (
     GatherContext,
     GiveSubscription,
     GiveView,
+    HooksAnswered,
     Input,
     Instant,
     KillTerminal,
     PassTerminal,
     Quarantined,
+    RunHooks,
     RunTool,
     SetDeadline,
     Show,
@@ -56,9 +58,10 @@ from actors.session.outbox import Outbox, Write
 from actors.session.shown import partial
 from actors.session.state import SessionState
 from actors.session.troupe import Troupe, so_far
-from messages.base import ItemId
+from messages.base import ItemId, TurnId
 from messages.client.item import ThreadItem
 from messages.failure import Failure
+from messages.hooks import HookReported
 from messages.log import Append as LogAppend
 from messages.log import Appended, AppendFailed, LogRequest
 from messages.model import (
@@ -102,7 +105,7 @@ KINDS: dict[TextChannel, CheckpointKind] = {
 }
 """What a text belongs to. Arguments are never shown."""
 
-Noticed = ChildDown | ContextGathered | UndoEnded | TurnDue
+Noticed = ChildDown | ContextGathered | HooksAnswered | UndoEnded | TurnDue
 SessionMessage = SessionCommand | StreamEvent | ToolEvent | Noticed | Appended | AppendFailed
 Signal = Down | Shutdown | Unanswered
 
@@ -183,7 +186,9 @@ class Shell:
                 | ToolFinished()
                 | TerminalWritten()
                 | TerminalEnded()
+                | HookReported()
                 | ContextGathered()
+                | HooksAnswered()
                 | UndoEnded()
                 | TurnDue()
             ):
@@ -302,7 +307,7 @@ class Shell:
         turn = self.state.turn
         told = first or (turn is not None and turn.closing is None)
         for effect in waited:
-            if isinstance(effect, GatherContext | Undo | StartSampling | StartTool):
+            if isinstance(effect, GatherContext | RunHooks | Undo | StartSampling | StartTool):
                 self._inlet.put(ChildDown(child=effect.child))
             elif not isinstance(effect, RunTool):
                 self._perform(effect)
@@ -319,7 +324,7 @@ class Shell:
                     self._troupe.item_over(ItemId(event.item.id))
                     self._checkpoints.unregister(self.state.thread_id, ItemId(event.item.id))
                 elif isinstance(event, TurnCompleted):
-                    self._troupe.turn_over(event.turn.id)
+                    self._turn_over(event.turn.id)
             case AttachText() | AttachOutput():
                 text = self._troupe.text_for(effect)
                 if text is not None and effect.item_id is not None:
@@ -328,7 +333,9 @@ class Shell:
                         kind = KINDS[text.channel]
                         self._checkpoints.register(self.state.thread_id, effect.turn_id, effect.item_id, kind, text)
             case GatherContext():
-                self._troupe.gather(effect.child, effect.cwd)
+                self._troupe.gather(effect)
+            case RunHooks():
+                self._troupe.run_hooks(effect)
             case Undo():
                 self._troupe.undo(effect.child, effect.turn_id, self.state.settings)
             case StartSampling():
@@ -357,6 +364,11 @@ class Shell:
                 raise AssertionError(f"{type(effect).__name__} is not performed in line")
             case _:
                 assert_never(effect)
+
+    def _turn_over(self, turn_id: TurnId) -> None:
+        turn = next((each for each in reversed(self.state.turns) if each.id == turn_id), None)
+        if turn is not None:
+            self._troupe.turn_over(turn, self.state.settings)
 
     def _answer(self, token: object, value: object) -> None:
         assert isinstance(token, Reply)

@@ -19,6 +19,7 @@ from messages.approval import Grant, Need, QuestionNeed
 from messages.base import CallId, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem, UserMessage
 from messages.failure import Failure
+from messages.hooks import HookEvent
 from messages.items import HistoryItem, OutputPart
 from messages.model import TokenUsage, ToolSpec
 from messages.patch import FileRevision
@@ -139,6 +140,12 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     """The calls of the last response, in the model's order."""
     gathering: ChildId | None = None
     """Who looks what the model is to know first; until that is known, input waits."""
+    stop_hooks: ChildId | None = None
+    """Who asks the user's programs whether the turn may end."""
+    stop_heard: bool = False
+    """They have had their say about this end."""
+    sent_back: int = 0
+    """How often they have sent the model back to work."""
     steers: tuple[UserMessage, ...] = ()
     """Input that waits to enter, before the next sampling."""
     follow_up: bool = False
@@ -180,6 +187,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     abilities: Callable[[str, str], Abilities] = _able_to_all
     """What a provider's model can do: a pure function of their names."""
     shell: str = "/bin/sh"
+    hook_events: frozenset[HookEvent] = frozenset()
+    """What programs of the user's want to hear of."""
     gathers: bool = False
     """Whether there may be instructions in the world that a turn's first sampling has to wait for."""
     context_window: int | None = None
@@ -225,6 +234,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """The last environment block the model was given."""
     docs: str | None = None
     """The last instructions of user and project that the model was given."""
+    begun: bool = False
+    """A turn has begun in this life of the session."""
     docs_of: str | None = None
     """The folder for which this life of the session has looked for them."""
     instructions: str | None = None

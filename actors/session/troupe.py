@@ -18,15 +18,17 @@ from actors.session.effects import (
     AttachText,
     ChildDown,
     ChildId,
-    ContextGathered,
+    GatherContext,
+    HooksAnswered,
     PartialText,
+    RunHooks,
     TurnDue,
     UndoEnded,
 )
 from actors.session.open_text import OpenText, TextTable
 from messages.base import ItemId, ThreadId, TurnId
 from messages.model import SampleRequest
-from messages.session import ThreadSettings
+from messages.session import ThreadSettings, Turn
 from messages.tools import RunTool, ToolCall
 
 WORKSHOP = "workshop"
@@ -91,15 +93,24 @@ class Troupe:
 
         self._start(ChildId(request.request_id), start, "model_stream")
 
-    def gather(self, child: ChildId, cwd: str) -> None:
-        """Have somebody look what the model is to know in a folder."""
+    def gather(self, effect: GatherContext) -> None:
+        """Have somebody look what the model is to know."""
 
         async def start(_: Context, *, task_status: trio.TaskStatus[None]) -> None:
             task_status.started()
-            docs = await self._crew.look_around(cwd)
-            self._inlet.put(ContextGathered(child=child, docs=docs.text, warnings=docs.warnings))
+            self._inlet.put(await self._crew.gather(self._thread_id, effect, self._inlet.put))
 
-        self._start(child, start, "context")
+        self._start(effect.child, start, "context")
+
+    def run_hooks(self, effect: RunHooks) -> None:
+        """Run the user's programs for an event."""
+
+        async def start(_: Context, *, task_status: trio.TaskStatus[None]) -> None:
+            task_status.started()
+            verdict = await self._crew.run_hooks(self._thread_id, effect, self._inlet.put)
+            self._inlet.put(HooksAnswered(child=effect.child, verdict=verdict, approval_id=effect.approval_id))
+
+        self._start(effect.child, start, "hooks")
 
     def prepare(self, call: ToolCall, settings: ThreadSettings) -> None:
         """Start a tool worker; the first of the thread's opens the workshop."""
@@ -138,10 +149,18 @@ class Troupe:
 
         self._start(child, start, "undo")
 
-    def turn_over(self, turn_id: TurnId) -> None:
+    def turn_over(self, turn: Turn, settings: ThreadSettings) -> None:
         """Nothing of a turn is left."""
         if self._workshop is not None:
-            self._workshop.turn_over(turn_id)
+            self._workshop.turn_over(turn.id)
+        tell = self._crew.turn_ended
+        if tell is not None:
+
+            async def start(_: Context, *, task_status: trio.TaskStatus[None]) -> None:
+                task_status.started()
+                await tell(self._thread_id, turn, settings)
+
+            self._start(ChildId(f"notify-{turn.id}"), start, "notify")
 
     def run(self, child: ChildId, message: RunTool) -> None:
         """Give a prepared worker leave; one that has ended meanwhile needs none."""

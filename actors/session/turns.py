@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from actors.session import calls, closing, compaction, context, history, sampling, steering
+from actors.session import calls, closing, compaction, context, history, hooking, sampling, steering
 from actors.session.effects import Asked, SetDeadline, Token
 from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, TurnState
 from actors.session.step import Step
@@ -185,7 +185,7 @@ def advance(step: Step) -> None:
                 return
             steering.enter_all(step)
             sampling.start(step)
-        elif turn.live or turn.dying:
+        elif turn.live or turn.dying or hooking.ask_whether_to_stop(step):
             return
         else:
             closing.close(step, Closing(status="completed"))
@@ -209,6 +209,7 @@ def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
     message = _message(step, command.input, command.client_id)
     known = context.is_known(step.state)
     if known:
+        step.put(begun=True)
         context.give(step)
     if known and not compaction.due(step):
         steering.enter(step, message)
@@ -217,7 +218,7 @@ def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
     step.put_turn(follow_up=False)
     steering.wait(step, submission, message)
     if not known:
-        context.gather(step)
+        context.gather(step, message)
 
 
 def _open(

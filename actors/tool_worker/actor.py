@@ -10,6 +10,7 @@ from __future__ import annotations
 import trio
 
 from actors.kernel import Mailbox
+from actors.tool_worker import hooked
 from actors.tool_worker.tool import Job, Prepared, Result, ToolError, finished_item, generic_item
 from actors.tool_worker.tools.user_shell import prepare_user_shell
 from actors.tool_worker.truncation import history_policy, truncate_for_history
@@ -24,6 +25,9 @@ async def run_call(job: Job, leave: Mailbox[RunTool]) -> None:
         prepared = await prepare_user_shell(job)
     else:
         prepared = await _prepare(job)
+        why_not = await hooked.forbidden(job)
+        if why_not is not None:
+            prepared = hooked.stopped(prepared, why_not)
     job.report(
         ToolPrepared(
             call_id=job.call.call_id,
@@ -41,6 +45,8 @@ async def run_call(job: Job, leave: Mailbox[RunTool]) -> None:
         result = await prepared.run()
     except ToolError as error:
         result = Result(output=str(error), outcome="failed")
+    if job.call.by == "model" and result.outcome != "denied":
+        result = await hooked.reviewed(job, result)
     result = _with_item(result, prepared, round((workshop.ports.clock.monotonic() - began) * 1000))
     job.report(
         ToolFinished(

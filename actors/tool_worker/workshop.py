@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from actors.hooks.runner import Hooks
 from actors.ports import Ports
 from actors.tool_worker.registry import Registry
 from actors.tool_worker.snapshots.git import SnapshotError
@@ -54,6 +55,7 @@ class Workshop:
         truncation: TruncationPolicy,
         abilities: Callable[[str, str], Abilities],
         snapshots: ThreadSnapshots | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self.thread_id = thread_id
         self.ports = ports
@@ -61,6 +63,8 @@ class Workshop:
         self.terminals = terminals
         self.settings = settings
         self.truncation = truncation
+        self.hooks = hooks
+        """Programs of the user's that hear of calls; None: there are none."""
         self.snapshots = snapshots
         """None: they are switched off."""
         self._environment = environment
@@ -127,6 +131,7 @@ async def open_workshop(
     truncation: TruncationPolicy,
     abilities: Callable[[str, str], Abilities],
     snapshots: Snapshots | None = None,
+    hooks: Hooks | None = None,
     report: Callable[[TerminalEnded], None],
 ) -> AsyncIterator[Workshop]:
     """A workshop; leaving it ends every command that still runs and returns when none is left."""
@@ -143,6 +148,7 @@ async def open_workshop(
                 truncation=truncation,
                 abilities=abilities,
                 snapshots=None if snapshots is None else ThreadSnapshots(snapshots, thread_id, nursery),
+                hooks=hooks,
             )
         finally:
             with trio.CancelScope(shield=True):

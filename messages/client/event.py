@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from messages.client.item import PlanStep, ThreadItem, Wire
 from messages.client.thread import SandboxPolicy, ThreadBody, ThreadStatusBody
 from messages.client.turn import CollaborationMode, TurnBody, TurnError
+from messages.hooks import HookRun, HookStatus
 
 
 class ThreadStarted(Wire, frozen=True, kw_only=True):
@@ -90,6 +93,56 @@ class TurnNotice(Wire, frozen=True, kw_only=True):
 
     thread_id: str
     turn: TurnBody
+
+
+class HookEntryBody(Wire, frozen=True, kw_only=True):
+    kind: str
+    text: str
+
+
+class HookRunBody(Wire, frozen=True, kw_only=True):
+    """One run of a user's program."""
+
+    id: str
+    event_name: str
+    display_order: int
+    status: HookStatus
+    status_message: str | None
+    entries: tuple[HookEntryBody, ...]
+    started_at: int
+    completed_at: int | None
+    duration_ms: int | None
+    source_path: str
+    source: Literal["user"] = "user"
+    scope: Literal["thread", "turn"] = "turn"
+    execution_mode: Literal["sync"] = "sync"
+    handler_type: Literal["command"] = "command"
+
+
+class HookNotice(Wire, frozen=True, kw_only=True):
+    """hook/started and hook/completed"""
+
+    thread_id: str
+    turn_id: str | None
+    run: HookRunBody
+
+
+def hook_run(run: HookRun) -> HookRunBody:
+    """A run as clients see it; times are Unix milliseconds."""
+    ended = run.completed_at_ms
+    return HookRunBody(
+        id=run.id,
+        event_name=run.event[0].lower() + run.event[1:],
+        display_order=run.order,
+        status=run.status,
+        status_message=run.status_message,
+        entries=tuple(HookEntryBody(kind=entry.kind, text=entry.text) for entry in run.entries),
+        started_at=run.started_at_ms,
+        completed_at=ended,
+        duration_ms=None if ended is None else ended - run.started_at_ms,
+        source_path=run.source_path,
+        scope="thread" if run.event in ("SessionStart", "SessionEnd") else "turn",
+    )
 
 
 class TurnDiffUpdated(Wire, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
-"""Skills, hooks, modes and plugins: clients ask at start-up, and the true answer is that there are none yet."""
+"""Skills, hooks, modes and plugins: what clients ask at start-up."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from messages.client.item import Wire
 
@@ -17,11 +17,36 @@ class SkillsEntry(Wire, frozen=True, kw_only=True):
     errors: tuple[Any, ...]
 
 
+class HookBody(Wire, frozen=True, kw_only=True):
+    """One program of the user's, as clients list it."""
+
+    key: str
+    event_name: str
+    command: str
+    matcher: str | None
+    timeout_sec: int
+    status_message: str | None
+    display_order: int
+    source_path: str
+    current_hash: str
+    trust_status: Literal["trusted", "untrusted"]
+    handler_type: Literal["command"] = "command"
+    source: Literal["user"] = "user"
+    enabled: bool = True
+    is_managed: bool = False
+    plugin_id: None = None
+
+
+class HookFault(Wire, frozen=True, kw_only=True):
+    path: str
+    message: str
+
+
 class HooksEntry(Wire, frozen=True, kw_only=True):
     cwd: str
-    hooks: tuple[Any, ...]
+    hooks: tuple[HookBody, ...]
     warnings: tuple[str, ...]
-    errors: tuple[Any, ...]
+    errors: tuple[HookFault, ...]
 
 
 class ModeEntry(Wire, frozen=True, kw_only=True):

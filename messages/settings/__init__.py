@@ -8,6 +8,7 @@ tools      [tools], what a model is offered
 project    [projects."/path"], trust
 features   [features], switches
 snapshot   the settings in force with the origin of each value; how to ask for them, wait for a change, write
+hooks      [hooks]
 
 A new setting is a field with a default and a text below it that says what it does: reference, editor schema and
 messages about wrong values are all made from these structs (`actors/settings/reference.py`).
@@ -18,6 +19,9 @@ from __future__ import annotations
 from messages.settings.environment import EnvironmentPolicy as EnvironmentPolicy
 from messages.settings.features import Features as Features
 from messages.settings.features import FeatureStage as FeatureStage
+from messages.settings.hooks import HookCommand as HookCommand
+from messages.settings.hooks import HookGroup as HookGroup
+from messages.settings.hooks import HooksSettings as HooksSettings
 from messages.settings.listen import ListenSettings as ListenSettings
 from messages.settings.project import ProjectSettings as ProjectSettings
 from messages.settings.provider import Dialect as Dialect

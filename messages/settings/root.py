@@ -11,6 +11,7 @@ import msgspec
 
 from messages.settings.environment import EnvironmentPolicy
 from messages.settings.features import Features
+from messages.settings.hooks import HooksSettings
 from messages.settings.listen import ListenSettings
 from messages.settings.project import ProjectSettings
 from messages.settings.provider import ProviderSettings
@@ -60,6 +61,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The same, from a file; it wins over `instructions`. A relative path counts from the daemon's home."""
     developer_instructions: str | None = None
     """Said to the model at the start of a thread, behind the system prompt."""
+    hooks: HooksSettings = HooksSettings()
+    hooks_bypass_trust: bool = False
+    """true runs hooks that nobody has trusted: for machines that are thrown away."""
+    notify: tuple[str, ...] = ()
+    """A program and its arguments, run at the end of each turn with one more argument: what ended, as JSON."""
     ghost_snapshots: bool = True
     """Keep a git worktree as it was before each turn's first change, for `callboard undo`."""
     project_doc_max_bytes: int = 32 * 1024
