@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import get_args
 
+import msgspec
 import pytest
 
 from actors.gateway.notifications import WireEncoder, encode_text, method_of
@@ -41,6 +42,7 @@ from messages.client.item import (
     UserMessage,
 )
 from messages.failure import Failure, FailureKind
+from messages.hooks import HookEntry, HookReported, HookRun
 from messages.model import RateLimit, RateLimits, TextChannel, TokenUsage
 from messages.session import (
     Approval,
@@ -139,6 +141,8 @@ def _approval(need: CommandNeed | PatchNeed) -> Approval:
     )
 
 
+HOOK_RUN = HookRun(id="h", event="PreToolUse", order=0, source_path="/home/config.toml", started_at_ms=5)
+
 EVENTS: tuple[SessionEvent, ...] = (
     TurnStarted(turn=Turn(id=TURN, status="inProgress", started_at=1_795_179_848.4)),
     TurnCompleted(
@@ -175,6 +179,13 @@ EVENTS: tuple[SessionEvent, ...] = (
     NameChanged(name="A name"),
     SettingsChanged(settings=ThreadSettings(provider="p", model="m", cwd="/w", reasoning_effort="high")),
     TerminalInput(turn_id=TURN, item_id=ItemId("x"), process_id="7", text="y\n"),
+    HookReported(turn_id=TURN, run=HOOK_RUN),
+    HookReported(
+        turn_id=None,
+        run=msgspec.structs.replace(
+            HOOK_RUN, status="blocked", entries=(HookEntry(kind="stop", text="no"),), completed_at_ms=7
+        ),
+    ),
     Warned(message="Beware."),
 )
 
