@@ -113,10 +113,10 @@ class HookRunBody(Wire, frozen=True, kw_only=True):
     completed_at: int | None
     duration_ms: int | None
     source_path: str
-    source: Literal["user"] = "user"
-    scope: Literal["thread", "turn"] = "turn"
-    execution_mode: Literal["sync"] = "sync"
-    handler_type: Literal["command"] = "command"
+    source: Literal["user"]
+    scope: Literal["thread", "turn"]
+    execution_mode: Literal["sync"]
+    handler_type: Literal["command"]
 
 
 class HookNotice(Wire, frozen=True, kw_only=True):
@@ -141,6 +141,9 @@ def hook_run(run: HookRun) -> HookRunBody:
         completed_at=ended,
         duration_ms=None if ended is None else ended - run.started_at_ms,
         source_path=run.source_path,
+        source="user",
+        execution_mode="sync",
+        handler_type="command",
         scope="thread" if run.event in ("SessionStart", "SessionEnd") else "turn",
     )
 

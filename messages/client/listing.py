@@ -30,11 +30,10 @@ class HookBody(Wire, frozen=True, kw_only=True):
     source_path: str
     current_hash: str
     trust_status: Literal["trusted", "untrusted"]
-    handler_type: Literal["command"] = "command"
-    source: Literal["user"] = "user"
-    enabled: bool = True
-    is_managed: bool = False
-    plugin_id: None = None
+    handler_type: Literal["command"]
+    source: Literal["user"]
+    enabled: bool
+    is_managed: bool
 
 
 class HookFault(Wire, frozen=True, kw_only=True):

@@ -102,6 +102,8 @@ async def test_nothing_runs_that_was_not_trusted_and_people_are_told_how(
 ) -> None:
     with deadline(20, hooked):
         async with connect(hooked) as peer:
+            (listed,) = (await peer.request("hooks/list"))["data"]
+            assert [(hook["eventName"], hook["trustStatus"]) for hook in listed["hooks"]][-1] == ("stop", "untrusted")
             thread = await peer.start_thread(workspace)
             assert (await peer.run_turn(thread["id"], "my password is x"))["status"] == "completed"
             runs = [frame["params"]["run"] for frame in peer.frames if frame.get("method") == "hook/completed"]

@@ -43,6 +43,10 @@ async def hooks(caller: Caller, params: CwdsParams) -> ListResponse:
             status_message=hook.status_message,
             display_order=hook.order,
             source_path=path,
+            source="user",
+            handler_type="command",
+            enabled=True,
+            is_managed=False,
             current_hash=hook.hash,
             trust_status="trusted" if hook.hash in trusted or settings.hooks_bypass_trust else "untrusted",
         )
