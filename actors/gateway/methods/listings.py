@@ -28,7 +28,7 @@ async def skills(caller: Caller, params: CwdsParams) -> ListResponse:
 
 async def hooks(caller: Caller, params: CwdsParams) -> ListResponse:
     cwds = params.cwds or (caller.house.cwd,)
-    settings = await caller.gatehouse.configuration.settings()
+    settings = (await caller.gatehouse.configuration.snapshot()).settings
     home, ports = caller.house.home, caller.house.ports
     trusted = await ports.threads.run(read_trusted, ports.files, home)
     path = posixpath.join(home, "config.toml")
