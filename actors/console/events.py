@@ -65,5 +65,12 @@ class Lines:
                     "arguments": item.get("arguments"),
                     "status": status,
                 }
+            case "webSearch":
+                return {
+                    "id": self._id(item["id"]),
+                    "type": "web_search",
+                    "query": item["query"],
+                    "action": item.get("action"),
+                }
             case kind:
                 return {"id": self._id(item["id"]), "type": kind}

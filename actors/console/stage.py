@@ -208,6 +208,8 @@ def headline(item: Item) -> Text:
             return Text.assemble(("patch ", "bold cyan"), names)
         case "dynamicToolCall":
             return Text.assemble((f"{item['tool']} ", "bold cyan"), _arguments(item.get("arguments")))
+        case "webSearch":
+            return Text.assemble(("search the web ", "bold cyan"), item["query"])
         case "imageView":
             return Text.assemble(("view ", "bold cyan"), _short(item["path"]))
         case kind:

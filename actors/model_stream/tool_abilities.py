@@ -8,12 +8,12 @@ whole request, while the others cost only a call that comes to nothing.
 from __future__ import annotations
 
 from actors.model_stream.catalogue import find
-from actors.model_stream.profiles import REHEARSAL, profile_of
+from actors.model_stream.profiles import profile_of
 from messages.model import ToolNeed
 from messages.settings import ProviderSettings
 from messages.tool_set import Abilities
 
-SEARCHING = frozenset(("openai", "anthropic", REHEARSAL.id))
+SEARCHING = frozenset(("openai", "anthropic"))
 """Providers that search the web for their models, on their own wire (Responses, Messages). Others that do, say so with
 `web_search = true` in their settings."""
 

@@ -177,9 +177,9 @@ class KeptMcpCall(Kept, frozen=True, kw_only=True, tag="McpToolCall"):
 
 
 class KeptWebSearch(Kept, frozen=True, kw_only=True, tag="WebSearch"):
-    """Read only."""
-
     query: str = ""
+    action: Any = None
+    """In snake_case, as everything in a rollout; see `shown`."""
 
 
 KeptItem = (

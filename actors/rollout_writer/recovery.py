@@ -40,6 +40,7 @@ from messages.client.item import (
     Reasoning,
     ThreadItem,
     UserMessage,
+    WebSearch,
 )
 from messages.log import ApprovalAnswered, ItemShown, Record, ResponseItem, TurnClosed
 
@@ -120,7 +121,7 @@ def ended(item: ThreadItem, at_ms: int, *, declined: bool = False) -> ThreadItem
             return msgspec.structs.replace(item, status=status, completed_at_ms=at_ms)
         case DynamicToolCall():
             return msgspec.structs.replace(item, status="failed", success=False, completed_at_ms=at_ms)
-        case UserMessage() | AgentMessage() | Reasoning() | Plan() | ImageView() | ContextCompaction():
+        case UserMessage() | AgentMessage() | Reasoning() | Plan() | ImageView() | WebSearch() | ContextCompaction():
             return msgspec.structs.replace(item, completed_at_ms=at_ms)
         case _:
             assert_never(item)

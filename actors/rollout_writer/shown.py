@@ -70,6 +70,7 @@ from messages.client.item import (
     ListFilesAction,
     LocalImageInput,
     MentionInput,
+    OtherWebAction,
     Plan,
     ReadAction,
     Reasoning,
@@ -83,6 +84,8 @@ from messages.client.item import (
     UpdateChange,
     UserInput,
     UserMessage,
+    WebAction,
+    WebSearch,
 )
 
 # --- the small correspondences ----------------------------------------------------------------------------------
@@ -249,6 +252,27 @@ def _show_change(path: str, change: KeptChange) -> FileUpdateChange:
             assert_never(change)
 
 
+_WEB_TYPES = {"search": "search", "openPage": "open_page", "findInPage": "find_in_page", "other": "other"}
+_WEB_TYPES_BACK = {kept: shown for shown, kept in _WEB_TYPES.items()}
+
+
+def _keep_web_action(action: WebAction) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(action)
+    return {**fields, "type": _WEB_TYPES[fields["type"]]}
+
+
+def _show_web_action(kept: Any) -> WebAction | None:
+    """None for what is no action; of kinds we do not know, that there was one."""
+    if not isinstance(kept, dict):
+        return None
+    fields = {**kept, "type": _WEB_TYPES_BACK.get(str(kept.get("type")), "other")}
+    try:
+        action: WebAction = msgspec.convert(fields, WebAction)
+    except (msgspec.ValidationError, TypeError):
+        return OtherWebAction()
+    return action
+
+
 # --- there and back ---------------------------------------------------------------------------------------------
 
 
@@ -323,6 +347,14 @@ def keep(item: ThreadItem) -> KeptItem:
             )
         case ImageView():
             return KeptImageView(id=item.id, path=_uri_of(item.path), started_at_ms=started, completed_at_ms=completed)
+        case WebSearch():
+            return KeptWebSearch(
+                id=item.id,
+                query=item.query,
+                action=None if item.action is None else _keep_web_action(item.action),
+                started_at_ms=started,
+                completed_at_ms=completed,
+            )
         case ContextCompaction():
             return KeptCompaction(id=item.id, started_at_ms=started, completed_at_ms=completed)
         case _:
@@ -403,12 +435,10 @@ def show(kept: KeptItem) -> ThreadItem:
         case KeptMcpCall():
             return _show_mcp_call(kept)
         case KeptWebSearch():
-            return DynamicToolCall(
+            return WebSearch(
                 id=kept.id,
-                tool="web_search",
-                arguments={"query": kept.query},
-                status="completed",
-                success=True,
+                query=kept.query,
+                action=_show_web_action(kept.action),
                 started_at_ms=started,
                 completed_at_ms=completed,
             )

@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from actors.rollout_writer.transcript import is_call
-from actors.session import calls, closing, compaction, guidance, history, partials
+from actors.session import calls, closing, compaction, guidance, history, partials, web_search
 from actors.session.effects import AttachText, ChildId, StartSampling
 from actors.session.shown import begun, finished, partial
 from actors.session.state import Closing, Sampling, Slot, TurnState
 from actors.session.step import Step, item_id
 from messages.base import ItemId
-from messages.client.item import AgentMessage
+from messages.client.item import AgentMessage, WebSearch
 from messages.failure import Failure
 from messages.items import HistoryItem
 from messages.log import UsageRecorded
@@ -124,7 +124,10 @@ def _began(step: Step, sampling: Sampling, event: ItemBegan) -> None:
     if any(slot.number == event.slot for slot in sampling.slots):
         return
     # Nothing is shown of a summary: it is for the model alone.
-    item = None if step.turn.compaction is not None else begun(event.kind, ItemId(step.new_id()), event.phase)
+    if step.turn.compaction is not None:
+        item = None
+    else:
+        item = begun(event.kind, ItemId(step.new_id()), event.phase, event.name)
     shown = None if item is None else step.start_item(item)
     slot = Slot(number=event.slot, kind=event.kind, shown=shown)
     step.put_turn(sampling=Sampling(request_id=sampling.request_id, slots=(*sampling.slots, slot)))
@@ -204,6 +207,8 @@ def _make_final(step: Step, turn: TurnState, sampling: Sampling, slot: Slot, ite
     shown_id = item_id(slot.shown)
     read = history.readable(item)
     final = finished(shown_id, read) if read is not None else None
+    if isinstance(slot.shown, WebSearch):
+        final = web_search.finished(shown_id, item)
     if type(final) is not type(slot.shown):
         # It cannot be read as what it began as; what was shown of it stays.
         final = partial(slot.shown, step.at.texts.partial(shown_id))

@@ -6,6 +6,7 @@ from typing import assert_never
 
 import msgspec
 
+from actors.session import web_search
 from actors.session.effects import PartialText
 from messages.base import ItemId
 from messages.client.item import (
@@ -19,6 +20,7 @@ from messages.client.item import (
     Reasoning,
     ThreadItem,
     UserMessage,
+    WebSearch,
 )
 from messages.items import MessageItem, OutputText, ReadableItem, ReasoningItem, Refusal
 from messages.tools import ToolOutcome
@@ -35,12 +37,15 @@ def stamped(item: ThreadItem, *, started_at_ms: int | None = None, completed_at_
     )
 
 
-def begun(kind: str, item_id: ItemId, phase: str | None = None) -> ThreadItem | None:
-    """What is shown when a model opens an item; None for calls (their worker says what to show) and opaque blocks."""
+def begun(kind: str, item_id: ItemId, phase: str | None = None, name: str | None = None) -> ThreadItem | None:
+    """What is shown when a model opens an item; None for calls (their worker says what to show) and for opaque blocks,
+    but for a search of the provider's."""
     if kind == "message":
         return AgentMessage(id=item_id, text="", phase=phase)
     if kind == "reasoning":
         return Reasoning(id=item_id)
+    if kind == "opaque" and name == web_search.TOOL:
+        return web_search.begun(item_id)
     return None
 
 
@@ -78,7 +83,9 @@ def partial(item: ThreadItem, texts: tuple[PartialText, ...]) -> ThreadItem:
         case CommandExecution():
             output = "".join(each.text for each in texts if each.channel == "output")
             return _replace(item, aggregated_output=output) if output else item
-        case UserMessage() | Plan() | FileChange() | DynamicToolCall() | ImageView() | ContextCompaction():
+        case UserMessage() | Plan() | FileChange() | DynamicToolCall() | ImageView() | WebSearch():
+            return item
+        case ContextCompaction():
             return item
         case _:
             assert_never(item)
@@ -93,7 +100,7 @@ def ended(item: ThreadItem, outcome: ToolOutcome) -> ThreadItem:
             return _replace(item, status="declined" if outcome == "denied" else "failed")
         case DynamicToolCall():
             return _replace(item, status="failed", success=False)
-        case UserMessage() | AgentMessage() | Reasoning() | Plan() | ImageView() | ContextCompaction():
+        case UserMessage() | AgentMessage() | Reasoning() | Plan() | ImageView() | WebSearch() | ContextCompaction():
             return item
         case _:
             assert_never(item)

@@ -141,6 +141,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 def faults(spec: ToolSpec, wire: WireApi) -> tuple[Fault, ...]:
     """Everything that keeps this wire from carrying the tool, in the order it is found. Never raises."""
+    if spec.hosted is not None:
+        return (Fault(where="name", problem="this wire has no form for a hosted tool"),) if wire == "chat" else ()
     found = [*_name_faults(spec.name, wire), *_text_faults(spec)]
     if spec.parameters is not None:
         unbounded = _unbounded(spec.parameters)

@@ -194,6 +194,37 @@ class ImageView(Wire, frozen=True, kw_only=True, tag="imageView"):
     completed_at_ms: int | None = None
 
 
+class WebQuery(Wire, frozen=True, kw_only=True, tag="search"):
+    query: str | None = None
+    queries: tuple[str, ...] | None = None
+
+
+class OpenPage(Wire, frozen=True, kw_only=True, tag="openPage"):
+    url: str | None = None
+
+
+class FindInPage(Wire, frozen=True, kw_only=True, tag="findInPage"):
+    url: str | None = None
+    pattern: str | None = None
+
+
+class OtherWebAction(Wire, frozen=True, kw_only=True, tag="other"):
+    pass
+
+
+WebAction = WebQuery | OpenPage | FindInPage | OtherWebAction
+
+
+class WebSearch(Wire, frozen=True, kw_only=True, tag="webSearch"):
+    """A search that the provider made; ``query`` is empty until it is known, or if it never is."""
+
+    id: str
+    query: str
+    action: WebAction | None = None
+    started_at_ms: int | None = None
+    completed_at_ms: int | None = None
+
+
 class ContextCompaction(Wire, frozen=True, kw_only=True, tag="contextCompaction"):
     id: str
     started_at_ms: int | None = None
@@ -209,5 +240,6 @@ ThreadItem = (
     | FileChange
     | DynamicToolCall
     | ImageView
+    | WebSearch
     | ContextCompaction
 )

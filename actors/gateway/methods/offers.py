@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from actors.gateway.caller import Caller
 from actors.gateway.rpc import RpcError, method
 from actors.model_stream.providers import OPENAI, known_providers
+from actors.model_stream.tool_abilities import searches
 from messages.client.envelope import INVALID_REQUEST
 from messages.client.listing import NoParams, Nothing
 from messages.client.offers import (
@@ -86,8 +87,11 @@ def _without_secrets(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-async def capabilities(_caller: Caller, _params: NoParams) -> ProviderCapabilities:
-    return ProviderCapabilities(image_generation=False, web_search=False)
+async def capabilities(caller: Caller, _params: NoParams) -> ProviderCapabilities:
+    settings = await caller.gatehouse.configuration.settings()
+    provider = known_providers(settings, "").get(settings.model_provider)
+    can = provider is not None and searches(settings.model_provider, provider)
+    return ProviderCapabilities(image_generation=False, web_search=can and settings.web_search != "disabled")
 
 
 async def gov_cloud(_caller: Caller, _params: NoParams) -> GovCloudResponse:

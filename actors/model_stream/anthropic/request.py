@@ -172,7 +172,16 @@ def _tools(request: SampleRequest, said: Conversation) -> Fields:
     return {"tools": [_tool(tool) for tool in request.tools], "tool_choice": _tool_choice(request)}
 
 
+WEB_SEARCH = "web_search_20250305"
+"""The version that every model has; later ones filter results by running code, which we do not offer."""
+
+SEARCHES_MAX = 10
+"""Of one answer: each is paid for."""
+
+
 def _tool(tool: ToolSpec) -> Fields:
+    if tool.hosted is not None:
+        return {"type": WEB_SEARCH, "name": tool.name, "max_uses": SEARCHES_MAX}
     if not TOOL_NAME.fullmatch(tool.name):
         raise UnsupportedError(
             f"the tool name {tool.name!r} is not one this API takes: letters, digits, _ and -, at most 128 of them."

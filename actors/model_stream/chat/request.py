@@ -109,6 +109,8 @@ def _tool_choice(request: SampleRequest, dialect: Dialect) -> Any:
 
 
 def _tool(tool: ToolSpec, dialect: Dialect) -> dict[str, Any]:
+    if tool.hosted is not None:
+        raise UnsupportedError(f"this wire has no form for the hosted tool {tool.name}; leave it out")
     if tool.parameters is not None:
         parameters = tool.parameters or _EMPTY_PARAMETERS
         function = {"name": tool.name, "description": tool.description, "parameters": parameters}

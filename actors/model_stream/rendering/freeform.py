@@ -19,7 +19,7 @@ FREEFORM_FIELD = "input"
 
 def freeform_names(tools: Iterable[ToolSpec]) -> frozenset[str]:
     """Which of the tools take free text."""
-    return frozenset(tool.name for tool in tools if tool.parameters is None)
+    return frozenset(tool.name for tool in tools if tool.parameters is None and tool.hosted is None)
 
 
 def freeform_schema() -> dict[str, Any]:

@@ -31,6 +31,7 @@ from actors.model_stream.responses.events import (
     BEGAN_KINDS,
     CHANNEL_OF_DELTA,
     CHANNEL_OF_PART,
+    HOSTED_CALLS,
     ITEM_OF_CHANNEL,
     NO_EVENT,
     UNREADABLE,
@@ -396,7 +397,7 @@ class ResponsesDecoder:
                 kind=kind,
                 provider_item_id=skeleton.id,
                 call_id=CallId(skeleton.call_id) if skeleton.call_id else None,
-                name=skeleton.name,
+                name=skeleton.name or HOSTED_CALLS.get(skeleton.type),
                 phase=skeleton.phase,
             )
         )

@@ -79,6 +79,10 @@ class ItemEvent(msgspec.Struct, frozen=True, gc=False):
     output_index: int | None = None
 
 
+HOSTED_CALLS = {"web_search_call": "web_search"}
+"""Items that are calls of the provider's own tools, and the tools."""
+
+
 class Skeleton(msgspec.Struct, frozen=True, gc=False):
     """What is worth knowing of an item that has just begun."""
 

@@ -99,6 +99,8 @@ def _tool_choice(request: SampleRequest, takes_freeform: bool) -> Any:
 
 
 def _tool(tool: ToolSpec, freeform: bool) -> dict[str, Any]:
+    if tool.hosted is not None:
+        return {"type": "web_search", "external_web_access": tool.live}
     if tool.parameters is None and not freeform:
         return {
             "type": "function",

@@ -9,6 +9,7 @@ list_dir      entries of a directory tree
 grep_files    which files match a pattern
 file_search   which paths are like a few letters
 view_image    look at an image file
+web_search    the provider searches the web; we run nothing
 request_user_input  put questions to people
 update_plan   the steps of the work, for people to see
 user_shell    a person's own command; offered to no model
@@ -27,6 +28,7 @@ from actors.tool_worker.tools.request_user_input import RequestUserInput
 from actors.tool_worker.tools.shell import Shell
 from actors.tool_worker.tools.update_plan import UpdatePlan
 from actors.tool_worker.tools.view_image import ViewImage
+from actors.tool_worker.tools.web_search import WebSearch
 from actors.tool_worker.tools.write_stdin import WriteStdin
 
 
@@ -43,6 +45,7 @@ def all_tools() -> Registry:
             GrepFiles(),
             FileSearch(),
             ViewImage(),
+            WebSearch(),
             RequestUserInput(),
             UpdatePlan(),
         ),

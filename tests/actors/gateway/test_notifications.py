@@ -28,6 +28,7 @@ from messages.client.item import (
     ListFilesAction,
     LocalImageInput,
     MentionInput,
+    OpenPage,
     Plan,
     PlanStep,
     ReadAction,
@@ -40,6 +41,7 @@ from messages.client.item import (
     UnknownAction,
     UpdateChange,
     UserMessage,
+    WebSearch,
 )
 from messages.failure import Failure, FailureKind
 from messages.hooks import HookEntry, HookReported, HookRun
@@ -129,6 +131,7 @@ ITEMS: tuple[ThreadItem, ...] = (
         duration_ms=3,
     ),
     ImageView(id="i", path="/w/a.png"),
+    WebSearch(id="i", query="q", action=OpenPage(url="https://example.org")),
     ContextCompaction(id="k"),
 )
 FAILURE = Failure(kind="connection", message="The model could not be reached.", http_status=502, detail="bad gateway")

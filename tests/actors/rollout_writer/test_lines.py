@@ -24,12 +24,15 @@ from messages.client.item import (
     DynamicToolCall,
     FileChange,
     FileUpdateChange,
+    FindInPage,
     ImageContentItem,
     ImageInput,
     ImageView,
     ListFilesAction,
     LocalImageInput,
     MentionInput,
+    OpenPage,
+    OtherWebAction,
     Plan,
     ReadAction,
     Reasoning,
@@ -42,6 +45,8 @@ from messages.client.item import (
     UnknownAction,
     UpdateChange,
     UserMessage,
+    WebQuery,
+    WebSearch,
 )
 from messages.items import HistoryItem
 from messages.log import MessageQuarantined, Record, ResponseItem, SessionMeta, TurnContext
@@ -126,6 +131,11 @@ ITEMS: tuple[ThreadItem, ...] = (
         duration_ms=0,
     ),
     ImageView(id="i", path="/pics/ä.png"),
+    WebSearch(id="w0", query=""),
+    WebSearch(id="w1", query="q", action=WebQuery(query="q", queries=("q", "r"))),
+    WebSearch(id="w2", query="u", action=OpenPage(url="u")),
+    WebSearch(id="w3", query="p", action=FindInPage(url="u", pattern="p")),
+    WebSearch(id="w4", query="", action=OtherWebAction()),
     ContextCompaction(id="k"),
 )
 

@@ -85,7 +85,7 @@ def test_who_searches_the_web(provider: str, settings: ProviderSettings, lacks: 
 
 def test_what_a_model_cannot_do_comes_from_the_catalogue() -> None:
     rehearsed = tool_abilities("rehearsal", ProviderSettings(base_url=""), "rehearsal")
-    assert rehearsed == Abilities(wire="responses", lacks=("images",))
+    assert rehearsed == Abilities(wire="responses", lacks=("images", "web_search"))
 
 
 def test_the_prompt_describes_exactly_the_tools_that_are_offered() -> None:

@@ -189,6 +189,7 @@ def test_every_schema_is_flat_closed_and_names_what_is_required() -> None:
         "grep_files",
         "file_search",
         "view_image",
+        "web_search",
         "request_user_input",
         "update_plan",
     ]
