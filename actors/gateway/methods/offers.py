@@ -88,7 +88,7 @@ def _without_secrets(url: str) -> str:
 
 
 async def capabilities(caller: Caller, _params: NoParams) -> ProviderCapabilities:
-    settings = await caller.gatehouse.configuration.settings()
+    settings = (await caller.gatehouse.configuration.snapshot()).settings
     provider = known_providers(settings, "").get(settings.model_provider)
     can = provider is not None and searches(settings.model_provider, provider)
     return ProviderCapabilities(image_generation=False, web_search=can and settings.web_search != "disabled")
