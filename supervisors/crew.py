@@ -21,7 +21,7 @@ from actors.tool_worker.registry import Registry
 from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.tool import Job
 from actors.tool_worker.truncation import TruncationPolicy
-from actors.tool_worker.workshop import Workshop, open_workshop, preferred_shell
+from actors.tool_worker.workshop import LoginRules, Workshop, open_workshop, preferred_shell
 from messages.base import ThreadId
 from messages.model import SampleRequest, StreamEvent
 from messages.session import ThreadSettings
@@ -41,6 +41,7 @@ def make_crew(
     context_window: int | None,
     surroundings: Surroundings,
     snapshots: Snapshots | None,
+    login: LoginRules,
 ) -> children.Crew:
     """``environment`` is what tools inherit; ``output_tokens`` is how much of one output a model is shown."""
     abilities = partial(_abilities, models.providers)
@@ -61,7 +62,7 @@ def make_crew(
         turn_ended=surroundings.turn_ended,
         session_ended=surroundings.session_ended,
         open_workshop=partial(
-            _open_workshop, ports, registry, abilities, environment, truncation, snapshots, surroundings.hooks
+            _open_workshop, ports, registry, abilities, environment, truncation, snapshots, surroundings.hooks, login
         ),
     )
 
@@ -106,6 +107,7 @@ def _open_workshop(
     truncation: TruncationPolicy,
     snapshots: Snapshots | None,
     hooks: Hooks,
+    login: LoginRules,
     thread_id: ThreadId,
     settings: ThreadSettings,
     report: Callable[[TerminalEnded], None],
@@ -121,5 +123,6 @@ def _open_workshop(
         truncation=truncation,
         snapshots=snapshots,
         hooks=hooks,
+        login=login,
         report=report,
     )

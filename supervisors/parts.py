@@ -36,8 +36,10 @@ from actors.session.retelling import UNTOLD_RECORDS
 from actors.settings.actor import SETTINGS
 from actors.settings.core import State
 from actors.tool_worker.environment import inherited
+from actors.tool_worker.shell_snapshot import ShellSnapshots
 from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.tools import all_tools
+from actors.tool_worker.workshop import LoginRules
 from messages.base import ThreadId
 from messages.client.model import ModelEntry
 from messages.log import FindThread, ListThreads, LogRequest, Record, ThreadPage
@@ -220,6 +222,7 @@ class _Tools:
         self._environment = environment
         self._snapshots = Snapshots(models.ports, home=home, environment=environment)
         self._models = models
+        self._shells = ShellSnapshots(models.ports, home=home)
         self._registry = all_tools()
         self.environment: Mapping[str, str] = {}
         """What commands inherit."""
@@ -237,6 +240,10 @@ class _Tools:
             output_tokens=settings.tool_output_token_limit,
             surroundings=_surroundings(self._models.ports, snapshot, self.environment),
             snapshots=self._snapshots if settings.ghost_snapshots else None,
+            login=LoginRules(
+                allowed=settings.allow_login_shell,
+                snapshots=self._shells if settings.shell_snapshot else None,
+            ),
             context_window=settings.model_context_window or known.context_window,
         )
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import posixpath
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+import msgspec
 import trio
 
 from actors.hooks.runner import Hooks
 from actors.ports import Ports
+from actors.ports.processes import SpawnRequest
 from actors.tool_worker.registry import Registry
+from actors.tool_worker.shell_snapshot import ShellSnapshots
 from actors.tool_worker.snapshots.git import SnapshotError
 from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.snapshots.thread import ThreadSnapshots
@@ -40,6 +44,16 @@ def preferred_shell(environment: Mapping[str, str]) -> str:
     return shell if posixpath.basename(shell) in ("bash", "zsh", "sh") else "/bin/bash"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoginRules:
+    """Whether commands run as the user's login shell would, and how that is had."""
+
+    allowed: bool = True
+    """False: no command reads the user's profile, and asking for it is an error."""
+    snapshots: ShellSnapshots | None = None
+    """None: each command reads the profile for itself."""
+
+
 class Workshop:
     """One thread's. ``settings`` is set by the session before it starts a call."""
 
@@ -56,6 +70,7 @@ class Workshop:
         abilities: Callable[[str, str], Abilities],
         snapshots: ThreadSnapshots | None = None,
         hooks: Hooks | None = None,
+        login: LoginRules = LoginRules(),
     ) -> None:
         self.thread_id = thread_id
         self.ports = ports
@@ -67,6 +82,7 @@ class Workshop:
         """Programs of the user's that hear of calls; None: there are none."""
         self.snapshots = snapshots
         """None: they are switched off."""
+        self.login = login
         self._environment = environment
         self._abilities = abilities
 
@@ -90,6 +106,20 @@ class Workshop:
             "CALLBOARD_CALL_ID": call.call_id,
             "CALLBOARD_IDEMPOTENCY_KEY": call.idempotency_key,
         }
+
+    async def logged_in(self, request: SpawnRequest) -> SpawnRequest:
+        """The same command, without reading the user's profile once more if what it leads to is known."""
+        snapshots = self.login.snapshots
+        if snapshots is None or request.argv[1:2] != ("-lc",):
+            return request
+        path = await snapshots.path(request.argv[0], self._environment)
+        if path is None:
+            return request
+        return msgspec.structs.replace(
+            request,
+            argv=(request.argv[0], "-c", *request.argv[2:]),
+            environment={**request.environment, "BASH_ENV": path},
+        )
 
     async def about_to_change(self, turn_id: TurnId) -> None:
         """Called before a call of this turn runs that may change something: the first waits for a snapshot."""
@@ -132,6 +162,7 @@ async def open_workshop(
     abilities: Callable[[str, str], Abilities],
     snapshots: Snapshots | None = None,
     hooks: Hooks | None = None,
+    login: LoginRules = LoginRules(),
     report: Callable[[TerminalEnded], None],
 ) -> AsyncIterator[Workshop]:
     """A workshop; leaving it ends every command that still runs and returns when none is left."""
@@ -149,6 +180,7 @@ async def open_workshop(
                 abilities=abilities,
                 snapshots=None if snapshots is None else ThreadSnapshots(snapshots, thread_id, nursery),
                 hooks=hooks,
+                login=login,
             )
         finally:
             with trio.CancelScope(shield=True):

@@ -55,6 +55,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether the model may search the web, where its provider does that for it; `live` also opens pages afresh."""
     listen: ListenSettings = ListenSettings()
     shell_environment_policy: EnvironmentPolicy = EnvironmentPolicy()
+    allow_login_shell: bool = True
+    """Whether commands run as a login shell, with what the user's profile sets."""
+    shell_snapshot: bool = True
+    """Read the user's profile once, not for every command; for bash."""
     instructions: str | None = None
     """Replaces our own system prompt in new threads."""
     model_instructions_file: str | None = None

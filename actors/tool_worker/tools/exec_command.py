@@ -31,7 +31,9 @@ class ExecCommandArguments(Arguments, frozen=True, kw_only=True, forbid_unknown_
     cmd: Annotated[str, msgspec.Meta(description="The shell command.")]
     workdir: Annotated[str | None, msgspec.Meta(description="Where to run it; default: the working directory.")] = None
     shell: Annotated[str | None, msgspec.Meta(description="Path of another shell.")] = None
-    login: Annotated[bool, msgspec.Meta(description="Whether the shell reads its login files.")] = True
+    login: Annotated[
+        bool | None, msgspec.Meta(description="Whether it runs as a login shell would; default: yes where allowed.")
+    ] = None
     tty: Annotated[bool, msgspec.Meta(description="Give it a terminal and keep its input open.")] = False
     yield_time_ms: Annotated[
         float,
@@ -69,7 +71,10 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
         if patch is not None:
             folder = workshop.resolve(cwd if patch.workdir is None else f"{cwd}/{patch.workdir}")
             return _as_command(await prepare_patch(job, patch.patch, folder), workshop.ports)
-        argv = (arguments.shell or workshop.shell, "-lc" if arguments.login else "-c", arguments.cmd)
+        login = workshop.login.allowed if arguments.login is None else arguments.login
+        if login and not workshop.login.allowed:
+            raise ToolError("login shells are switched off here (allow_login_shell = false); leave `login` out")
+        argv = (arguments.shell or workshop.shell, "-lc" if login else "-c", arguments.cmd)
         need = command_need(
             argv,
             cwd,
@@ -96,7 +101,7 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
         )
 
         async def run() -> Result:
-            return await _run(job, arguments, id_, item, request)
+            return await _run(job, arguments, id_, item, await workshop.logged_in(request))
 
         return Prepared(item=item, run=run, parallel_safe=True, side_effects=need.risk != "known_safe", approval=need)
 

@@ -23,7 +23,7 @@ async def prepare_user_shell(job: Job) -> Prepared:
     """What the command line would do. It is taken as it is."""
     workshop = job.workshop
     cwd = workshop.settings.cwd
-    argv = (workshop.shell, "-lc", job.call.arguments)
+    argv = (workshop.shell, "-lc" if workshop.login.allowed else "-c", job.call.arguments)
     item = CommandExecution(
         id=job.call.item_id,
         command=display_command(argv),
@@ -41,7 +41,7 @@ async def prepare_user_shell(job: Job) -> Prepared:
 
     async def run() -> Result:
         seconds = DEFAULT_SECONDS if job.call.timeout_seconds is None else job.call.timeout_seconds
-        match await run_to_end(job, item, request, seconds):
+        match await run_to_end(job, item, await workshop.logged_in(request), seconds):
             case Ran() as ran:
                 return Result(output=_report(job, ran), item=ran.item)
             case NotStarted() as not_started:
