@@ -105,8 +105,8 @@ class SteerTurn(Message, frozen=True, kw_only=True):
 
 
 class RunUserCommand(Message, frozen=True, kw_only=True):
-    """Run a command line that a person typed, as a turn of its own in which no model is asked; the next one is told.
-    Refused while a turn runs. The reply is `TurnAccepted` or `Refused`."""
+    """Run a command line that a person typed: beside the turn that runs, or else as a turn of its own in which no model
+    is asked. The next request to a model tells of it. The reply is `TurnAccepted` or `Refused`."""
 
     submission_id: str
     command: str

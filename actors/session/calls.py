@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from actors.session import approvals, history
+from actors.session import approvals, asides, history
 from actors.session.effects import AttachOutput, Cancel, ChildId, KillTerminal, PassTerminal, RunTool, StartTool
 from actors.session.scheduling import Place, Waiting, may_start
 from actors.session.shown import ended, partial, stamped
@@ -52,7 +52,13 @@ def start(step: Step, wanted: tuple[HistoryItem, ...]) -> None:
 
 
 def start_users(step: Step, command: str, timeout_seconds: float | None) -> None:
-    """Have a worker prepare the command line that a person typed."""
+    """Have a worker prepare the command line that a person typed, as the turn's only call."""
+    made = users_call(step, command, timeout_seconds)
+    step.put_turn(calls=(made,), live=step.turn.live | {made.child})
+
+
+def users_call(step: Step, command: str, timeout_seconds: float | None) -> Call:
+    """The call of what a person typed; its worker is started."""
     turn = step.turn
     shown_as = ItemId(step.new_id())
     call = ToolCall(
@@ -67,9 +73,8 @@ def start_users(step: Step, command: str, timeout_seconds: float | None) -> None
         by="user",
         timeout_seconds=timeout_seconds,
     )
-    made = Call(call=call)
-    step.put_turn(calls=(made,), live=turn.live | {made.child})
     step.do(StartTool(call=call))
+    return Call(call=call)
 
 
 def tool_call(step: Step, item: HistoryItem, shown_as: ItemId) -> ToolCall:
@@ -191,20 +196,25 @@ def start_ready(step: Step) -> None:
     turn = step.turn
     waiting = [Waiting(_PLACES[call.phase], call.parallel_safe) for call in turn.calls]
     for index in may_start(waiting):
-        call = _show(step, turn.calls[index])
-        step.log(
-            ToolStarted(
-                turn_id=turn.id,
-                call_id=call.call_id,
-                item_id=call.call.item_id,
-                name=call.call.name,
-                idempotency_key=call.call.idempotency_key,
-                item=call.shown,
-            ),
-            barrier=call.side_effects,
-        )
-        step.put_call(call, phase="running", started_at=step.at.now)
-        step.do(RunTool(child=call.child, call_id=call.call_id))
+        let_run(step, turn.calls[index])
+
+
+def let_run(step: Step, call: Call) -> None:
+    """Show it, enter it into the ledger, and give its worker leave."""
+    call = _show(step, call)
+    step.log(
+        ToolStarted(
+            turn_id=step.turn.id,
+            call_id=call.call_id,
+            item_id=call.call.item_id,
+            name=call.call.name,
+            idempotency_key=call.call.idempotency_key,
+            item=call.shown,
+        ),
+        barrier=call.side_effects,
+    )
+    step.put_call(call, phase="running", started_at=step.at.now)
+    step.do(RunTool(child=call.child, call_id=call.call_id))
 
 
 def finished(step: Step, event: ToolFinished) -> None:
@@ -241,7 +251,8 @@ def _disown(step: Step, terminal: int | None) -> None:
 
 def down(step: Step, child: ChildId) -> None:
     """A worker ended. Without a result it crashed or was cancelled; a crash never harms more than its own call."""
-    call = next((each for each in step.turn.calls if each.child == child), None)
+    turn = step.turn
+    call = next((each for each in (*turn.calls, *turn.asides) if each.child == child), None)
     if call is None or call.phase == "answered" or step.turn.closing is not None or step.turn.suspended:
         return
     if call.cancelled:
@@ -271,7 +282,8 @@ def cancel(step: Step, call_id: CallId) -> bool:
 
 def _shown_as(step: Step, item_id: str) -> Call | None:
     turn = step.state.turn
-    return None if turn is None else next((call for call in turn.calls if call.call.item_id == item_id), None)
+    every = () if turn is None else (*turn.calls, *turn.asides)
+    return next((call for call in every if call.call.item_id == item_id), None)
 
 
 def aborted(step: Step, call: Call) -> CallResult:
@@ -284,6 +296,9 @@ def aborted(step: Step, call: Call) -> CallResult:
 
 def settle(step: Step, call: Call, result: CallResult) -> None:
     """A call has ended: log what the model will be told, and complete its item or pass it to the thread."""
+    if any(each.child == call.child for each in step.turn.asides):
+        asides.settle(step, call, result)
+        return
     if call.approval is not None:
         call = approvals.close(step, call, None)
     if call.shown is None and result.item is not None:

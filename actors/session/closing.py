@@ -40,7 +40,7 @@ def close(step: Step, end: Closing) -> None:
     """End the turn: nothing of it is left."""
     partials.complete_attempt(step)
     compaction.abandon(step)
-    for call in step.turn.calls:
+    for call in (*step.turn.calls, *step.turn.asides):
         if call.phase != "answered":
             _abort(step, call)
     calls.all_answered(step)

@@ -138,6 +138,8 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     pauses: int = 0
     calls: tuple[Call, ...] = ()
     """The calls of the last response, in the model's order."""
+    asides: tuple[Call, ...] = ()
+    """Commands that a person runs beside them."""
     gathering: ChildId | None = None
     """Who looks what the model is to know first; until that is known, input waits."""
     stop_hooks: ChildId | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.rollout_writer.loaded import preview_of
-from actors.session import history
+from actors.session import asides, history
 from actors.session.step import Step, item_id
 from messages.client.item import UserMessage
 from messages.log import SteerAccepted
@@ -35,7 +35,8 @@ def wait(step: Step, submission_id: str, message: UserMessage) -> None:
 
 
 def enter_all(step: Step) -> None:
-    """Let in what waited, in the order it came."""
+    """Let in what waited: what a person ran meanwhile, then their words, each in the order it came."""
+    asides.enter(step)
     waiting = step.turn.steers
     step.put_turn(steers=())
     for message in waiting:

@@ -63,10 +63,10 @@ class Step:
         self.state = _replace(self.state, turn=_replace(self.turn, **changes))
 
     def call(self, call_id: CallId) -> Call | None:
-        """A call of the running turn's last response."""
+        """A call of the running turn's last response, or a command beside them."""
         turn = self.state.turn
         if turn is not None:
-            for call in turn.calls:
+            for call in (*turn.calls, *turn.asides):
                 if call.call.call_id == call_id:
                     return call
         return None
@@ -74,7 +74,9 @@ class Step:
     def put_call(self, call: Call, **changes: Any) -> Call:
         """Replace fields of one call; the new call."""
         changed: Call = _replace(call, **changes)
-        self.put_turn(calls=tuple(changed if each.child == call.child else each for each in self.turn.calls))
+        kind = "asides" if any(each.child == call.child for each in self.turn.asides) else "calls"
+        among: tuple[Call, ...] = getattr(self.turn, kind)
+        self.put_turn(**{kind: tuple(changed if each.child == call.child else each for each in among)})
         return changed
 
     def new_id(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from actors.session import calls, closing, compaction, context, history, hooking, sampling, steering
+from actors.session import asides, calls, closing, compaction, context, history, hooking, sampling, steering
 from actors.session.effects import Asked, SetDeadline, Token
 from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, TurnState
 from actors.session.step import Step
@@ -76,8 +76,12 @@ def steer(step: Step, token: Token | None, command: SteerTurn) -> None:
 
 
 def run_command(step: Step, asked: Asked, command: RunUserCommand) -> None:
-    """Run what a person typed, as a turn of its own."""
+    """Run what a person typed: beside the turn that runs, or else as a turn of its own."""
     if _repeated(step, asked.token, command.submission_id):
+        return
+    turn = step.state.turn
+    if turn is not None and turn.closing is None and not turn.suspended:
+        _run_beside(step, asked, command, turn)
         return
     refusal = _refusal(step, (TextInput(text=command.command),)) or _occupied(step, "run the command")
     if refusal is not None:
@@ -86,6 +90,19 @@ def run_command(step: Step, asked: Asked, command: RunUserCommand) -> None:
     _open(step, asked, command.submission_id, TurnBudget(), follow_up=False)
     context.give(step)
     calls.start_users(step, command.command, command.timeout_seconds)
+
+
+def _run_beside(step: Step, asked: Asked, command: RunUserCommand, turn: TurnState) -> None:
+    refusal = _refusal(step, (TextInput(text=command.command),))
+    if refusal is None and len(turn.asides) >= asides.ASIDES_MAX:
+        message = f"{asides.ASIDES_MAX} commands run beside this turn already; wait until one of them has ended"
+        refusal = Refused(reason="busy", message=message, active_turn_id=turn.id)
+    if refusal is not None:
+        step.reply(asked.token, refusal)
+        return
+    asides.start(step, command.submission_id, command.command, command.timeout_seconds)
+    _remember_submission(step, command.submission_id, turn.id)
+    step.reply(asked.token, TurnAccepted(turn_id=turn.id))
 
 
 def compact(step: Step, asked: Asked, command: CompactThread) -> None:
@@ -170,6 +187,7 @@ def advance(step: Step) -> None:
             closing.close(step, turn.closing)
             start_waiting(step)
             continue
+        asides.run_ready(step)
         if turn.sampling is not None or turn.gathering is not None:
             return
         calls.start_ready(step)

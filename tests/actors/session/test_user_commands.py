@@ -6,6 +6,7 @@ from typing import Literal
 
 from actors.rollout_writer.projection import Projector
 from actors.rollout_writer.recovery import recover
+from actors.session.asides import ASIDES_MAX
 from actors.session.core import handle
 from actors.session.effects import (
     Append,
@@ -37,6 +38,7 @@ from messages.session import (
 from messages.tools import ToolCall, ToolFinished, ToolPrepared
 from tests.actors.session.laws import Laws
 from tests.actors.session.made import SETTINGS, THREAD, asked, instant, message, new_state, response, start_turn
+from tests.actors.session.made import call as model_call
 
 
 class Lawful:
@@ -138,11 +140,68 @@ def test_words_that_come_meanwhile_reach_a_model_in_the_same_turn() -> None:
     assert [effect.request.turn_id for effect in news if isinstance(effect, StartSampling)] == ["turn-1"]
 
 
-def test_while_a_turn_runs_it_is_refused() -> None:
+def done(call: ToolCall, output: str = "Exit code: 0") -> tuple[Input, ...]:
+    finished = ToolFinished(call_id=call.call_id, outcome="done", output=output, item=item(call, "completed"))
+    return finished, ChildDown(child=ChildId(call.item_id))
+
+
+def test_while_the_model_speaks_it_runs_at_once_and_the_model_is_told_before_it_is_asked_again() -> None:
+    session = Lawful()
+    asked_model = session.hear(start_turn())
+    request = next(effect.request for effect in asked_model if isinstance(effect, StartSampling))
+    began = session.hear(run(submission="s2", token="other", fresh_id="unused"))
+    assert Reply(token="other", value=TurnAccepted(turn_id=TurnId("turn-1"))) in began
+    command = session.call()
+    running = session.hear(prepared(command))
+    assert RunTool(child=ChildId(command.item_id), call_id=command.call_id) in running
+    ended = session.hear(*done(command))
+    assert [each.item.id for each in shown(ended, ItemCompleted)] == [command.item_id]  # type: ignore[attr-defined]  # it has one
+    assert not [each for each in session.state.history if b"user_shell_command" in each.raw], "not between two requests"
+    session.hear(
+        *response(request.request_id, model_call("c1"), stop="tool_use"), ChildDown(child=ChildId(request.request_id))
+    )
+    theirs = session.call()
+    session.hear(prepared(theirs))
+    again = session.hear(*done(theirs, "made"))
+    history = next(effect.request for effect in again if isinstance(effect, StartSampling)).history
+    assert [each.kind for each in history[-3:]] == ["function_call", "function_call_output", "message"]
+    assert b"user_shell_command" in history[-1].raw
+
+
+def test_a_turn_waits_for_what_runs_beside_it_and_asks_nobody_about_it() -> None:
+    session = Lawful()
+    asked_model = session.hear(start_turn())
+    request = next(effect.request for effect in asked_model if isinstance(effect, StartSampling))
+    session.hear(run(submission="s2", token="other", fresh_id="unused"))
+    command = session.call()
+    session.hear(prepared(command))
+    said = session.hear(*response(request.request_id, message("done")), ChildDown(child=ChildId(request.request_id)))
+    assert not shown(said, TurnCompleted)
+    ended = session.hear(*done(command))
+    assert [each.turn.status for each in shown(ended, TurnCompleted)] == ["completed"]  # type: ignore[attr-defined]  # it has one
+    assert not [effect for effect in ended if isinstance(effect, StartSampling)]
+    assert b"user_shell_command" in session.state.history[-1].raw
+
+
+def test_an_interrupt_ends_what_runs_beside_the_turn_too() -> None:
     session = Lawful()
     session.hear(start_turn())
-    refused = session.hear(run(submission="s2", token="other", fresh_id="turn-2"))
-    [reply] = [effect.value for effect in refused if isinstance(effect, Reply)]
+    session.hear(run(submission="s2", token="other", fresh_id="unused"))
+    command = session.call()
+    session.hear(prepared(command))
+    session.hear(asked(InterruptTurn(), "stop"))
+    assert session.state.turn is not None
+    ended = session.hear(*(ChildDown(child=child) for child in sorted(session.state.turn.live)))
+    assert [each.turn.status for each in shown(ended, TurnCompleted)] == ["interrupted"]  # type: ignore[attr-defined]  # it has one
+    assert [each.item.status for each in shown(ended, ItemCompleted)] == ["failed"]  # type: ignore[attr-defined]  # of a command
+
+
+def test_one_person_runs_no_more_beside_a_turn_than_a_few() -> None:
+    session = Lawful()
+    session.hear(start_turn())
+    for number in range(ASIDES_MAX + 1):
+        last = session.hear(run(submission=f"more-{number}", token=f"t{number}", fresh_id="unused"))
+    [reply] = [effect.value for effect in last if isinstance(effect, Reply)]
     assert isinstance(reply, Refused)
     assert (reply.reason, reply.active_turn_id) == ("busy", "turn-1")
 

@@ -46,6 +46,7 @@ from messages.session import (
     ListTerminals,
     ReadThread,
     ResolveApproval,
+    RunUserCommand,
     SessionCommand,
     SetThreadName,
     SettingsPatch,
@@ -206,12 +207,13 @@ class World:
     def _client_moves(self) -> list[Move]:
         turn = self.state.turn
         here = turn.id if turn is not None else TurnId("turn-none")
-        live_calls = turn.calls if turn is not None else ()
+        live_calls = (*turn.calls, *turn.asides) if turn is not None else ()
         moves: list[Move] = [
             ("start", lambda: self.ask(self._start())),
             ("repeat", lambda: self.ask(StartTurn(submission_id="s1", input=words("again")))),
             ("tight", lambda: self.ask(msgspec.structs.replace(self._start(), budget=TurnBudget(tool_calls=1)))),
             ("steer", lambda: self.ask(self._steer(here))),
+            ("command", lambda: self.ask(RunUserCommand(submission_id=f"s{self.number()}", command="make"))),
             ("compact", lambda: self.ask(CompactThread(submission_id=f"s{self.number()}"))),
             ("read", lambda: self.ask(ReadThread())),
             ("subscribe", lambda: self.ask(Subscribe())),
@@ -321,7 +323,8 @@ class World:
         if worker.may_run:
             moves.append((f"{child} is done", lambda: self.finish(worker, "done")))
             moves.append((f"{child} fails", lambda: self.finish(worker, "failed")))
-            moves.append((f"{child} goes on", lambda: self.finish(worker, "done", goes_on=True)))
+            if worker.call.by == "model":
+                moves.append((f"{child} goes on", lambda: self.finish(worker, "done", goes_on=True)))
             moves += [
                 (
                     f"{child} writes to {terminal}",
