@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 KILLS ?= 20
 
-.PHONY: demo test check conformance bench kill lock clean
+.PHONY: demo test check conformance bench kill reference lock clean
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "callboard needs Python 3.11 or newer; set PYTHON=... to one")'
@@ -34,6 +34,12 @@ bench: $(VENV)/.ready
 
 kill: $(VENV)/.ready
 	$(BIN)/python -m tests.system.kill --kills $(KILLS)
+
+# the reference in docs/settings.md, made anew from messages/settings
+reference: $(VENV)/.ready
+	sed -i '/^<!-- from here on: callboard config reference -->$$/q' docs/settings.md
+	echo >> docs/settings.md
+	$(BIN)/callboard config reference >> docs/settings.md
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements.in -o requirements.lock

@@ -84,6 +84,8 @@ def daemon_options(options: ServeOptions) -> DaemonOptions:
         home=str(home()),
         environment=dict(os.environ),
         layers=tuple(layers),
+        profile=options.profile,
+        strict=options.strict,
         listen=options.listen,
         plaintext_allowed=options.insecure,
         token_file=None if options.token_file is None else os.path.abspath(options.token_file),

@@ -49,6 +49,7 @@ RESPONSES = {
     "collaborationMode/list": "v2/CollaborationModeListResponse.json",
     "plugin/installed": "v2/PluginInstalledResponse.json",
     "permissionProfile/list": "v2/PermissionProfileListResponse.json",
+    "experimentalFeature/enablement/set": "v2/ExperimentalFeatureEnablementSetResponse.json",
     "experimentalFeature/list": "v2/ExperimentalFeatureListResponse.json",
     "mcpServerStatus/list": "v2/ListMcpServerStatusResponse.json",
     "modelProvider/list": "v2/ModelProviderListResponse.json",

@@ -14,8 +14,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from actors.console.parsing import EXEC_EXITS, EXITS, SERVE_EXITS, add_verbs
-from messages.settings import WireApi
+from actors.console.parsing import EXEC_EXITS, EXITS, SERVE_EXITS, add_config, add_verbs
+from messages.settings import Features, WireApi
 from messages.version import VERSION
 
 DESCRIPTION = """\
@@ -45,6 +45,10 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str | None = None
     wire: str = "responses"
     model: str | None = None
+    profile: str | None = None
+    """``NAME.config.toml`` of the home."""
+    strict: bool = False
+    """Settings that nobody knows are errors."""
     no_auth: bool = False
     insecure: bool = False
     overrides: tuple[str, ...] = ()
@@ -90,12 +94,18 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
                     base_url=options.base_url,
                     wire=options.wire or DEFAULT_WIRE,
                     model=options.model,
+                    profile=options.profile,
+                    strict=options.strict or options.strict_before,
                     no_auth=options.no_auth,
                     insecure=options.insecure,
                     overrides=_overrides(options),
                     until_idle=options.until_idle,
                 )
             )
+        if options.verb == "config":
+            from actors.console import config
+
+            return config.run(options)
         if options.verb == "wire":
             from actors.console import wire
 
@@ -145,6 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "-c", "--config", action="append", metavar="KEY=VALUE", help="set one setting, e.g. -c approval_policy=never"
     )
+    serve.add_argument("-p", "--profile", metavar="NAME", help="with NAME.config.toml of the home above config.toml")
+    _tolerated(serve)
     _endpoint(serve)
 
     stand_in = verbs.add_parser(
@@ -198,20 +210,29 @@ def _parser() -> argparse.ArgumentParser:
         chosen.add_argument("hook", nargs="*", help="as `callboard hooks list` calls it")
         chosen.add_argument("--all", action="store_true", help="every hook")
     add_verbs(verbs)
+    add_config(verbs)
     _wire(verbs)
     _models(verbs)
     return parser
 
 
 def _overrides(options: argparse.Namespace) -> tuple[str, ...]:
-    return (*(options.config_before or ()), *(getattr(options, "config", None) or ()))
+    flags = []
+    for verb, value in (("enable", "true"), ("disable", "false")):
+        names = [*(getattr(options, f"{verb}_before") or ()), *(getattr(options, verb, None) or ())]
+        # Clients of the original switch features of its own: those say nothing to us.
+        flags += [f"features.{name}={value}" for name in names if name in Features.__struct_fields__]
+    return (*(options.config_before or ()), *(getattr(options, "config", None) or ()), *flags)
 
 
 def _tolerated(parser: argparse.ArgumentParser, suffix: str = "") -> None:
-    """Flags of the original that say nothing to us: there are no features to switch."""
-    for name in ("--enable", "--disable"):
-        parser.add_argument(name, action="append", dest=f"{name[2:]}{suffix}", help=argparse.SUPPRESS)
-    parser.add_argument("--strict-config", action="store_true", dest=f"strict{suffix}", help=argparse.SUPPRESS)
+    """Flags that clients of the original put before its subcommand as well as behind it."""
+    told = {"enable": "switch a feature on", "disable": "or off", "strict": "settings that nobody knows are errors"}
+    if suffix:
+        told = dict.fromkeys(told, argparse.SUPPRESS)
+    for name in ("enable", "disable"):
+        parser.add_argument(f"--{name}", action="append", dest=f"{name}{suffix}", metavar="FEATURE", help=told[name])
+    parser.add_argument("--strict-config", action="store_true", dest=f"strict{suffix}", help=told["strict"])
 
 
 def _app_server(options: argparse.Namespace, unknown: Sequence[str], serve: Serve) -> int:

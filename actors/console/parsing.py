@@ -1,4 +1,4 @@
-"""The command line of the verbs that list, watch, answer and look: attach, threads, approve, doctor, completion."""
+"""The command line of verbs that list, watch, answer and look: attach, threads, approve, doctor, completion, config."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ shows, or all. `session` says yes to the same again in this session, `quit` says
 """
 
 DOCTOR = "Look at what works on this machine and what does not: home, settings, keys, containment, tools, disk, daemon."
+
+CONFIG = """\
+The layers, from weak to strong: built-in, /etc/callboard/config.toml, config.toml in the home, a profile (-p),
+.callboard/config.toml of a trusted project, CALLBOARD_* variables, -c KEY=VALUE. docs/settings.md has every setting.
+"""
 
 COMPLETION = """\
 Print a completion script for a shell. For bash, in ~/.bashrc:  eval "$(callboard completion bash)"
@@ -61,6 +66,41 @@ def add_verbs(verbs: Any) -> None:
 
     completion = _verb(verbs, "completion", "print a shell's completion script", COMPLETION)
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
+
+
+def add_config(verbs: Any) -> None:
+    """To the parser's subparsers."""
+    config = verbs.add_parser(
+        "config",
+        help="look at the settings, change them, check them",
+        description=CONFIG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="exit codes: 0 done; 1 it could not be done, the reason is on standard error; 2 wrong usage",
+    )
+    actions = config.add_subparsers(dest="action", metavar="ACTION", required=True)
+    get = actions.add_parser("get", help="print one setting as it is in force")
+    get.add_argument("key", metavar="KEY", help="dotted, e.g. listen.address or 'projects.\"/path\".trust_level'")
+    set_ = actions.add_parser("set", help="set one in the user's file, or in the profile's with -p")
+    set_.add_argument("key", metavar="KEY")
+    set_.add_argument("value", metavar="VALUE", help="as TOML, or a bare text")
+    actions.add_parser("unset", help="take one out of the file").add_argument("key", metavar="KEY")
+    list_ = actions.add_parser("list", help="list what is set")
+    list_.add_argument("--all", action="store_true", help="the defaults as well")
+    list_.add_argument("--json", action="store_true", help="as JSON, with origins")
+    for parser in (get, list_):
+        parser.add_argument("--origins", action="store_true", help="and where each value comes from")
+    actions.add_parser("edit", help="open the file in $VISUAL or $EDITOR, and check it")
+    actions.add_parser("check", help="say everything that is wrong, with file and line")
+    import_ = actions.add_parser("import", help="take over the settings of the Codex CLI")
+    import_.add_argument("file", nargs="?", metavar="FILE", help="(default: config.toml in $CODEX_HOME or ~/.codex)")
+    import_.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    actions.add_parser("schema", help="print a JSON schema of the file, for editors")
+    actions.add_parser("reference", help="print every setting with its default, as Markdown")
+    for parser in actions.choices.values():
+        parser.add_argument("-p", "--profile", metavar="NAME", help="with the profile NAME.config.toml of the home")
+        parser.add_argument("-c", "--config", action="append", metavar="KEY=VALUE", help="with one setting more")
+        parser.add_argument("-C", "--cd", default=".", metavar="DIR", help="for threads in this folder (default: here)")
+        parser.add_argument("--strict-config", action="store_true", dest="strict", help="unknown names are errors")
 
 
 def _verb(verbs: Any, name: str, about: str, description: str, epilog: str = EXITS) -> argparse.ArgumentParser:

@@ -93,7 +93,7 @@ def environment_layers(environment: Mapping[str, str]) -> tuple[Layer, ...]:
         path = tuple(variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
         annotation = field_type(path)
         if annotation is not None and table_of(annotation)[0] is None:
-            values = _nested(path, _fitting(text, annotation))
+            values = nested(path, fitting(text, annotation))
             layers.append(Layer(name="environment", where=variable, values=values))
     return tuple(layers)
 
@@ -108,7 +108,7 @@ def override_layer(override: str) -> Layer:
     if not equals or not path:
         where = f"-c {override}"
         raise SettingsError(Problem(where=where, text="expected KEY=VALUE, for example -c model=gpt-5.5"))
-    values = _nested(path, _fitting(text.strip(), field_type(path)))
+    values = nested(path, fitting(text.strip(), field_type(path)))
     return Layer(name="command line", where=f"-c {name.strip()}", values=values)
 
 
@@ -121,7 +121,7 @@ def client_layer(overrides: Mapping[str, Any]) -> Layer:
         except KeyPathError:
             path = (name,)
         if value is not None:
-            merge_into(values, _nested(path, value))
+            merge_into(values, nested(path, value))
     return Layer(name="client", where="the request", values=values)
 
 
@@ -248,13 +248,14 @@ def _copy(value: Any) -> Any:
     return {key: _copy(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
 
 
-def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+def nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+    """The tables that hold ``value`` at ``path``."""
     for key in reversed(path):
         value = {key: value}
     return value  # type: ignore[no-any-return]  # a path is never empty
 
 
-def _fitting(text: str, annotation: Any) -> Any:
+def fitting(text: str, annotation: Any) -> Any:
     """The value a bare text stands for: TOML, or itself when it is no TOML or a text is what is wanted."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]

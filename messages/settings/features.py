@@ -6,14 +6,13 @@ switch something: `experimentalFeature/list` shows it to people.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 
 FeatureStage = Literal["stable", "beta", "underDevelopment", "deprecated", "removed"]
 
 STABLE = msgspec.Meta(extra={"stage": "stable"})
-BETA = msgspec.Meta(extra={"stage": "beta"})
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,3 +23,9 @@ class Features(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     start."""
     project_settings: Annotated[bool, STABLE] = True
     """`.callboard/config.toml` of trusted projects counts for threads that work there."""
+
+
+def stage_of(name: str) -> FeatureStage:
+    """How ready a feature is."""
+    annotation = get_type_hints(Features, include_extras=True)[name]
+    return next(meta.extra["stage"] for meta in annotation.__metadata__ if meta.extra and "stage" in meta.extra)

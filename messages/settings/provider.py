@@ -82,6 +82,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     env_http_headers: dict[str, str] = {}
     """Header name -> environment variable; left out while the variable is unset or empty."""
     query_params: dict[str, str] = {}
+    """Added to the URL of every request."""
     web_search: bool | None = None
     """Whether it searches the web for its models, as OpenAI and Anthropic do; None: as its profile says."""
     """Added to the URL of every request."""

@@ -112,7 +112,6 @@ async def auth_status(_caller: Caller, _params: AuthStatusParams) -> AuthStatus:
 
 METHODS = (
     method("permissionProfile/list", PageParams, profiles),
-    method("experimentalFeature/list", PageParams, nothing),
     method("mcpServerStatus/list", PageParams, nothing),
     method("modelProvider/list", NoParams, providers),
     method("modelProvider/capabilities/read", NoParams, capabilities),

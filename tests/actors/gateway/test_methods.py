@@ -301,6 +301,51 @@ async def test_the_configuration_is_read_and_written_where_it_belongs(tmp_path: 
         assert "theme" not in file.read_text()
 
 
+async def test_features_are_listed_and_switched(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+        listed = (await client.call("experimentalFeature/list", {"limit": 2}))["data"]
+        assert {entry["name"]: (entry["stage"], entry["enabled"]) for entry in listed}["live_reload"] == (
+            "stable",
+            True,
+        )
+        assert all(entry["description"] for entry in listed)
+        switch = "experimentalFeature/enablement/set"
+        off = {"enablement": {"live_reload": False}}
+        assert await client.call(switch, off) == off
+        listed = (await client.call("experimentalFeature/list"))["data"]
+        assert [entry["enabled"] for entry in listed if entry["name"] == "live_reload"] == [False]
+        with pytest.raises(CallError, match="-32602 there is no feature 'warp'"):
+            await client.call(switch, {"enablement": {"warp": True}})
+
+
+async def test_an_edit_that_is_no_good_is_told_to_every_client_and_the_settings_stay(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("model = 'a'\n")
+    async with open_stage(tmp_path) as stage, stage.client() as one, stage.client() as other:
+        await one.call("config/read")
+        await other.call("config/read")
+        file.write_text("model = 'b'\nmodel_verbosity = 'shrill'\n")
+        for client in (one, other):
+            warning = (await client.next("configWarning"))["params"]
+            assert (warning["path"], warning["range"]["start"]["line"]) == (str(file), 2)
+            assert (await client.call("config/read"))["config"]["model"] == "a"
+
+
+async def test_a_client_is_told_of_a_project_that_does_not_count(tmp_path: Path) -> None:
+    folder = tmp_path / "repo"
+    (folder / ".callboard").mkdir(parents=True)
+    (folder / ".callboard" / "config.toml").write_text("model = 'p'\n")
+    async with open_stage(tmp_path / "home") as stage, stage.client() as client:
+        assert (await client.call("thread/start", {"cwd": str(folder)}))["model"] == "rehearsed-1"
+        assert "is not trusted" in (await client.next("configWarning"))["params"]["summary"]
+        trust = {"keyPath": f'projects."{folder}".trust_level', "value": "trusted"}
+        await client.call("config/value/write", trust)
+        assert (await client.call("thread/start", {"cwd": str(folder)}))["model"] == "p"
+        read = await client.call("config/read", {"cwd": str(folder), "includeLayers": True})
+        assert read["config"]["model"] == "p"
+        assert read["layers"][0]["name"] == {"type": "project", "dotCodexFolder": str(folder / ".callboard")}
+
+
 async def test_a_configuration_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "config.lock").mkdir()
     async with open_stage(tmp_path) as stage, stage.client() as client:

@@ -56,8 +56,7 @@ base_url = "http://p"
 
 async def test_what_there_is_none_of_is_told_as_such(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage, stage.client() as client:
-        for method in ("experimentalFeature/list", "mcpServerStatus/list"):
-            assert await client.call(method, {"limit": 2}) == {"data": []}
+        assert await client.call("mcpServerStatus/list", {"limit": 2}) == {"data": []}
         assert await client.call("modelProvider/capabilities/read") == {"imageGeneration": False, "webSearch": False}
         assert await client.call("account/bedrock/checkGovCloudRequirements") == {
             "isGovCloud": False,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.settings.checking import dotted
@@ -41,6 +41,7 @@ def test_keys_that_are_joined_are_split_again(keys: tuple[str, ...]) -> None:
     assert split_key_path(dotted(keys)) == keys
 
 
+@settings(max_examples=40, deadline=None)  # tomlkit is slow to read and write
 @given(
     st.lists(
         st.builds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.settings.places import Path, Place, key_places
@@ -67,6 +67,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(max_examples=30, deadline=None)  # tomlkit is slow to write
 @given(st.dictionaries(texts, values, max_size=4))
 def test_every_key_of_any_document_is_found(document: dict[str, Any]) -> None:
     import tomlkit

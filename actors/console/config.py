@@ -1,0 +1,293 @@
+"""``callboard config``: look at the settings, change them, check them.
+
+Works on the files, whether a daemon runs or not; one that runs takes a change within a second or two. Reading and
+writing are the daemon's own (`actors.settings.store`), so both see the same layers and neither loses what the other
+writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.console import home as homes
+from actors.model_stream.providers import choose
+from actors.ports.production.files import SystemFiles
+from actors.settings import borrowing, reference, store
+from actors.settings.checking import dotted, field_type
+from actors.settings.core import Edited, Sources, State, begin, needs_project, resolve
+from actors.settings.key_paths import KeyPathError, split_key_path
+from actors.settings.layers import SettingsError, fitting, leaves, override_layer
+from actors.settings.places import key_places
+from messages.settings import (
+    NEEDS_RESTART,
+    Problem,
+    SettingsEdit,
+    SettingsRefused,
+    SettingsSnapshot,
+    WriteSettings,
+)
+
+OK, FAILED = 0, 1
+
+BUSY_SECONDS, BUSY_TRIES = 0.02, 100
+"""While the daemon writes, which takes milliseconds."""
+
+SECRET_TABLES = frozenset({"http_headers"})
+"""What may hold a secret is shown to nobody who only wants an overview."""
+
+WIDE = 40
+"""Characters to which values are filled up, so that their origins stand below each other; longer ones stand out."""
+
+CODEX_HOME = "CODEX_HOME"
+
+
+def run(options: argparse.Namespace) -> int:
+    """The exit code."""
+    try:
+        return _VERBS[options.action](options)
+    except BrokenPipeError:
+        raise
+    except (SettingsError, KeyPathError, OSError) as error:
+        print(f"callboard config: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _sources(options: argparse.Namespace) -> Sources:
+    return Sources(
+        home=str(homes.home()),
+        environment=dict(os.environ),
+        overrides=tuple(override_layer(each) for each in options.config or ()),
+        profile=options.profile,
+        strict=getattr(options, "strict", False),
+    )
+
+
+def _state(options: argparse.Namespace) -> State:
+    sources = _sources(options)
+    return begin(sources, store.read_contents(SystemFiles(), sources))
+
+
+def _snapshot(options: argparse.Namespace, state: State) -> SettingsSnapshot:
+    """What a thread in the folder has."""
+    project = None
+    if needs_project(state):
+        markers = state.current.settings.project_root_markers
+        project = store.read_project(SystemFiles(), os.path.abspath(options.cd), state.sources.home, markers)
+    found = resolve(state, project, {})
+    if isinstance(found, SettingsRefused):
+        raise SettingsError(Problem(where=options.cd, text=found.message))
+    return found
+
+
+# --- looking --------------------------------------------------------------------------------------------------------
+
+
+def _get(options: argparse.Namespace) -> int:
+    snapshot = _snapshot(options, _state(options))
+    path = split_key_path(options.key)
+    value: Any = {**snapshot.others, **msgspec.to_builtins(snapshot.settings)}
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            print(f"callboard config: there is no setting {options.key}", file=sys.stderr)
+            return FAILED
+        value = value[key]
+    print(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+    if options.origins:
+        origin = snapshot.origins.get(dotted(path))
+        where = "the default" if origin is None else _place(snapshot, origin.where, path)
+        print(f"  from {where}", file=sys.stderr)
+    return OK
+
+
+def _list(options: argparse.Namespace) -> int:
+    snapshot = _snapshot(options, _state(options))
+    values: dict[str, Any] = {**snapshot.others, **msgspec.to_builtins(snapshot.settings)}
+    rows = [
+        (path, _at(values, path))
+        for path in leaves(values)
+        if options.all or dotted(path) in snapshot.origins or path[0] in snapshot.others
+    ]
+    shown = [(path, "…" if SECRET_TABLES.intersection(path) else value) for path, value in rows]
+    if options.json:
+        told = {
+            dotted(path): {
+                "value": value,
+                "from": origin.where if (origin := snapshot.origins.get(dotted(path))) else None,
+            }
+            for path, value in shown
+        }
+        print(msgspec.json.format(msgspec.json.encode(told)).decode())
+        return OK
+    lines = [(dotted(path), msgspec.json.encode(value).decode()) for path, value in shown]
+    widths = [max((len(line[column]) for line in lines), default=0) for column in (0, 1)]
+    for (path, _), (key, value) in zip(shown, lines, strict=True):
+        origin = snapshot.origins.get(dotted(path))
+        where = "default" if origin is None else _place(snapshot, origin.where, path)
+        words = (key.ljust(widths[0]), value.ljust(min(widths[1], WIDE)), where if options.origins else "")
+        print("  ".join(words).rstrip())
+    for layer in snapshot.layers:
+        if layer.disabled is not None:
+            print(f"{layer.where} does not count: {layer.disabled}", file=sys.stderr)
+    return OK
+
+
+def _place(snapshot: SettingsSnapshot, where: str, path: tuple[str, ...]) -> str:
+    """With the line, where there is one."""
+    layer = next((each for each in snapshot.layers if each.where == where), None)
+    if layer is None or not os.path.isabs(where):
+        return where
+    place = key_places(Path(where).read_text()).get(path)
+    return where if place is None else f"{where}:{place.line}"
+
+
+def _at(values: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        values = values[key]
+    return values
+
+
+def _check(options: argparse.Namespace) -> int:
+    state = _state(options)
+    snapshot = _snapshot(options, state)
+    try:
+        choose(snapshot.settings, os.environ)
+    except ValueError as error:
+        raise SettingsError(Problem(where="settings", text=str(error))) from error
+    for warning in snapshot.warnings:
+        print(f"warning: {warning}")
+    files = [layer.where for layer in snapshot.layers if os.path.isabs(layer.where)]
+    print(f"the settings are valid ({', '.join(files) or 'no file; the defaults are in force'})")
+    return OK
+
+
+# --- changing -------------------------------------------------------------------------------------------------------
+
+
+def _set(options: argparse.Namespace) -> int:
+    path = split_key_path(options.key)
+    edit = SettingsEdit(key_path=dotted(path), value=fitting(options.value, field_type(path)))
+    return _write(options, (edit,))
+
+
+def _unset(options: argparse.Namespace) -> int:
+    return _write(options, (SettingsEdit(key_path=dotted(split_key_path(options.key)), value=None),))
+
+
+def _write(options: argparse.Namespace, edits: tuple[SettingsEdit, ...]) -> int:
+    sources = _sources(options)
+    state = _writable_state(sources)
+    file = sources.user_file if options.profile is None else sources.profile_file(options.profile)
+    os.makedirs(sources.home, mode=0o700, exist_ok=True)
+    edited = _patiently(lambda: store.write(SystemFiles(), state, WriteSettings(edits=edits, file=file)))
+    if isinstance(edited, SettingsRefused):
+        print(f"callboard config: {edited.message}", file=sys.stderr)
+        return FAILED
+    print(f"written to {edited.file}")
+    for key in edited.overridden:
+        origin = edited.state.current.origins[key]
+        print(f"but {key} stays as {origin.where} sets it", file=sys.stderr)
+    _say_when({split_key_path(edit.key_path)[0] for edit in edits})
+    return OK
+
+
+def _writable_state(sources: Sources) -> State:
+    """To write into: a profile that is not there yet is made by its first setting."""
+    contents = store.read_contents(SystemFiles(), sources)
+    if sources.profile is not None and contents[sources.profile_file(sources.profile)] is None:
+        profile = sources.profile_file(sources.profile)
+        os.makedirs(sources.home, mode=0o700, exist_ok=True)
+        SystemFiles().write_atomic(profile, b"")
+        contents[profile] = b""
+    return begin(sources, contents)
+
+
+def _patiently(write: Callable[[], Edited | SettingsRefused]) -> Edited | SettingsRefused:
+    for _ in range(BUSY_TRIES):
+        try:
+            return write()
+        except store.BusyError:
+            time.sleep(BUSY_SECONDS)
+    return SettingsRefused(reason="storage", message="another process does not stop writing the settings")
+
+
+def _say_when(keys: set[str]) -> None:
+    if homes.running(homes.home()) is None:
+        return
+    late = sorted(keys & NEEDS_RESTART)
+    if late:
+        print(f"the daemon that runs takes {', '.join(late)} at its next start")
+    if keys - NEEDS_RESTART:
+        print("the daemon that runs takes it within moments, for threads and turns that begin then")
+
+
+def _edit(options: argparse.Namespace) -> int:
+    sources = _sources(options)
+    file = sources.user_file if options.profile is None else sources.profile_file(options.profile)
+    os.makedirs(sources.home, mode=0o700, exist_ok=True)
+    if not os.path.exists(file):
+        SystemFiles().write_atomic(file, b"")
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    code = subprocess.run([*shlex.split(editor), file], check=False).returncode
+    if code != 0:
+        print(f"callboard config: {editor} ended with {code}", file=sys.stderr)
+        return FAILED
+    return _check(options)
+
+
+def _import(options: argparse.Namespace) -> int:
+    file = Path(options.file or os.environ.get(CODEX_HOME) or Path.home() / ".codex")
+    file = file / "config.toml" if file.is_dir() else file
+    sources = _sources(options)
+    state = begin(sources, store.read_contents(SystemFiles(), sources))
+    own = next((layer.values for layer in state.current.layers if layer.layer == "user"), {})
+    try:
+        borrowed = borrowing.borrow(file.read_bytes(), own)
+    except ValueError as error:
+        raise SettingsError(Problem(where=str(file), text=str(error))) from error
+    for edit in borrowed.edits:
+        print(f"  {edit.key_path} = {msgspec.json.encode(edit.value).decode()}")
+    for key, why in borrowed.left.items():
+        print(f"  not taken: {key}: {why}")
+    if not borrowed.edits:
+        print(f"nothing to take over from {file}")
+        return OK
+    if options.dry_run:
+        print(f"nothing written; without --dry-run this would go to {sources.user_file}")
+        return OK
+    return _write(options, borrowed.edits)
+
+
+# --- describing -----------------------------------------------------------------------------------------------------
+
+
+def _schema(_: argparse.Namespace) -> int:
+    print(msgspec.json.format(msgspec.json.encode(reference.schema()), indent=2).decode())
+    return OK
+
+
+def _reference(_: argparse.Namespace) -> int:
+    print(reference.markdown())
+    return OK
+
+
+_VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "get": _get,
+    "set": _set,
+    "unset": _unset,
+    "list": _list,
+    "edit": _edit,
+    "check": _check,
+    "import": _import,
+    "schema": _schema,
+    "reference": _reference,
+}
