@@ -37,6 +37,7 @@ NOTES = b"project: simulated\nbuilt: no\nend\n"
 
 CONFIG = f"""\
 drain_seconds = {DRAIN_SECONDS}
+shell_snapshot = false
 model_provider = "model"
 model = "rehearsal"
 [model_providers.model]
