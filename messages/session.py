@@ -16,10 +16,10 @@ from messages.client.item import PlanStep, ThreadItem, UserInput
 from messages.failure import Failure
 from messages.hooks import HookReported
 from messages.model import RateLimits, TokenUsage
+from messages.settings.sandbox import SandboxMode
 from messages.tool_set import ToolSelection
 
 ApprovalPolicy = Literal["never", "on-request"]
-SandboxMode = Literal["danger-full-access"]
 CollaborationMode = Literal["default", "plan"]
 """plan: the model is to find out what is wanted and to say how it would be done; it may put questions to people."""
 StatusFlag = Literal["waitingOnApproval", "waitingOnUserInput"]
@@ -35,6 +35,11 @@ class ThreadSettings(msgspec.Struct, frozen=True, kw_only=True):
     approval_policy: ApprovalPolicy = "on-request"
     sandbox_mode: SandboxMode = "danger-full-access"
     writable_roots: tuple[str, ...] = ()
+    """Beside the folder; see `messages.settings.WorkspaceWriteSettings` for this and the four below."""
+    network_access: bool = False
+    exclude_tmpdir_env_var: bool = False
+    exclude_slash_tmp: bool = False
+    unix_sockets: bool = False
     reasoning_effort: str | None = None
     reasoning_summary: str | None = None
     verbosity: str | None = None
@@ -55,6 +60,10 @@ class SettingsPatch(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str | None = None
     approval_policy: ApprovalPolicy | None = None
     sandbox_mode: SandboxMode | None = None
+    writable_roots: tuple[str, ...] | None = None
+    network_access: bool | None = None
+    exclude_tmpdir_env_var: bool | None = None
+    exclude_slash_tmp: bool | None = None
     reasoning_effort: str | None = None
     reasoning_summary: str | None = None
     mode: CollaborationMode | None = None

@@ -42,8 +42,10 @@ def make_crew(
     surroundings: Surroundings,
     snapshots: Snapshots | None,
     login: LoginRules,
+    home: str,
 ) -> children.Crew:
-    """``environment`` is what tools inherit; ``output_tokens`` is how much of one output a model is shown."""
+    """``environment`` is what tools inherit; ``home`` is what no sandboxed one changes; ``output_tokens`` is how much
+    of one output a model is shown."""
     abilities = partial(_abilities, models.providers)
     truncation = TruncationPolicy(mode="tokens", limit=output_tokens)
     return children.Crew(
@@ -62,7 +64,16 @@ def make_crew(
         turn_ended=surroundings.turn_ended,
         session_ended=surroundings.session_ended,
         open_workshop=partial(
-            _open_workshop, ports, registry, abilities, environment, truncation, snapshots, surroundings.hooks, login
+            _open_workshop,
+            ports,
+            registry,
+            abilities,
+            environment,
+            truncation,
+            snapshots,
+            surroundings.hooks,
+            login,
+            home,
         ),
     )
 
@@ -108,6 +119,7 @@ def _open_workshop(
     snapshots: Snapshots | None,
     hooks: Hooks,
     login: LoginRules,
+    home: str,
     thread_id: ThreadId,
     settings: ThreadSettings,
     report: Callable[[TerminalEnded], None],
@@ -125,4 +137,5 @@ def _open_workshop(
         hooks=hooks,
         login=login,
         report=report,
+        home=home,
     )

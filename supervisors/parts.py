@@ -244,6 +244,7 @@ class _Tools:
                 allowed=settings.allow_login_shell,
                 snapshots=self._shells if settings.shell_snapshot else None,
             ),
+            home=snapshot.home,
             context_window=settings.model_context_window or known.context_window,
         )
 

@@ -1,6 +1,7 @@
 """One-off commands of a client, beside any thread: run contained, buffered or streamed, ended with their connection.
 
-They run with the daemon's own rights: whoever may connect may do so (the capability token guards the door).
+They run in the sandbox that the client or the settings ask for; whoever may connect may ask for none (the capability
+token guards the door).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 import trio
 
 from actors.gateway.rpc import RpcError
-from actors.ports.processes import ExitStatus, Process, Processes, SpawnError, SpawnRequest, TerminalSize
+from actors.ports.processes import Confinement, ExitStatus, Process, Processes, SpawnError, SpawnRequest, TerminalSize
 from messages.client.command import (
     CommandExecParams,
     CommandExecResponse,
@@ -78,7 +79,7 @@ class Commands:
         self._running: dict[str, Process | None] = {}
         """None: being started."""
 
-    async def run(self, params: CommandExecParams) -> CommandExecResponse:
+    async def run(self, params: CommandExecParams, confinement: Confinement | None = None) -> CommandExecResponse:
         """Run to the end. Raises RpcError; cancelled, the command and all it started are gone."""
         name = params.process_id
         streamed = bool(params.stream_stdout_stderr or params.tty)
@@ -89,7 +90,7 @@ class Commands:
             self._running[name] = None
         try:
             try:
-                process = await self._processes.spawn(self._request(params))
+                process = await self._processes.spawn(self._request(params, confinement))
             except SpawnError as error:
                 raise RpcError(INVALID_PARAMS, f"command/exec: {error}") from error
             try:
@@ -131,7 +132,7 @@ class Commands:
             raise RpcError(INVALID_REQUEST, f"no command named {name!r} runs on this connection")
         return process
 
-    def _request(self, params: CommandExecParams) -> SpawnRequest:
+    def _request(self, params: CommandExecParams, confinement: Confinement | None) -> SpawnRequest:
         environment = dict(self._environment)
         for variable, value in (params.env or {}).items():
             if value is None:
@@ -148,6 +149,7 @@ class Commands:
             terminal=terminal,
             stdin="pipe" if params.stream_stdin else "closed",
             stderr="merged" if params.tty else "separate",
+            confinement=confinement,
         )
 
     async def _attend(self, process: Process, params: CommandExecParams, *, streamed: bool) -> CommandExecResponse:

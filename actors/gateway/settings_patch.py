@@ -1,11 +1,12 @@
 """What clients ask a thread or a turn to run under, in our words. Pure.
 
 Clients offer more than we have: policies stricter or finer than ours become `on-request`, which asks for every command
-that is not known to be safe; a sandbox is read and not followed, and what we answer says so plainly.
+that is not known to be safe.
 """
 
 from __future__ import annotations
 
+from actors.gateway.sandbox import policy_patch
 from messages.client.turn import ApprovalPolicyParam, SettingsFields, ToolChoiceParam
 from messages.session import ApprovalPolicy, CollaborationMode, SettingsPatch
 from messages.settings import Settings
@@ -20,7 +21,7 @@ def policy_of(asked: ApprovalPolicyParam | None) -> ApprovalPolicy | None:
 
 
 def patch_of(fields: SettingsFields) -> SettingsPatch | None:
-    """The changes that came with a turn, or on their own; None if there are none."""
+    """The changes that came with a turn, or on their own; None if there are none. Raises RpcError."""
     mode = None if fields.collaboration_mode is None else fields.collaboration_mode.settings
     chosen = fields.callboard_tools
     patch = SettingsPatch(
@@ -34,6 +35,7 @@ def patch_of(fields: SettingsFields) -> SettingsPatch | None:
         tools=None if chosen is None else selection_of(chosen),
         base_instructions=fields.base_instructions,
         developer_instructions=None if mode is None else mode.developer_instructions,
+        **policy_patch(fields.sandbox_policy, fields.permissions),
     )
     return None if patch == SettingsPatch() else patch
 

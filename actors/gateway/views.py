@@ -8,13 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from messages.client.item import AgentMessage, UserMessage
-from messages.client.thread import GitInfo, SandboxPolicy, ThreadBody, ThreadStatusBody
+from messages.client.sandbox import Enforcement, SandboxPolicy
+from messages.client.thread import GitInfo, ThreadBody, ThreadStatusBody
 from messages.client.turn import ItemsView, TurnBody, TurnError
 from messages.failure import Failure, FailureKind
 from messages.session import ThreadSettings, ThreadStatus, ThreadSummary, ThreadView, Turn
-
-NO_SANDBOX: Final = SandboxPolicy(type="dangerFullAccess")
-"""Said plainly whatever a client asked for: nothing confines a command yet."""
 
 NO_HANDS: Final = SandboxPolicy(type="readOnly")
 """Of a thread without tools."""
@@ -76,10 +74,25 @@ def turn_body(turn: Turn, *, items_view: ItemsView = "full") -> TurnBody:
     )
 
 
-def sandbox_body(settings: ThreadSettings) -> SandboxPolicy:
-    """What confines a thread's tools; one that has none can be said to only read, which clients insist on for the
-    threads in which they have titles made."""
-    return NO_HANDS if settings.tools.only == () else NO_SANDBOX
+def sandbox_body(settings: ThreadSettings, enforcement: Enforcement | None = None) -> SandboxPolicy:
+    """The policy in force, with what enforces it where that is known. A thread that has no tools can be said to only
+    read, which clients insist on for the threads in which they have titles made."""
+    if settings.tools.only == ():
+        return NO_HANDS
+    match settings.sandbox_mode:
+        case "danger-full-access":
+            return SandboxPolicy(type="dangerFullAccess")
+        case "read-only":
+            return SandboxPolicy(type="readOnly", network_access=settings.network_access, callboard=enforcement)
+        case "workspace-write":
+            return SandboxPolicy(
+                type="workspaceWrite",
+                writable_roots=settings.writable_roots,
+                network_access=settings.network_access,
+                exclude_tmpdir_env_var=settings.exclude_tmpdir_env_var,
+                exclude_slash_tmp=settings.exclude_slash_tmp,
+                callboard=enforcement,
+            )
 
 
 def status_body(status: ThreadStatus) -> ThreadStatusBody:

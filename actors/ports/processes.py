@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from actors.tool_worker.confinement.mechanism import ConfinementReport
+
 TERMINATION_GRACE_SECONDS = 0.5
 """Between SIGTERM and SIGKILL: long enough for a shell to clean up, short enough for an interrupt to feel instant."""
 
@@ -25,6 +27,30 @@ class TerminalSize(msgspec.Struct, frozen=True, kw_only=True):
     columns: int = 80
 
 
+class Confinement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process and all its descendants may change and reach; what their user may read, they may read.
+
+    Paths are absolute; those that do not exist are passed over.
+    """
+
+    mode: Literal["read-only", "workspace-write"]
+    """Its name to people."""
+    workspace: tuple[str, ...] = ()
+    """Folders that may be changed, but for the protected names at their top."""
+    scratch: tuple[str, ...] = ()
+    """Folders that may be changed altogether."""
+    untouched: tuple[str, ...] = ()
+    """Not to be changed even where they lie in one of these."""
+    network: bool = False
+    """Offline there is no socket but one's own: no TCP, no UDP, no Unix socket of another program's."""
+    unix_sockets: bool = False
+    """Offline, allow Unix sockets all the same."""
+
+    @property
+    def writable(self) -> tuple[str, ...]:
+        return (*self.workspace, *self.scratch)
+
+
 class SpawnRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to run. ``environment`` is the whole environment, nothing is inherited."""
 
@@ -39,6 +65,8 @@ class SpawnRequest(msgspec.Struct, frozen=True, kw_only=True):
     needs_setuid: bool = False
     """Whether sudo and other setuid programs must work even where that costs a better containment (a daemon that is
     not root contains calls in a user namespace, in which they fail). As root they work anyway."""
+    confinement: Confinement | None = None
+    """None: the process may do what its user may. A confinement that cannot be enforced is a `SpawnError`."""
 
 
 class ExitStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,4 +138,9 @@ class Processes(Protocol):
 
         The caller owns the process and has to `aclose` it. Cancelled, it leaves nothing running.
         """
+        ...
+
+    async def confinement(self) -> ConfinementReport:
+        """What enforces a `Confinement` here, and what that leaves open; found out on first use. Raises SpawnError when
+        no process can be started at all."""
         ...

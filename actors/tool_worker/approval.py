@@ -17,6 +17,7 @@ import msgspec
 
 from actors.tool_worker.command_display import display_command
 from actors.tool_worker.command_safety import assess
+from actors.tool_worker.confinement.ground import PROTECTED_NAMES
 from actors.tool_worker.shell_parse import shell_script
 from messages.approval import ApprovalDecision, ApprovalNeed, CommandGrant, CommandNeed, Grant, PatchGrant, PatchNeed
 from messages.session import ApprovalPolicy
@@ -63,9 +64,6 @@ DECISIONS: tuple[ApprovalDecision, ...] = ("accept", "acceptForSession", "declin
 
 REJECTED_BY_USER = "rejected by user"
 PATCH_REJECTED_BY_USER = "patch rejected by user"
-
-PROTECTED_NAMES = (".git", ".callboard", ".codex", ".agents")
-"""At the top of a workspace these steer tools and agents (hooks, rules): changing them is never a mere edit."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):

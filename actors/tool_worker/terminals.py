@@ -19,6 +19,7 @@ import trio
 from actors.ports import Ports
 from actors.ports.processes import ExitStatus, Process, SpawnRequest
 from actors.session.open_text import OpenText
+from actors.tool_worker.confinement.denial import denial_note
 from actors.tool_worker.head_tail import OUTPUT_BYTES_MAX, HeadTail
 from messages.client.item import CommandExecution
 from messages.tools import TerminalEnded, ToolCall
@@ -61,6 +62,8 @@ class Terminal:
         self.named = False
         """A finished call's output names it: its end is reported as an event of its own."""
         self.passed = False
+        self.denied = False
+        """It failed, and probably because its sandbox denied it something."""
         self.used_at = 0.0
         self.started_at = 0.0
         self.ended_at = 0.0
@@ -80,6 +83,15 @@ class Terminal:
         if room > 0:
             text = self._decoder.decode(chunk)
             self._output.append(text if len(text) < room else text[:room] + LIVE_CUT)
+
+    def explain(self) -> None:
+        """Under the output of a command that its sandbox has probably denied something, say so."""
+        assert self.status is not None
+        text = self.buffer.output().text
+        note = denial_note(self.status, text, self.request.confinement)
+        if note:
+            self.denied = True
+            self.take_in(f"{'' if text.endswith(chr(10)) else chr(10)}{note}\n".encode())
 
     def finished_item(self) -> CommandExecution:
         """Its item, done."""
@@ -176,6 +188,7 @@ class Terminals:
                 while chunk := await process.read_output():
                     terminal.take_in(chunk)
                 terminal.status = await process.wait()
+                terminal.explain()
         finally:
             with trio.CancelScope(shield=True):
                 await process.aclose()

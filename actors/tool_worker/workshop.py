@@ -12,7 +12,8 @@ import trio
 
 from actors.hooks.runner import Hooks
 from actors.ports import Ports
-from actors.ports.processes import SpawnRequest
+from actors.ports.processes import Confinement, SpawnRequest
+from actors.tool_worker.confinement.policy import confinement_of, patch_roots
 from actors.tool_worker.registry import Registry
 from actors.tool_worker.shell_snapshot import ShellSnapshots
 from actors.tool_worker.snapshots.git import SnapshotError
@@ -71,6 +72,7 @@ class Workshop:
         snapshots: ThreadSnapshots | None = None,
         hooks: Hooks | None = None,
         login: LoginRules = LoginRules(),
+        home: str = "",
     ) -> None:
         self.thread_id = thread_id
         self.ports = ports
@@ -85,6 +87,7 @@ class Workshop:
         self.login = login
         self._environment = environment
         self._abilities = abilities
+        self._home = home
 
     def tool(self, name: str) -> Tool:
         """The tool of that name. Raises ToolError if the thread does not have it."""
@@ -146,8 +149,12 @@ class Workshop:
         return preferred_shell(self._environment)
 
     def writable_roots(self) -> tuple[str, ...]:
-        """The workspace. What lies beyond it is asked about before it is patched."""
-        return (self.settings.cwd, *self.settings.writable_roots)
+        """What the thread's sandbox leaves writable. What lies beyond it is asked about before it is patched."""
+        return patch_roots(self.settings, self._environment)
+
+    def confinement(self, *, escalated: bool = False) -> Confinement | None:
+        """The thread's sandbox for a command; none for one that was allowed to run outside of it."""
+        return None if escalated else confinement_of(self.settings, self._environment, home=self._home)
 
 
 @asynccontextmanager
@@ -164,6 +171,7 @@ async def open_workshop(
     hooks: Hooks | None = None,
     login: LoginRules = LoginRules(),
     report: Callable[[TerminalEnded], None],
+    home: str = "",
 ) -> AsyncIterator[Workshop]:
     """A workshop; leaving it ends every command that still runs and returns when none is left."""
     async with trio.open_nursery() as nursery:
@@ -181,6 +189,7 @@ async def open_workshop(
                 snapshots=None if snapshots is None else ThreadSnapshots(snapshots, thread_id, nursery),
                 hooks=hooks,
                 login=login,
+                home=home,
             )
         finally:
             with trio.CancelScope(shield=True):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from messages.client.item import Wire
+from messages.client.sandbox import SandboxPolicy
 
 
 class TerminalSizeBody(Wire, frozen=True, kw_only=True):
@@ -28,7 +29,8 @@ class CommandExecParams(Wire, frozen=True, kw_only=True):
     size: TerminalSizeBody | None = None
     stream_stdin: bool | None = None
     stream_stdout_stderr: bool | None = None
-    sandbox_policy: dict[str, Any] | None = None
+    sandbox_policy: SandboxPolicy | None = None
+    permission_profile: str | None = None
 
 
 class CommandExecResponse(Wire, frozen=True, kw_only=True):

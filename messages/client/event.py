@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from messages.client.item import PlanStep, ThreadItem, Wire
-from messages.client.thread import SandboxPolicy, ThreadBody, ThreadStatusBody
+from messages.client.sandbox import SandboxPolicy
+from messages.client.thread import ThreadBody, ThreadStatusBody
 from messages.client.turn import CollaborationMode, TurnBody, TurnError
 from messages.hooks import HookRun, HookStatus
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from messages.client.item import ThreadItem, Wire
+from messages.client.sandbox import SandboxModeParam, SandboxPolicy
 from messages.client.turn import (
     ApprovalPolicyParam,
     ItemsView,
-    SandboxModeParam,
     SettingsFields,
     ToolChoiceParam,
     TurnBody,
@@ -54,13 +54,6 @@ class ThreadBody(Wire, frozen=True, kw_only=True):
     originator: str | None = None
 
 
-class SandboxPolicy(Wire, frozen=True, kw_only=True):
-    """The mode in force. `readOnly` is said of a thread that has no tools at all: nothing it could do is confined, and
-    nothing can be done."""
-
-    type: Literal["dangerFullAccess", "readOnly"]
-
-
 class Resume(Wire, frozen=True, kw_only=True):
     """Our addition to ``thread/resume``: go on behind the last event seen."""
 
@@ -85,6 +78,7 @@ class ThreadStartParams(Wire, frozen=True, kw_only=True):
     cwd: str | None = None
     approval_policy: ApprovalPolicyParam | None = None
     sandbox: SandboxModeParam | None = None
+    permissions: str | None = None
     config: dict[str, Any] | None = None
     base_instructions: str | None = None
     developer_instructions: str | None = None
@@ -104,6 +98,7 @@ class ThreadResumeParams(Wire, frozen=True, kw_only=True):
     sandbox: SandboxModeParam | None = None
     base_instructions: str | None = None
     developer_instructions: str | None = None
+    permissions: str | None = None
     exclude_turns: bool | None = None
     callboard: Resume | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from messages.client.item import ThreadItem, UserInput, Wire
+from messages.client.sandbox import SandboxPolicy
 from messages.tool_set import WebSearchMode
 
 TurnStatus = Literal["inProgress", "completed", "interrupted", "failed"]
@@ -12,8 +13,6 @@ ItemsView = Literal["notLoaded", "summary", "full"]
 
 ApprovalPolicyParam = Literal["untrusted", "on-request", "on-failure", "never"] | dict[str, Any]
 """An object is the granular form: like everything stricter or finer than ours, it is taken as on-request."""
-
-SandboxModeParam = Literal["read-only", "workspace-write", "danger-full-access"]
 
 
 class TurnError(Wire, frozen=True, kw_only=True):
@@ -67,8 +66,9 @@ class SettingsFields(Wire, frozen=True, kw_only=True):
     model_provider: str | None = None
     cwd: str | None = None
     approval_policy: ApprovalPolicyParam | None = None
-    sandbox_policy: dict[str, Any] | None = None
-    """Read and not followed: there is one mode yet, and the settings say plainly which."""
+    sandbox_policy: SandboxPolicy | None = None
+    permissions: str | None = None
+    """A permission profile by its id; where there is one, it comes before the policy."""
     effort: str | None = None
     summary: str | None = None
     collaboration_mode: CollaborationMode | None = None

@@ -9,6 +9,7 @@ project    [projects."/path"], trust
 features   [features], switches
 snapshot   the settings in force with the origin of each value; how to ask for them, wait for a change, write
 hooks      [hooks]
+sandbox    sandbox_mode and [sandbox_workspace_write]
 
 A new setting is a field with a default and a text below it that says what it does: reference, editor schema and
 messages about wrong values are all made from these structs (`actors/settings/reference.py`).
@@ -32,6 +33,8 @@ from messages.settings.root import PROJECT_MAY_SET as PROJECT_MAY_SET
 from messages.settings.root import PROJECT_MAY_TIGHTEN as PROJECT_MAY_TIGHTEN
 from messages.settings.root import Durability as Durability
 from messages.settings.root import Settings as Settings
+from messages.settings.sandbox import SandboxMode as SandboxMode
+from messages.settings.sandbox import WorkspaceWriteSettings as WorkspaceWriteSettings
 from messages.settings.snapshot import AwaitSettings as AwaitSettings
 from messages.settings.snapshot import GetSettings as GetSettings
 from messages.settings.snapshot import LayerName as LayerName

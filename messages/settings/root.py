@@ -15,6 +15,7 @@ from messages.settings.hooks import HooksSettings
 from messages.settings.listen import ListenSettings
 from messages.settings.project import ProjectSettings
 from messages.settings.provider import ProviderSettings
+from messages.settings.sandbox import SandboxMode, WorkspaceWriteSettings
 from messages.settings.tools import ToolsSettings
 
 Durability = Literal["full", "relaxed"]
@@ -31,8 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where models are reached, by an id of your choice. An entry replaces the built-in one of its id."""
     approval_policy: Literal["never", "on-request"] = "on-request"
     """Before which tool calls a person is asked. `on-request`: whatever is not known to be harmless; `never`: none."""
-    sandbox_mode: Literal["danger-full-access"] = "danger-full-access"
-    """What tools may reach. There is no confinement by the operating system yet."""
+    sandbox_mode: SandboxMode | None = None
+    """Nothing: `workspace-write` in a project that is trusted, else `read-only`; see docs/containment.md."""
+    sandbox_workspace_write: WorkspaceWriteSettings = WorkspaceWriteSettings()
     model_reasoning_effort: str | None = None
     """How hard the model thinks, in the provider's words (low, medium, high …); unset: as the model does by default."""
     model_reasoning_summary: Literal["auto", "concise", "detailed", "none"] | None = None

@@ -16,10 +16,14 @@ from actors.ports.processes import (
     SpawnRequest,
     TerminalSize,
 )
+from actors.tool_worker.confinement.mechanism import ConfinementReport
 from tests.simulation.life import Chances, Life, digest
 from tests.simulation.pipes import Pipe
 
 FIRST_PID = 1000
+
+CONFINEMENT = ConfinementReport(mechanism="bubblewrap", program="/bin/bwrap", landlock=7, own_mounts=True)
+"""Of the simulated machine: its programs do only what they are scripted to."""
 
 Program = Callable[["ProgramRun"], Awaitable[int]]
 """What a program does: it gets its run and returns its exit code. It is cancelled when a signal ends it."""
@@ -263,6 +267,11 @@ class SimProcesses:
         self._programs = programs
         self._chances = chances
         self._start = start
+
+    async def confinement(self) -> ConfinementReport:
+        await trio.lowlevel.checkpoint()
+        self._life.check()
+        return CONFINEMENT
 
     async def spawn(self, request: SpawnRequest) -> SimProcess:
         await trio.lowlevel.checkpoint()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from actors.gateway.caller import Caller
 from actors.gateway.rpc import RpcError, method
+from actors.gateway.sandbox import policy_patch, rules_of
+from actors.ports.processes import Confinement
+from actors.tool_worker.confinement.policy import confinement_of
 from messages.client.command import (
     CommandExecParams,
     CommandExecResponse,
@@ -14,11 +19,21 @@ from messages.client.command import (
 )
 from messages.client.envelope import INVALID_PARAMS
 from messages.client.listing import Nothing
-from messages.session import RunUserCommand, TurnAccepted
+from messages.session import RunUserCommand, ThreadSettings, TurnAccepted
 
 
 async def run(caller: Caller, params: CommandExecParams) -> CommandExecResponse:
-    return await caller.commands.run(params)
+    return await caller.commands.run(params, await _confinement(caller, params))
+
+
+async def _confinement(caller: Caller, params: CommandExecParams) -> Confinement | None:
+    """As the client asks; else as the settings say, for the command's folder. Raises RpcError."""
+    settings = await caller.gatehouse.configuration.settings()
+    asked = policy_patch(params.sandbox_policy, params.permission_profile)
+    fields = {**rules_of(settings), "sandbox_mode": settings.sandbox_mode or "danger-full-access", **asked}
+    cwd = posixpath.normpath(posixpath.join(caller.house.cwd, params.cwd or ""))
+    environment = {**caller.house.environment, **{name: value or "" for name, value in (params.env or {}).items()}}
+    return confinement_of(ThreadSettings(provider="", model="", cwd=cwd, **fields), environment, home=caller.house.home)
 
 
 async def write(caller: Caller, params: CommandWriteParams) -> Nothing:

@@ -30,25 +30,23 @@ from messages.client.offers import (
 )
 from messages.settings import ProviderSettings
 
-PROFILES: Final = (
-    PermissionProfile(
-        id=":read-only", description="Commands may only read. Not offered yet: nothing would enforce it.", allowed=False
-    ),
-    PermissionProfile(
-        id=":workspace",
-        description="Commands may write in the workspace only. Not offered yet: nothing would enforce it.",
-        allowed=False,
-    ),
-    PermissionProfile(
-        id=":danger-full-access",
-        description="Commands run with your rights; the approval policy says which are asked about.",
-        allowed=True,
-    ),
-)
+UNENFORCED: Final = " Nothing can enforce that on this machine; see callboard doctor."
 
 
-async def profiles(_caller: Caller, _params: PageParams) -> PermissionProfilesResponse:
-    return PermissionProfilesResponse(data=PROFILES)
+async def profiles(caller: Caller, _params: PageParams) -> PermissionProfilesResponse:
+    report = await caller.house.ports.processes.confinement()
+    enforced = report.mechanism != "none"
+    note = "" if enforced else UNENFORCED
+    reading = f"Commands may only read; there is no network.{note}"
+    working = f"Commands may write in the workspace and in temporary folders only; there is no network.{note}"
+    free = "Commands run with your rights; the approval policy says which are asked about."
+    return PermissionProfilesResponse(
+        data=(
+            PermissionProfile(id=":read-only", description=reading, allowed=enforced),
+            PermissionProfile(id=":workspace", description=working, allowed=enforced),
+            PermissionProfile(id=":danger-full-access", description=free, allowed=True),
+        )
+    )
 
 
 async def nothing(_caller: Caller, _params: PageParams) -> EmptyPage:

@@ -11,6 +11,7 @@ import trio
 from actors.gateway.caller import Caller
 from actors.gateway.instructions import base_instructions
 from actors.gateway.rpc import Answer, RpcError, method
+from actors.gateway.sandbox import profile_mode, rules_of
 from actors.gateway.settings_patch import (
     configured_selection,
     patch_of,
@@ -19,11 +20,13 @@ from actors.gateway.settings_patch import (
 )
 from actors.gateway.views import sandbox_body, summary_body, thread_body
 from actors.kernel import Address, KernelError
+from actors.ports.processes import SpawnError
 from actors.session.feed import Subscription
 from actors.session.threads import NewThread, UnknownThreadError
 from messages.base import ThreadId
 from messages.client.envelope import INVALID_PARAMS, INVALID_REQUEST
 from messages.client.listing import Nothing
+from messages.client.sandbox import Enforcement
 from messages.client.thread import (
     LoadedListParams,
     LoadedListResponse,
@@ -52,7 +55,7 @@ from messages.session import (
     ThreadView,
     UpdateSettings,
 )
-from messages.settings import Settings
+from messages.settings import SandboxMode, Settings
 from messages.tool_set import ToolSelection
 
 DEFAULT_PAGE: Final = 25
@@ -87,12 +90,14 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
     instructions = params.base_instructions
     if instructions is None:
         instructions = await base_instructions(settings, caller.house.ports, caller.house.home)
+    sandbox = profile_mode(params.permissions) or params.sandbox or settings.sandbox_mode or "danger-full-access"
     request = NewThread(
         settings=ThreadSettings(
             provider=provider,
             model=params.model or settings.model or await _default_model(caller),
             cwd=cwd,
             approval_policy=policy_of(params.approval_policy) or settings.approval_policy,
+            **{**rules_of(settings), "sandbox_mode": sandbox},
             reasoning_effort=settings.model_reasoning_effort,
             reasoning_summary=settings.model_reasoning_summary,
             verbosity=settings.model_verbosity,
@@ -104,6 +109,7 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
         source=SOURCE,
         originator=caller.client_name,
     )
+    enforced = await enforcement(caller, sandbox)
     view, address = await caller.house.sessions.start_thread(request)
     subscription = await address.ask(Subscribe(include_turns=False), Subscription)
 
@@ -112,7 +118,7 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
         caller.watched.watch(subscription)
         caller.warn_of_thread(configured)
 
-    return Answer(_opened(subscription, include_turns=False), then)
+    return Answer(_opened(subscription, enforced, include_turns=False), then)
 
 
 def _selection(settings: Settings, params: ThreadStartParams) -> ToolSelection:
@@ -136,6 +142,7 @@ async def resume(caller: Caller, params: ThreadResumeParams) -> Answer:
         approval_policy=policy_of(params.approval_policy),
         base_instructions=params.base_instructions,
         developer_instructions=params.developer_instructions,
+        sandbox_mode=profile_mode(params.permissions) or params.sandbox,
     )
     if patch != SettingsPatch():
         await caller.ask(params.thread_id, UpdateSettings(settings=patch), ThreadSettings)
@@ -149,10 +156,23 @@ async def resume(caller: Caller, params: ThreadResumeParams) -> Answer:
             epoch=None if behind is None else behind.epoch,
         ),
     )
-    return Answer(_opened(subscription, include_turns=include_turns), lambda: caller.watched.watch(subscription))
+    enforced = await enforcement(caller, subscription.view.settings.sandbox_mode)
+    opened = _opened(subscription, enforced, include_turns=include_turns)
+    return Answer(opened, lambda: caller.watched.watch(subscription))
 
 
-def _opened(subscription: Subscription, *, include_turns: bool) -> ThreadOpened:
+async def enforcement(caller: Caller, mode: SandboxMode) -> Enforcement | None:
+    """What enforces a mode here, in the wire's words; None when nothing has to, or cannot be said now."""
+    if mode == "danger-full-access":
+        return None
+    try:
+        report = await caller.house.ports.processes.confinement()
+    except SpawnError:
+        return None
+    return Enforcement(mechanism=report.mechanism, gaps=report.gaps)
+
+
+def _opened(subscription: Subscription, enforced: Enforcement | None, *, include_turns: bool) -> ThreadOpened:
     view, cursor = subscription.view, subscription.cursor
     settings = view.settings
     return ThreadOpened(
@@ -162,7 +182,7 @@ def _opened(subscription: Subscription, *, include_turns: bool) -> ThreadOpened:
         cwd=settings.cwd,
         approval_policy=settings.approval_policy,
         approvals_reviewer="user",
-        sandbox=sandbox_body(settings),
+        sandbox=sandbox_body(settings, enforced),
         reasoning_effort=settings.reasoning_effort,
         callboard=Standing(epoch=cursor.feed.epoch, seq=cursor.next_seq - 1, resumed=subscription.resumed),
     )

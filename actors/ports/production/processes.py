@@ -27,7 +27,9 @@ from actors.ports.processes import (
     SpawnRequest,
     TerminalSize,
 )
+from actors.tool_worker.confinement.mechanism import ConfinementReport
 from actors.tool_worker.launcher import ContainmentReport, LauncherHandle
+from actors.tool_worker.launcher.confiner import FREE, TRIAL, Confined, Confiner
 from actors.tool_worker.launcher.link import Born, Link
 from actors.tool_worker.launcher.outside import wire
 from actors.tool_worker.launcher.wording import explain, shown, write_specification
@@ -277,8 +279,11 @@ class ContainedProcess:
 class LauncherProcesses:
     """The `Processes` port. Its `run` serves one launcher; run again, it starts another in the place of a lost one."""
 
-    def __init__(self, handle: LauncherHandle) -> None:
+    def __init__(self, handle: LauncherHandle, *, confiner: Confiner | None = None) -> None:
         self._handle = handle
+        self._confiner = Confiner() if confiner is None else confiner
+        self._confinement: ConfinementReport | None = None
+        self._exploring = trio.Lock()
         self._link: Link | None = None
         self._ready = trio.Event()
         self._report: ContainmentReport | None = None
@@ -319,19 +324,63 @@ class LauncherProcesses:
                     with contextlib.suppress(LauncherLostError):
                         await process.wait()
 
+    async def confinement(self) -> ConfinementReport:
+        """How confined calls are confined; tried out on first use. Raises SpawnError when no call can be started."""
+        async with self._exploring:
+            if self._confinement is None:
+                await self._connect(TRIAL)
+                assert self._report is not None
+                self._confinement = await self._confiner.explore(self._report, self._try)
+        return self._confinement
+
+    async def _try(self, request: SpawnRequest, confined: Confined) -> str | None:
+        try:
+            process = await self._start(request, confined)
+        except LauncherLostError:
+            raise
+        except SpawnError as error:
+            return str(error)
+        try:
+            status = await process.wait()
+            words = (await process.read_stderr()).decode(errors="replace").strip()
+            return None if status.code == 0 else words or f"exit code {status.code}"
+        finally:
+            await process.aclose()
+
     async def spawn(self, request: SpawnRequest) -> ContainedProcess:
         """See `actors.ports.processes.Processes`."""
-        specification = write_specification(request)
+        if request.confinement is None:
+            return await self._start(request, FREE)
+        report = await self.confinement()
+        confined = await trio.to_thread.run_sync(self._confiner.prepare, report, request, request.confinement)
+        return await self._start(request, confined)
+
+    async def _start(self, request: SpawnRequest, confined: Confined) -> ContainedProcess:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._confiner.placeholders.remove, confined.placeholders)
+            process = await self._begin(request, confined, undo)
+            undo.pop_all()
+        return process
+
+    async def _begin(self, request: SpawnRequest, confined: Confined, undo: contextlib.ExitStack) -> ContainedProcess:
+        """``undo`` is closed by whoever called, unless the process gets to end by itself."""
+        specification = write_specification(request, steps=confined.steps, command=confined.command)
         link = await self._connect(request)
         try:
             ends = open_ends(request, specification)
         except OSError as error:
             raise SpawnError(explain("container", error.errno or 0, request)) from error
-        process = ContainedProcess(request, ends, self._live.discard)
+
+        def over(process: ContainedProcess) -> None:
+            self._live.discard(process)
+            self._confiner.placeholders.remove(confined.placeholders)
+
+        process = ContainedProcess(request, ends, over)
         try:
             try:
                 process.adopt(link, *await link.launch(request, ends.theirs))
                 self._live.add(process)
+                undo.pop_all()  # from here on its end does it
             finally:
                 for fd in set(ends.theirs):
                     os.close(fd)

@@ -43,6 +43,8 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
     mechanism: Mechanism
     own_proc: bool
     """Whether /proc inside a call shows that call's processes (always true without a namespace: it is the host's)."""
+    landlock: int = 0
+    """The version of Landlock that the kernel has; 0 without."""
     refused: tuple[str, ...] = ()
     """Better mechanisms that the system did not allow, each with the reason."""
 
@@ -58,12 +60,17 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_hello(words: tuple[str, ...]) -> ContainmentReport:
-    """``(mechanism, own_proc, refused mechanism, errno, …)`` as the launcher says it. Raises ValueError."""
-    mechanism, own_proc, *refusals = words
+    """``(mechanism, own_proc, landlock, refused mechanism, errno, …)`` as the launcher says it. Raises ValueError."""
+    mechanism, own_proc, landlock, *refusals = words
     if mechanism not in MEANING:
         raise ValueError(mechanism)
     return msgspec.convert(
-        {"mechanism": mechanism, "own_proc": own_proc == "1", "refused": explain_refusals(tuple(refusals))},
+        {
+            "mechanism": mechanism,
+            "own_proc": own_proc == "1",
+            "landlock": int(landlock),
+            "refused": explain_refusals(tuple(refusals)),
+        },
         ContainmentReport,
     )
 

@@ -18,8 +18,11 @@ MAX_SHOWN = 200
 """Characters of a program's name in an error: it may be a whole script put in the wrong place."""
 
 
-def write_specification(request: SpawnRequest) -> bytes:
-    """The request in the init's form. Raises SpawnError for what no exec could pass on."""
+def write_specification(request: SpawnRequest, *, steps: tuple[str, ...] = (), command: tuple[str, ...] = ()) -> bytes:
+    """The request in the init's form. Raises SpawnError for what no exec could pass on.
+
+    ``steps`` confine the init; ``command`` is put before the argv, whose program must exist all the same.
+    """
     if not request.argv or not request.argv[0]:
         raise SpawnError("there is no program to start: argv is empty, or its first word is")
     program = shown(request.argv[0])
@@ -33,7 +36,14 @@ def write_specification(request: SpawnRequest) -> bytes:
             raise SpawnError(f"{name!r} cannot be the name of an environment variable of {program}")
         environment.append(_encode(f"{name}={value}", f"the environment variable {shown(name)} of {program}"))
     cwd = _encode(request.cwd, "the working directory's name")
-    specification = wire.encode_specification(argv, cwd, tuple(environment), terminal=request.terminal is not None)
+    specification = wire.encode_specification(
+        (*map(os.fsencode, command), *argv),
+        cwd,
+        tuple(environment),
+        terminal=request.terminal is not None,
+        steps=tuple(_encode(step, "a path of the sandbox") for step in steps),
+        program=argv[0] if command else b"",
+    )
     if len(specification) > MAX_SPECIFICATION_BYTES:
         raise SpawnError(explain("program", errno.E2BIG, request))
     return specification
@@ -57,6 +67,8 @@ def explain(stage: str, number: int, request: SpawnRequest) -> str:
     """One sentence that names the program or the directory, and the reason."""
     program, reason = shown(request.argv[0]), os.strerror(number)
     match stage, number:
+        case "sandbox", _:
+            return f"{program} was not started: its sandbox could not be made: {reason}"
         case "directory", errno.ENOENT:
             return f"the working directory {shown(request.cwd)} does not exist"
         case "directory", _:

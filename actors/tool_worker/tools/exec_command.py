@@ -98,6 +98,7 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
             terminal=TerminalSize() if arguments.tty else None,
             # Full access includes sudo, which a user namespace would take away.
             needs_setuid=workshop.settings.sandbox_mode == "danger-full-access",
+            confinement=workshop.confinement(escalated=need.escalated),
         )
 
         async def run() -> Result:

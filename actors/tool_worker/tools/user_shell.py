@@ -37,6 +37,7 @@ async def prepare_user_shell(job: Job) -> Prepared:
         cwd=cwd,
         environment=workshop.environment(job.call),
         needs_setuid=workshop.settings.sandbox_mode == "danger-full-access",
+        confinement=workshop.confinement(),
     )
 
     async def run() -> Result:

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from actors.ports.processes import ExitStatus, SpawnError, SpawnRequest, TerminalSize
+from actors.tool_worker.confinement.mechanism import ConfinementReport
 from tests.actors.gateway.stage import CallError, FakeClient, open_stage
 
 pytestmark = pytest.mark.reference
@@ -87,6 +88,9 @@ class FakeProcesses:
     def __init__(self) -> None:
         self.started: list[FakeProcess] = []
         self.refuse = ""
+
+    async def confinement(self) -> ConfinementReport:
+        raise SpawnError("not asked for here")
 
     async def spawn(self, request: SpawnRequest) -> Any:
         await trio.lowlevel.checkpoint()

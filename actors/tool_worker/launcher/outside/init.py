@@ -12,6 +12,7 @@ import gc
 import os
 import select
 
+from .confine import FILTER_FD, Confinement
 from .kernel import (
     MS_NODEV,
     MS_NOEXEC,
@@ -21,14 +22,18 @@ from .kernel import (
     PR_SET_NAME,
     PR_SET_PDEATHSIG,
     Kernel,
+    group_members,
+    kill_quietly,
     reap,
     sweep,
     wakeup_pipe,
 )
-from .wire import INIT_NAME, PACKET_BYTES, REQUEST_FDS, Socket, close_all, decode_specification, receive, send
+from .wire import INIT_NAME, PACKET_BYTES, REQUEST_FDS, Socket, Specification, close_all, receive, send
 
 DEFAULT_PATH = b"/usr/local/bin:/usr/bin:/bin"
 """Where programs are looked for when the environment has no PATH."""
+
+ENOENT, EACCES = 2, 13
 
 FIRST_PID = 1_000
 """Below it are numbers that scripts take for system processes."""
@@ -41,7 +46,7 @@ FORWARDED = (
 
 
 class NotStartedError(Exception):
-    """The tool could not be started: at which stage (container, directory, program), and the errno."""
+    """The tool could not be started: at which stage (container, sandbox, directory, program), and the errno."""
 
     def __init__(self, stage: str, error: OSError) -> None:
         super().__init__(stage, error)
@@ -60,6 +65,8 @@ class Init:
         self.launcher = launcher
         self.owner = owner
         self.probe = probe
+        self.wrapped = False
+        """Whether what we start is bubblewrap, which then starts the tool: no signal of the tool's is for it."""
 
     def run(self) -> None:
         """The whole life; whoever called exits afterwards, which ends the container."""
@@ -145,49 +152,36 @@ class Init:
         except OSError:
             pass  # a kernel without checkpoint/restore: small numbers, nothing worse
 
-    @staticmethod
-    def start(specification: int, stdio: tuple[int, ...]) -> int:
-        """Start the tool in a session of its own; its pid. Raises NotStartedError.
+    def start(self, specification: int, stdio: tuple[int, ...]) -> int:
+        """Start the tool in a session of its own, confined as it is specified; its pid. Raises NotStartedError.
 
-        posix_spawn shares our memory until the exec has succeeded, so it costs no copy and tells the errno.
+        posix_spawn shares our memory until the exec has succeeded, so it costs no copy and tells the errno. What
+        confines the tool, but for bubblewrap, confines us before.
         """
-        terminal, cwd, argv, environment = decode_specification(
-            os.pread(specification, os.fstat(specification).st_size, 0)
-        )
-        try:
-            os.chdir(cwd)
-        except OSError as error:
-            raise NotStartedError("directory", error) from error
+        wanted = Specification(os.pread(specification, os.fstat(specification).st_size, 0))
         actions: list[tuple[int, int, int] | tuple[int, int, bytes, int, int]]
-        if terminal:  # the first terminal that a session leader opens becomes its controlling one
+        if wanted.terminal:  # the first terminal that a session leader opens becomes its controlling one
             name = os.fsencode(os.ttyname(stdio[0]))
             actions = [(os.POSIX_SPAWN_OPEN, 0, name, os.O_RDWR, 0)]
             actions += [(os.POSIX_SPAWN_DUP2, 0, target) for target in (1, 2)]
         else:
             actions = [(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(stdio)]
-        failure: OSError | None = None
-        for path in candidates(argv[0], environment):
+        if wanted.steps:
+            confinement = Confinement(self.kernel, own_mounts=self.mechanism != "subreaper")
             try:
-                return os.posix_spawn(
-                    path,
-                    argv,
-                    environment,
-                    file_actions=actions,
-                    setsid=True,
-                    setsigmask=(),
-                    setsigdef=signal.valid_signals(),
-                )
-            except (FileNotFoundError, NotADirectoryError) as error:
-                if os.path.exists(path):  # it is there: what is missing is the program of its first line
-                    raise NotStartedError("interpreter", error) from error
-                failure = failure or error
-            except PermissionError as error:
-                failure = error  # tell of the one that is there, as a shell does
+                confinement.apply(wanted.steps)
             except OSError as error:
-                failure = error
-                break
-        assert failure is not None
-        raise NotStartedError("program", failure)
+                raise NotStartedError("sandbox", error) from error
+            if confinement.filter_fd is not None:
+                self.wrapped = True
+                actions.append((os.POSIX_SPAWN_DUP2, confinement.filter_fd, FILTER_FD))
+        try:
+            os.chdir(wanted.cwd)  # only now: a folder entered before it was pinned would be the one below
+        except OSError as error:
+            raise NotStartedError("directory", error) from error
+        if wanted.program:
+            find_program(wanted.program, wanted.environment)
+        return spawn(wanted.argv, wanted.environment, actions)
 
     def watch(self, line: Socket, tool: int, wakeup: int) -> int | None:
         """Until the tool ends (its exit code, negative for a signal), or the daemon or the launcher has let go (None).
@@ -203,24 +197,74 @@ class Init:
                 return None
             if wakeup in ready:
                 for number in set(os.read(wakeup, 4096)) & set(FORWARDED):
-                    signal_group(tool, number)
+                    self.signal_tool(tool, number)
                 for pid, status in reap():
                     if pid == tool:
                         return os.waitstatus_to_exitcode(status)
             if line.fileno() in ready:
                 word, *arguments = line.recv(PACKET_BYTES).split() or [b"closed"]
                 if word == b"signal":
-                    signal_group(tool, int(arguments[0]))
+                    self.signal_tool(tool, int(arguments[0]))
                 else:
                     return -signal.SIGKILL if word == b"end" else None
 
+    def signal_tool(self, leader: int, number: int) -> None:
+        """The tool's own group. It cannot be another's: the leader is our child, not yet reaped."""
+        if not self.wrapped:
+            signal_group(leader, number)
+            return
+        for pid in group_members(leader):  # bubblewrap would die of it, and take the tool along
+            if pid != leader:
+                kill_quietly(pid, number)
+
 
 def signal_group(leader: int, number: int) -> None:
-    """The tool's own group. It cannot be another's: the leader is our child, not yet reaped."""
     try:
         os.killpg(leader, number)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def spawn(
+    argv: list[bytes],
+    environment: dict[bytes, bytes],
+    actions: list[tuple[int, int, int] | tuple[int, int, bytes, int, int]],
+) -> int:
+    """The pid of the program, once it executes. Raises NotStartedError."""
+    failure: OSError | None = None
+    for path in candidates(argv[0], environment):
+        try:
+            return os.posix_spawn(
+                path,
+                argv,
+                environment,
+                file_actions=actions,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=signal.valid_signals(),
+            )
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if os.path.exists(path):  # it is there: what is missing is the program of its first line
+                raise NotStartedError("interpreter", error) from error
+            failure = failure or error
+        except PermissionError as error:
+            failure = error  # tell of the one that is there, as a shell does
+        except OSError as error:
+            failure = error
+            break
+    assert failure is not None
+    raise NotStartedError("program", failure)
+
+
+def find_program(program: bytes, environment: dict[bytes, bytes]) -> None:
+    """Raises NotStartedError for what an exec would not find: bubblewrap could only say so in the tool's output."""
+    refused: OSError = FileNotFoundError(ENOENT, os.strerror(ENOENT))
+    for path in candidates(program, environment):
+        if os.path.isfile(path):
+            if os.access(path, os.X_OK):
+                return
+            refused = PermissionError(EACCES, os.strerror(EACCES))
+    raise NotStartedError("program", refused)
 
 
 def candidates(program: bytes, environment: dict[bytes, bytes]) -> tuple[bytes, ...]:

@@ -12,7 +12,14 @@ CLONE_FLAGS = {"pidns": CLONE_NEWPID | CLONE_NEWNS, "userns": CLONE_NEWUSER | CL
 SYS_CLONE3 = 435
 """The same number on every architecture. Where a filter refuses clone3, it refuses namespaces as well."""
 
-PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 1, 15, 36
+SYS_LANDLOCK_CREATE = 444
+"""Likewise."""
+
+PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER = 1, 15, 22, 36
+SECCOMP_MODE_FILTER = 2
+INSTRUCTION_BYTES = 8
+"""Of a filter."""
+
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_PRIVATE = 2, 4, 8, 1 << 18
 
 SWEEP_STEP_SECONDS = 0.002
@@ -22,8 +29,14 @@ UNKILLABLE_SECONDS = 2.0
 """How long a sweep waits for processes it may not signal (setuid programs), before it reports them as left behind."""
 
 
+class _Program(ctypes.Structure):
+    """struct sock_fprog"""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+
+
 class Kernel:
-    """clone3, prctl and mount, through ctypes."""
+    """clone3, prctl, mount and what a sandbox is made of, through ctypes."""
 
     def __init__(self) -> None:
         self._libc = ctypes.PyDLL(None, use_errno=True)  # PyDLL keeps the interpreter's lock: a fork must
@@ -56,10 +69,42 @@ class Kernel:
             raise OSError(self._errno(), f"prctl {option}")
 
     def mount(self, kind: bytes | None, flags: int) -> None:
-        """Mount on /proc, the only place we ever mount on. Raises OSError."""
-        if self._libc.mount(kind or b"none", b"/proc", kind, flags, None) < 0:
+        """Mount on /proc. Raises OSError."""
+        self.mount_at(kind or b"none", b"/proc", kind, flags, None)
+
+    def mount_at(self, source: bytes, target: bytes, kind: bytes | None, flags: int, data: bytes | None) -> None:
+        """mount(2). Raises OSError."""
+        self._checked(self._libc.mount(source, target, kind, ctypes.c_ulong(flags), data))
+
+    def call(self, number: int, *arguments: int | bytes) -> int:
+        """A system call that has no function of its own yet. Raises OSError."""
+        wide = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+        return self._checked(self._call(ctypes.c_long(number), *wide))
+
+    def restrict_calls(self, program: bytes) -> None:
+        """A seccomp filter of this process and its children: whole instructions. Raises OSError."""
+        code = ctypes.create_string_buffer(program, len(program))
+        head = _Program(len(program) // INSTRUCTION_BYTES, ctypes.cast(code, ctypes.c_void_p))
+        self._checked(self._libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(head), 0, 0))
+
+    def capget(self, header: bytes, held: bytearray) -> None:
+        """Fill ``held`` with our capabilities. Raises OSError."""
+        self._checked(self._libc.capget(header, (ctypes.c_char * len(held)).from_buffer(held)))
+
+    def capset(self, header: bytes, wanted: bytes) -> None:
+        """Raises OSError."""
+        self._checked(self._libc.capset(header, wanted))
+
+    def landlock(self) -> int:
+        """The version of Landlock, 0 without."""
+        version: int = self._call(ctypes.c_long(SYS_LANDLOCK_CREATE), None, ctypes.c_long(0), ctypes.c_long(1))
+        return max(version, 0)
+
+    def _checked(self, result: int) -> int:
+        if result < 0:
             error = self._errno()
             raise OSError(error, os.strerror(error))
+        return result
 
 
 def wakeup_pipe() -> int:
@@ -85,6 +130,21 @@ def parent_of(pid: int) -> int:
             return int(stat.read().rsplit(b")", 1)[1].split()[1])
     except OSError:
         return 0
+
+
+def group_members(group: int) -> list[int]:
+    """Every process of a process group that we can see."""
+    members = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as stat:
+                    fields = stat.read().rsplit(b")", 1)[1].split()
+            except OSError:
+                continue
+            if int(fields[2]) == group:
+                members.append(int(name))
+    return members
 
 
 def kill_quietly(pid: int, number: int) -> bool:

@@ -91,7 +91,9 @@ class Launcher:
             word, value, *rest = receive(spare.control)[0].split() or [b"failed", b"container", b"0"]
             if word == b"ready":
                 self.mechanism, self.spare = mechanism, spare
-                send(self.daemon, " ".join(["hello", str(PROTOCOL), mechanism, value.decode(), *refusals]).encode())
+                abi = str(self.kernel.landlock())
+                words = ["hello", str(PROTOCOL), mechanism, value.decode(), abi, *refusals]
+                send(self.daemon, " ".join(words).encode())
                 return True
             refusals.append(f"{mechanism} {rest[0].decode()}")
             spare.control.close()

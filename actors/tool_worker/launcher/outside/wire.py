@@ -11,7 +11,7 @@ import _socket  # `socket` would import selectors and enum: 15 ms of start-up
 import os
 import sys
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Said in the hello, so that a daemon upgraded on disk under its launcher notices."""
 
 PACKET_BYTES = 16_384
@@ -65,15 +65,31 @@ def close_all(fds: tuple[int, ...]) -> None:
 
 
 def encode_specification(
-    argv: tuple[bytes, ...], cwd: bytes, environment: tuple[bytes, ...], *, terminal: bool
+    argv: tuple[bytes, ...],
+    cwd: bytes,
+    environment: tuple[bytes, ...],
+    *,
+    terminal: bool,
+    steps: tuple[bytes, ...] = (),
+    program: bytes = b"",
 ) -> bytes:
-    """What the init reads from the memfd. No part may hold NUL (exec could not pass it on either)."""
-    head = (b"terminal" if terminal else b"pipes", str(len(argv)).encode(), cwd)
-    return b"\0".join((*head, *argv, *environment))
+    """What the init reads from the memfd. No part may hold NUL (exec could not pass it on either).
+
+    ``steps`` confine it (`confine.py`); ``program`` is what has to exist when argv only leads to it.
+    """
+    head = (b"terminal" if terminal else b"pipes", b"%d %d" % (len(argv), len(steps)), cwd, program)
+    return b"\0".join((*head, *argv, *steps, *environment))
 
 
-def decode_specification(data: bytes) -> tuple[bool, bytes, list[bytes], dict[bytes, bytes]]:
-    """(terminal, cwd, argv, environment)."""
-    kind, count, cwd, *words = data.split(b"\0")
-    argv, environment = words[: int(count)], words[int(count) :]
-    return kind == b"terminal", cwd, argv, dict(entry.split(b"=", 1) for entry in environment)
+class Specification:
+    """What `encode_specification` was given."""
+
+    __slots__ = ("argv", "cwd", "environment", "program", "steps", "terminal")
+
+    def __init__(self, data: bytes) -> None:
+        kind, counts, self.cwd, self.program, *words = data.split(b"\0")
+        words_of_argv, steps = map(int, counts.split())
+        self.terminal = kind == b"terminal"
+        self.argv = words[:words_of_argv]
+        self.steps = words[words_of_argv : words_of_argv + steps]
+        self.environment = dict(entry.split(b"=", 1) for entry in words[words_of_argv + steps :])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.ports.processes import LauncherLostError, SpawnError, SpawnRequest, TerminalSize
 from actors.tool_worker.launcher.containment import GAPS, MEANING, ContainmentReport, read_hello
-from actors.tool_worker.launcher.outside.wire import MECHANISMS, PROTOCOL, decode_specification
+from actors.tool_worker.launcher.outside.wire import MECHANISMS, PROTOCOL, Specification
 from actors.tool_worker.launcher.start import understand_hello
 from actors.tool_worker.launcher.wording import explain, write_specification
 
@@ -23,12 +23,16 @@ def test_a_request_reads_back_as_it_was_written(
 ) -> None:
     size = TerminalSize() if terminal else None
     request = SpawnRequest(argv=("program", *argv), cwd=cwd, environment=environment, terminal=size)
-    assert decode_specification(write_specification(request)) == (
+    specification = Specification(
+        write_specification(request, steps=("pin /a b", "undumpable"), command=("bwrap", "--"))
+    )
+    assert (specification.terminal, specification.cwd, specification.argv, specification.environment) == (
         terminal,
         cwd.encode(),
-        [word.encode() for word in request.argv],
+        [b"bwrap", b"--", *(word.encode() for word in request.argv)],
         {name.encode(): value.encode() for name, value in environment.items()},
     )
+    assert (specification.steps, specification.program) == ([b"pin /a b", b"undumpable"], b"program")
 
 
 def test_text_that_no_file_system_encodes_is_refused() -> None:
@@ -43,10 +47,11 @@ def test_a_script_in_the_place_of_a_program_is_not_repeated_whole() -> None:
 
 
 def test_the_report_names_what_holds_what_was_refused_and_what_does_not_hold() -> None:
-    report = read_hello(("subreaper", "1", "pidns", "1", "userns", "28"))
+    report = read_hello(("subreaper", "1", "7", "pidns", "1", "userns", "28"))
     assert report == ContainmentReport(
         mechanism="subreaper",
         own_proc=True,
+        landlock=7,
         refused=("pidns: Operation not permitted", "userns: No space left on device"),
     )
     assert (report.meaning, report.gaps) == (MEANING["subreaper"], GAPS["subreaper"])

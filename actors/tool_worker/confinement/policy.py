@@ -1,0 +1,84 @@
+"""A thread's settings as a confinement of its commands; and which mode holds when nobody has set one. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from actors.ports.processes import Confinement
+from messages.session import ThreadSettings
+from messages.settings import SandboxMode
+
+SLASH_TMP = "/tmp"  # noqa: S108 - the folder itself, which commands are allowed to use
+
+TRUSTED = "trusted"
+
+
+def confinement_of(settings: ThreadSettings, environment: Mapping[str, str], *, home: str = "") -> Confinement | None:
+    """What a thread's commands may change and reach; None: all that their user may.
+
+    ``environment`` is that of the command (for TMPDIR); ``home`` is the daemon's own folder, which no command changes.
+    """
+    match settings.sandbox_mode:
+        case "danger-full-access":
+            return None
+        case "read-only":
+            return Confinement(mode="read-only", network=settings.network_access, unix_sockets=settings.unix_sockets)
+        case "workspace-write":
+            return Confinement(
+                mode="workspace-write",
+                workspace=workspace_roots(settings),
+                scratch=scratch_folders(settings, environment),
+                untouched=(home,) if home else (),
+                network=settings.network_access,
+                unix_sockets=settings.unix_sockets,
+            )
+
+
+def workspace_roots(settings: ThreadSettings) -> tuple[str, ...]:
+    """The thread's folder and what was added to it: where the protected names are protected."""
+    return tuple(dict.fromkeys((settings.cwd, *settings.writable_roots)))
+
+
+def scratch_folders(settings: ThreadSettings, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Temporary folders, as far as they are not excluded."""
+    folders = [] if settings.exclude_slash_tmp else [SLASH_TMP]
+    tmpdir = environment.get("TMPDIR", "")
+    if not settings.exclude_tmpdir_env_var and posixpath.isabs(tmpdir):
+        folders.append(posixpath.normpath(tmpdir))
+    return tuple(dict.fromkeys(folders))
+
+
+def patch_roots(settings: ThreadSettings, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Where a patch may write without being asked about: as for commands; without a sandbox, in the workspace."""
+    match settings.sandbox_mode:
+        case "danger-full-access":
+            return workspace_roots(settings)
+        case "read-only":
+            return ()
+        case "workspace-write":
+            return (*workspace_roots(settings), *scratch_folders(settings, environment))
+
+
+def default_mode(cwd: str, projects: Mapping[str, Mapping[str, Any]], *, enforceable: bool) -> SandboxMode:
+    """The mode of a thread for which neither a client nor a setting has said one.
+
+    In a project that was declared trusted (its folder, or one above it) commands may write in the workspace; anywhere
+    else they may only read. Where nothing can enforce that, they run without a sandbox, and are said to.
+    """
+    if not enforceable:
+        return "danger-full-access"
+    return "workspace-write" if trust_of(cwd, projects) == TRUSTED else "read-only"
+
+
+def trust_of(cwd: str, projects: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The trust level of the nearest folder that has one."""
+    folder = posixpath.normpath(cwd)
+    while True:
+        level = projects.get(folder, {}).get("trust_level")
+        if isinstance(level, str):
+            return level
+        if folder in ("/", "", "."):
+            return None
+        folder = posixpath.dirname(folder)

@@ -1,0 +1,27 @@
+"""The sandbox as clients ask for it and are told of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from messages.client.item import Wire
+
+SandboxModeParam = Literal["read-only", "workspace-write", "danger-full-access"]
+
+
+class Enforcement(Wire, frozen=True, kw_only=True):
+    """Our addition: what enforces the policy on this machine, and what that leaves open."""
+
+    mechanism: Literal["bubblewrap", "landlock", "none"]
+    gaps: tuple[str, ...]
+
+
+class SandboxPolicy(Wire, frozen=True, kw_only=True):
+    """A policy; which fields it has depends on its type. `externalSandbox`: the client says it confines us itself."""
+
+    type: Literal["dangerFullAccess", "readOnly", "workspaceWrite", "externalSandbox"]
+    network_access: bool | Literal["restricted", "enabled"] | None = None
+    writable_roots: tuple[str, ...] | None = None
+    exclude_tmpdir_env_var: bool | None = None
+    exclude_slash_tmp: bool | None = None
+    callboard: Enforcement | None = None
