@@ -100,7 +100,7 @@ can commit to a repository should not become whoever can send your keys elsewher
 
 PROJECT_MAY_TIGHTEN: Final[dict[str, tuple[str, ...]]] = {
     "approval_policy": ("never", "on-request"),
-    "sandbox_mode": ("danger-full-access",),
+    "sandbox_mode": ("danger-full-access", "workspace-write", "read-only"),
     "web_search": ("live", "cached", "disabled"),
 }
 """Key -> its values from loose to strict: such a file may make these stricter than they are, never looser."""

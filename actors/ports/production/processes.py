@@ -385,6 +385,7 @@ class LauncherProcesses:
                 for fd in set(ends.theirs):
                     os.close(fd)
             await process.started()
+            await trio.lowlevel.checkpoint_if_cancelled()  # it may have begun so fast that nothing waited
         except BaseException:
             await process.aclose()
             raise

@@ -29,6 +29,7 @@ from actors.settings import actor as settings
 from actors.settings.actor import SETTINGS, load
 from actors.settings.core import Sources
 from actors.settings.layers import override_layer
+from actors.tool_worker.confinement.mechanism import ConfinementReport
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.client.item import AgentMessage
 from messages.client.model import EffortOption, ModelEntry
@@ -69,13 +70,20 @@ from messages.session import (
 )
 from messages.settings import ListenSettings, Settings
 from tests.protocol_schema import check_server_frame
+from tests.simulation.programs import CONFINEMENT
 
 
 class NoProcesses:
     """For tests that run no command."""
 
+    def __init__(self) -> None:
+        self.report = CONFINEMENT
+
     async def spawn(self, request: object) -> Any:
         raise AssertionError("this test runs no command")
+
+    async def confinement(self) -> ConfinementReport:
+        return self.report
 
 
 class FakeSession:
@@ -201,7 +209,8 @@ class FakeHouse:
     """`SessionHost` and `ThreadLibrary` in one."""
 
     def __init__(self, home: str, processes: Processes | None = None) -> None:
-        self.ports: Ports = production_ports(NoProcesses() if processes is None else processes)
+        self.no_processes = NoProcesses()
+        self.ports: Ports = production_ports(self.no_processes if processes is None else processes)
         self.system = System(random=self.ports.entropy.random, strict=True)
         self.encoder = WireEncoder(lambda: 1_795_179_848_417)
         self.everywhere = GlobalFeed(self.encoder)

@@ -26,6 +26,7 @@ from messages.session import (
 from tests.actors.gateway.stage import CallError, FakeSession, open_stage
 from tests.protocol_schema import LEGACY, RESPONSES
 from tests.reference import reference_path
+from tests.simulation.programs import CONFINEMENT
 
 pytestmark = pytest.mark.reference
 
@@ -77,7 +78,12 @@ async def test_a_thread_is_started_with_what_was_asked_and_what_the_settings_say
         assert session.settings.developer_instructions == "Be brief."
         assert session.settings.reasoning_effort == result["reasoningEffort"] == "high"
         assert (result["model"], result["modelProvider"]) == ("rehearsed-1", "rehearsal")
-        assert result["sandbox"] == {"type": "dangerFullAccess"}
+        assert result["sandbox"] == {
+            "type": "readOnly",
+            "networkAccess": False,
+            "callboard": {"mechanism": "bubblewrap", "gaps": list(CONFINEMENT.gaps)},
+        }
+        assert session.settings.sandbox_mode == "read-only"
         assert thread["gitInfo"] == {"branch": "main"}
         assert result["callboard"] == {"epoch": "epoch-1", "seq": 0, "resumed": False}
         assert session.heard == [Subscribe(include_turns=False)]

@@ -7,21 +7,26 @@ from pathlib import Path
 import pytest
 
 from actors.gateway.methods.search import snippet
+from actors.tool_worker.confinement.mechanism import ConfinementReport
 from messages.client.thread import ThreadBody, ThreadStatusBody
 from messages.session import CompactThread, RunUserCommand
 from tests.actors.gateway.stage import CallError, open_stage
+from tests.simulation.programs import CONFINEMENT
 
 pytestmark = pytest.mark.reference
 
 
 async def test_only_what_is_enforced_is_allowed(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage, stage.client() as client:
-        profiles = (await client.call("permissionProfile/list", {"cwd": "/w", "cursor": None}))["data"]
-        assert {profile["id"]: profile["allowed"] for profile in profiles} == {
-            ":read-only": False,
-            ":workspace": False,
-            ":danger-full-access": True,
-        }
+        nothing = ConfinementReport(mechanism="none")
+        for report, enforced in ((CONFINEMENT, True), (nothing, False)):
+            stage.house.no_processes.report = report
+            profiles = (await client.call("permissionProfile/list", {"cwd": "/w", "cursor": None}))["data"]
+            assert {profile["id"]: profile["allowed"] for profile in profiles} == {
+                ":read-only": enforced,
+                ":workspace": enforced,
+                ":danger-full-access": True,
+            }
 
 
 async def test_providers_are_told_without_their_secrets(tmp_path: Path) -> None:
