@@ -28,10 +28,10 @@ async def run(caller: Caller, params: CommandExecParams) -> CommandExecResponse:
 
 async def _confinement(caller: Caller, params: CommandExecParams) -> Confinement | None:
     """As the client asks; else as the settings say, for the command's folder. Raises RpcError."""
-    settings = await caller.gatehouse.configuration.settings()
+    cwd = posixpath.normpath(posixpath.join(caller.house.cwd, params.cwd or ""))
+    settings = (await caller.gatehouse.configuration.of_thread(cwd, None)).settings
     asked = policy_patch(params.sandbox_policy, params.permission_profile)
     fields = {**rules_of(settings), "sandbox_mode": settings.sandbox_mode or "danger-full-access", **asked}
-    cwd = posixpath.normpath(posixpath.join(caller.house.cwd, params.cwd or ""))
     environment = {**caller.house.environment, **{name: value or "" for name, value in (params.env or {}).items()}}
     return confinement_of(ThreadSettings(provider="", model="", cwd=cwd, **fields), environment, home=caller.house.home)
 
