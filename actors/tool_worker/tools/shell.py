@@ -95,6 +95,7 @@ class Shell(FunctionTool[ShellArguments]):
             cwd=cwd,
             environment=workshop.environment(job.call),
             needs_setuid=workshop.settings.sandbox_mode == "danger-full-access",
+            confinement=workshop.confinement(escalated=need.escalated),
         )
 
         async def run() -> Result:
