@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from actors.kernel import Start
 from supervisors.strategy import Restart
@@ -16,8 +17,7 @@ CANCEL_GRACE_SECONDS = 5.0
 """After it was cancelled a child only runs its ``finally`` blocks; longer than this it is stuck, and reported so."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChildSpec:
+class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One child: how it is started, and what to do when it ends."""
 
     id: str

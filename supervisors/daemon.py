@@ -12,7 +12,6 @@ import logging
 import posixpath
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from types import TracebackType
 
 import msgspec
@@ -47,12 +46,11 @@ class HomeUnusableError(Exception):
     """The home cannot be made or written."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DaemonOptions:
+class DaemonOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to run. ``environment`` is captured once: keys come from it, and tools inherit the rest of it."""
 
     home: str
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     layers: tuple[Layer, ...] = ()
     """Settings above those of the file and the environment."""
     profile: str | None = None

@@ -7,11 +7,10 @@ EscalationError  children crashed more often than the supervisor may restart the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """One crash in a supervisor's history."""
 
     child: str

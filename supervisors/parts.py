@@ -7,7 +7,6 @@ local here. `root` puts the parts under supervision.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import NoneType
 
@@ -80,8 +79,7 @@ class Library:
         return await reader.read_records(self._ports, found.path, first_ordinal=first_ordinal, limit=limit)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is put under supervision."""
 
     ports: Ports

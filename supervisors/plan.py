@@ -26,7 +26,8 @@ import enum
 import random
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from actors.kernel import Ending
 from supervisors.child import CANCEL_GRACE_SECONDS, ChildSpec
@@ -48,57 +49,49 @@ class Phase(enum.Enum):
 # --- actions --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class StartChild:
+class StartChild(msgspec.Struct, frozen=True):
     """Begin a life of it."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskChild:
+class AskChild(msgspec.Struct, frozen=True):
     """Ask it to end within ``grace_seconds``. If it takes no such message, cancel it and say so (`Plan.cancelled`)."""
 
     id: str
     grace_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class CancelChild:
+class CancelChild(msgspec.Struct, frozen=True):
     """Cancel its task."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRestart:
+class ReportRestart(msgspec.Struct, frozen=True):
     """It will be started again in ``seconds``."""
 
     id: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ReportStuck:
+class ReportStuck(msgspec.Struct, frozen=True):
     """It does not end though it was cancelled."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveChild:
+class RemoveChild(msgspec.Struct, frozen=True):
     """It ended for good."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class SayStarted:
+class SayStarted(msgspec.Struct, frozen=True):
     """All children have started, so the supervisor has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(msgspec.Struct, frozen=True):
     """Nothing is left but what is stuck; end, with ``error`` if there is one."""
 
     error: SupervisionError | None
@@ -107,8 +100,7 @@ class Finish:
 Action = StartChild | AskChild | CancelChild | ReportRestart | ReportStuck | RemoveChild | SayStarted | Finish
 
 
-@dataclass(kw_only=True, slots=True)
-class _Slot:
+class _Slot(msgspec.Struct, kw_only=True):
     """One child's part of the state."""
 
     spec: ChildSpec
@@ -134,31 +126,36 @@ class _Slot:
         return self.phase is not Phase.DOWN
 
 
-@dataclass(kw_only=True, slots=True)
 class Plan:
     """The state of one supervisor's life. Call an event's method, carry out the actions it returns, in order."""
 
-    supervisor: str
-    specs: Sequence[ChildSpec]
-    strategy: Strategy
-    intensity: RestartIntensity
-    backoff: Backoff
-    auto_shutdown: AutoShutdown
-    rng: random.Random
-    _slots: dict[str, _Slot] = field(init=False)
-    _order: tuple[_Slot, ...] = field(init=False)
-    _history: deque[Failure] = field(init=False)
-    _ending: bool = field(init=False, default=False)
-    _said_started: bool = field(init=False, default=False)
-    _finished: bool = field(init=False, default=False)
-    _error: SupervisionError | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        self._slots = {spec.id: _Slot(spec=spec) for spec in self.specs}
-        if len(self._slots) != len(self.specs):
-            raise ValueError(f"supervisor {self.supervisor!r} has two children of one id")
+    def __init__(
+        self,
+        *,
+        supervisor: str,
+        specs: Sequence[ChildSpec],
+        strategy: Strategy,
+        intensity: RestartIntensity,
+        backoff: Backoff,
+        auto_shutdown: AutoShutdown,
+        rng: random.Random,
+    ) -> None:
+        self.supervisor = supervisor
+        self.specs = specs
+        self.strategy = strategy
+        self.intensity = intensity
+        self.backoff = backoff
+        self.auto_shutdown = auto_shutdown
+        self.rng = rng
+        self._slots = {spec.id: _Slot(spec=spec) for spec in specs}
+        if len(self._slots) != len(specs):
+            raise ValueError(f"supervisor {supervisor!r} has two children of one id")
         self._order = tuple(self._slots.values())
-        self._history = deque(maxlen=self.intensity.intensity + 1)
+        self._history: deque[Failure] = deque(maxlen=intensity.intensity + 1)
+        self._ending = False
+        self._said_started = False
+        self._finished = False
+        self._error: SupervisionError | None = None
 
     # --- events -----------------------------------------------------------------------------------------------------
 

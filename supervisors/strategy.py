@@ -9,8 +9,9 @@ from __future__ import annotations
 import enum
 import random
 from collections import deque
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from actors.kernel import Ending
 
@@ -38,8 +39,7 @@ DEFAULT_PERIOD = 5.0
 still falls into the same trouble's period and a fourth proves that restarting does not help."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Backoff:
+class Backoff(msgspec.Struct, frozen=True, kw_only=True):
     """How long to wait before restart number ``n`` of a child that has not been healthy in between."""
 
     first_seconds: float = 0.1

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, assert_never
 
+import msgspec
 import trio
 
 from actors.kernel import Context, Life, Mailbox, Report, Shutdown, run_life
@@ -61,8 +61,7 @@ class _Stuck(Message, frozen=True, kw_only=True):
     id: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Supervisor:
+class Supervisor(msgspec.Struct, frozen=True, kw_only=True):
     """What to supervise and how. ``Supervisor(...).run`` is itself a `Start`: supervisors nest as children do.
 
     It has started when all children have. It ends when asked to (children in reverse), when its significant children

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+import msgspec
 
 
 class ListenRefusedError(Exception):
     """The address cannot be listened on as asked; the text says what to change."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListenAddress:
+class ListenAddress(msgspec.Struct, frozen=True):
     """A TCP port for WebSockets in the clear."""
 
     host: str
@@ -27,8 +27,7 @@ class ListenAddress:
             return self.host == "localhost"
 
 
-@dataclass(frozen=True, slots=True)
-class UnixAddress:
+class UnixAddress(msgspec.Struct, frozen=True):
     """A socket file for WebSockets, for its owner only: its mode is the guard, so no token is asked."""
 
     path: str

@@ -8,8 +8,9 @@ supervised, and its tests run against a few lines of fakes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from actors.kernel import Address, Node, ServiceAddress
 from actors.ports import Ports
@@ -63,8 +64,7 @@ class ThreadLibrary(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class House:
+class House(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the gateway may touch."""
 
     ports: Ports
@@ -79,7 +79,7 @@ class House:
     cwd: str
     """Where a client that names no folder works."""
     version: str
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     """What commands run by `command/exec` inherit."""
     providers: Collection[str] = ()
     """The ids of the model providers; empty: not checked here."""

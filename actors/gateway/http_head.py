@@ -13,9 +13,9 @@ are bounded, health checks need no second port, and a refusal is an HTTP answer 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from http import HTTPStatus
 
+import msgspec
 import trio
 
 from actors.ports.network import ByteStream
@@ -30,8 +30,7 @@ class BadHeadError(Exception):
     """What came is not an HTTP request we could answer otherwise; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """The request line and the headers, names in lower case."""
 
     method: str
@@ -43,8 +42,7 @@ class Head:
         return [value for key, value in self.headers if key == name]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """An HTTP answer instead of a WebSocket. ``status`` 200 is no refusal but all that was wanted."""
 
     status: HTTPStatus
@@ -61,8 +59,7 @@ class Refusal:
         ).encode() + body
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Door:
+class Door(msgspec.Struct, frozen=True, kw_only=True):
     """Whom to let in."""
 
     token: str | None

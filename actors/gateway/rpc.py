@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -58,8 +57,7 @@ class Answer:
         self.then = then
 
 
-@dataclass(frozen=True, slots=True)
-class Method(Generic[P]):
+class Method(msgspec.Struct, Generic[P], frozen=True):
     """One method: how its params are read and who answers it."""
 
     name: str

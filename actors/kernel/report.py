@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
 
 RECENT_REPORTS = 64
 """Kept for whoever looks later (`callboard ps`, a test), without the errors, whose tracebacks would keep the frames of
@@ -32,8 +33,7 @@ Happened = Literal[
 ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened to a child."""
 
     supervisor: str
@@ -61,6 +61,6 @@ class Reports:
 
     def add(self, report: Report) -> None:
         """Report."""
-        self.recent.append(replace(report, error=None))
+        self.recent.append(msgspec.structs.replace(report, error=None))
         for observer in tuple(self._observers):
             observer(report)

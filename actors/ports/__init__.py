@@ -14,7 +14,7 @@ subprocess and open() elsewhere in `actors`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from actors.ports.clock import Clock
 from actors.ports.entropy import Entropy
@@ -24,8 +24,7 @@ from actors.ports.processes import Processes
 from actors.ports.threads import Threads
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ports:
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an actor may touch outside itself; handed down from the root, never imported."""
 
     clock: Clock

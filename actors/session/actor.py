@@ -9,8 +9,8 @@ begin from the state they were made with.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
+import msgspec
 import trio
 
 from actors.kernel import Address, Children, Context, Mailbox, ServiceAddress
@@ -41,8 +41,7 @@ class StorageError(Exception):
         self.failure = failure
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Means:
+class Means(msgspec.Struct, frozen=True, kw_only=True):
     """What all sessions of a daemon share."""
 
     ports: Ports

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 import trio
 
 from actors.kernel import Address, Context, Mailbox
@@ -116,8 +116,7 @@ async def no_hooks(_: ThreadId, __: RunHooks, ___: Tell) -> Verdict:
     return Verdict()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Crew:
+class Crew(msgspec.Struct, frozen=True, kw_only=True):
     """Everybody a session can set to work, and what it offers a model."""
 
     offer: Offer

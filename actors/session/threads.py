@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from messages.session import ThreadSettings
 
@@ -23,8 +23,7 @@ class UnreadableThreadError(Exception):
     text says which, and what can be done."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewThread:
+class NewThread(msgspec.Struct, frozen=True, kw_only=True):
     """A thread to be made."""
 
     settings: ThreadSettings

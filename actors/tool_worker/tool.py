@@ -8,7 +8,6 @@ because a model that invented an argument expected something of it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
@@ -36,8 +35,7 @@ class ToolError(Exception):
     """The call cannot be done; the text is for the model."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, kw_only=True):
     """How a call ended. ``output`` is for the model and already cut to its policy."""
 
     output: str | tuple[OutputPart, ...]
@@ -49,8 +47,7 @@ class Result:
     plan_explanation: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What a call would do, and the doing of it. ``run`` may raise ToolError."""
 
     item: ThreadItem | None
@@ -60,8 +57,7 @@ class Prepared:
     approval: Need | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One call at its worker: what was asked, where its output is shown live, and whom to tell."""
 
     call: ToolCall

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import httpx2
+import msgspec
 import trio
 
 from actors.model_stream.http.deadline import deadline
@@ -32,8 +32,7 @@ Origin = tuple[str, str, int]
 """Scheme, host, port."""
 
 
-@dataclass(eq=False, slots=True)
-class Connection:
+class Connection(msgspec.Struct, eq=False):
     """One connection to an origin, in use or idle."""
 
     origin: Origin

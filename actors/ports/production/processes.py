@@ -15,8 +15,8 @@ import signal
 import socket
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 import trio
 
 from actors.ports.processes import (
@@ -51,8 +51,7 @@ KILLED = ExitStatus(code=128 + signal.SIGKILL, signal=int(signal.SIGKILL))
 """Of an init that was killed, by us or by somebody else: it took the tool along and could not say more."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Ends:
+class Ends(msgspec.Struct, kw_only=True):
     """The descriptors of one call: ours; and the child's (line, specification, 0, 1, 2), to be closed once sent."""
 
     line: socket.socket

@@ -17,8 +17,8 @@ from __future__ import annotations
 import abc
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+import msgspec
 import trio
 
 from actors.ports.network import ROUND_SOCKETS, ByteStream, Flushable
@@ -97,8 +97,7 @@ class RoundWatch:
             self._rounds._forget(self)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RoundStatistics:
+class RoundStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """What the metrics show of the rounds."""
 
     rounds: int

@@ -22,8 +22,9 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 MAX_RESULTS = 50
 """What fits a picker, several times over."""
@@ -56,8 +57,7 @@ NEARLY_CHARS_MIN = 5
 SEPARATORS = frozenset("_-. ")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A path below a root, with ``/`` between its parts."""
 
     root: str
@@ -65,8 +65,7 @@ class Candidate:
     kind: Literal["file", "directory"]
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """A candidate that matches: the higher the score the better; ``indices`` are the letters of the path, in order."""
 
     candidate: Candidate
