@@ -175,10 +175,13 @@ class Gateway:
         """One connection, from its first byte to its last."""
         ctx.state = "handshake"
         self.guests += 1
+        # A connection that is cancelled still says its last words through its carriers: they end when it is done, not
+        # when it is cancelled. However it is done, also before it knows of them.
+        carrying = trio.CancelScope(shield=True)
         try:
             async with trio.open_nursery() as nursery:
-                carriers: trio.Nursery = await nursery.start(_carry)
                 try:
+                    carriers: trio.Nursery = await nursery.start(_carry, carrying)
                     connection = None
                     with trio.move_on_after(self._options.handshake_seconds):
                         connection = await self._shake_hands(id_, stream, carriers)
@@ -188,7 +191,7 @@ class Gateway:
                         await connection.run()
                 finally:
                     self._connections.pop(id_, None)
-                    carriers.cancel_scope.cancel()
+                    carrying.cancel()
         finally:
             self.guests -= 1
             stream.close_now()
@@ -220,13 +223,14 @@ class Gateway:
         return Connection(id_, transport, self, ALL, max_in_flight=self._options.max_requests_in_flight)
 
 
-async def _carry(task_status: trio.TaskStatus[trio.Nursery]) -> None:
-    """A nursery for the tasks that carry a transport's bytes. A connection that is cancelled still says its last words
-    through them, so they end when it is done, not when it is cancelled."""
-    async with trio.open_nursery() as carriers:
-        carriers.cancel_scope.shield = True
-        task_status.started(carriers)
-        await trio.sleep_forever()
+async def _carry(scope: trio.CancelScope, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    """A nursery for the tasks that carry a transport's bytes, until ``scope`` is cancelled."""
+    # Whoever was cancelled before we began never hears of the nursery, and waits for us: the shield must not hide that.
+    await trio.lowlevel.checkpoint_if_cancelled()
+    with scope:
+        async with trio.open_nursery() as carriers:
+            task_status.started(carriers)
+            await trio.sleep_forever()
 
 
 class _Guest:

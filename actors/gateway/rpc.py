@@ -23,6 +23,7 @@ from messages.client.envelope import (
     RequestId,
 )
 from messages.client.item import Wire
+from messages.late import LateDecoder
 
 if TYPE_CHECKING:
     from actors.gateway.caller import Caller
@@ -61,7 +62,7 @@ class Method(msgspec.Struct, Generic[P], frozen=True):
     """One method: how its params are read and who answers it."""
 
     name: str
-    params: Decoder[P]
+    params: LateDecoder[P]
     handle: Callable[[Caller, P], Awaitable[Wire | Answer]]
 
     def read(self, raw: msgspec.Raw) -> P:
@@ -69,7 +70,7 @@ class Method(msgspec.Struct, Generic[P], frozen=True):
         return read_params(self.name, self.params, raw)
 
 
-def read_params(name: str, decoder: Decoder[P], raw: msgspec.Raw) -> P:
+def read_params(name: str, decoder: Decoder[P] | LateDecoder[P], raw: msgspec.Raw) -> P:
     """Params that are left out, or null, are an empty object. Raises RpcError naming the field that is wrong."""
     data = bytes(raw)
     try:
@@ -83,7 +84,7 @@ def read_params(name: str, decoder: Decoder[P], raw: msgspec.Raw) -> P:
 
 def method(name: str, params: type[P], handle: Callable[[Caller, P], Awaitable[Wire | Answer]]) -> Method[P]:
     """A method with its own decoder."""
-    return Method(name, Decoder(params), handle)
+    return Method(name, LateDecoder(params), handle)
 
 
 def read_message(data: str | bytes) -> Incoming:

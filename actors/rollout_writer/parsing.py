@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal, assert_never
 
 import msgspec
-from msgspec.json import Decoder, Encoder
+from msgspec.json import Encoder
 
 from actors.rollout_writer import forms
 from actors.rollout_writer.shown import show
 from messages.base import TurnId
 from messages.items import HistoryItem, ItemKind, Origin
+from messages.late import LateDecoder
 from messages.log import (
     Compacted,
     ItemShown,
@@ -59,16 +60,16 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-_head: Decoder[forms.Head] = Decoder(forms.Head)
-_item_peek: Decoder[forms.ItemPeek] = Decoder(forms.ItemPeek)
-_item_note: Decoder[forms.ItemNote] = Decoder(forms.ItemNote)
-_meta: Decoder[forms.Meta] = Decoder(forms.Meta)
-_context: Decoder[forms.Context] = Decoder(forms.Context)
-_event: Decoder[forms.Event] = Decoder(forms.Event)
-_event_peek: Decoder[forms.EventPeek] = Decoder(forms.EventPeek)
-_compacted: Decoder[forms.CompactedForm] = Decoder(forms.CompactedForm)
-_passed: Decoder[forms.Passed] = Decoder(forms.Passed)
-_any: Decoder[dict[str, Any]] = Decoder(dict[str, Any])
+_head: LateDecoder[forms.Head] = LateDecoder(forms.Head)
+_item_peek: LateDecoder[forms.ItemPeek] = LateDecoder(forms.ItemPeek)
+_item_note: LateDecoder[forms.ItemNote] = LateDecoder(forms.ItemNote)
+_meta: LateDecoder[forms.Meta] = LateDecoder(forms.Meta)
+_context: LateDecoder[forms.Context] = LateDecoder(forms.Context)
+_event: LateDecoder[forms.Event] = LateDecoder(forms.Event)
+_event_peek: LateDecoder[forms.EventPeek] = LateDecoder(forms.EventPeek)
+_compacted: LateDecoder[forms.CompactedForm] = LateDecoder(forms.CompactedForm)
+_passed: LateDecoder[forms.Passed] = LateDecoder(forms.Passed)
+_any: LateDecoder[dict[str, Any]] = LateDecoder(dict[str, Any])
 
 _encode = Encoder().encode
 
@@ -272,7 +273,7 @@ def _read_context(head: forms.Head) -> Line:
     return Line(ordinal=head.ordinal, timestamp=head.timestamp, record=record)
 
 
-def _decode_noted(decoder: Decoder[Any], type_: type, payload: msgspec.Raw) -> Any:
+def _decode_noted(decoder: LateDecoder[Any], type_: type, payload: msgspec.Raw) -> Any:
     """Decode; where our own note says more than this version understands, do without the note."""
     try:
         return decoder.decode(payload)
@@ -311,7 +312,7 @@ def _read_passed(head: forms.Head) -> Line:
 
 
 def _reader_of(type_: type) -> Callable[[forms.Head], Line]:
-    decoder: Decoder[Any] = Decoder(type_)
+    decoder: LateDecoder[Any] = LateDecoder(type_)
 
     def read(head: forms.Head) -> Line:
         return Line(ordinal=head.ordinal, timestamp=head.timestamp, record=decoder.decode(head.payload))

@@ -36,6 +36,7 @@ from messages.items import (
     OutputPart,
     ReadableItem,
 )
+from messages.late import LateDecoder
 from messages.tools import ToolCall
 
 MIN_SHOWN_SECONDS = 0.1
@@ -55,7 +56,7 @@ UNANSWERABLE = ("local_shell_call", "tool_search_call", "tool_search_output")
 """The transcript leaves these out as well."""
 
 _encode = msgspec.json.Encoder().encode
-_decoder: msgspec.json.Decoder[ReadableItem] = msgspec.json.Decoder(ReadableItem)
+_decoder: LateDecoder[ReadableItem] = LateDecoder(ReadableItem)
 
 
 # --- making -------------------------------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ class _Typed(msgspec.Struct, frozen=True, kw_only=True):
     type: str = ""
 
 
-_type_decoder: msgspec.json.Decoder[_Typed] = msgspec.json.Decoder(_Typed)
+_type_decoder: LateDecoder[_Typed] = LateDecoder(_Typed)
 
 
 def _type_of(item: HistoryItem) -> str:

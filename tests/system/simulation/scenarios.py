@@ -77,7 +77,9 @@ async def stop_it(me: Person) -> None:
     await trio.sleep(me.random.choice((0.0, 0.02, 0.4)))
     await me.interrupt("first")
     status = await me.ended("first")
-    me.expect(status == "interrupted", f"an interrupted turn is {status}")
+    # A defect may have ended the turn before the interrupt came.
+    ends = ("interrupted", "failed") if me.machine.struck else ("interrupted",)
+    me.expect(status in ends, f"an interrupted turn is {status}")
     me.expect(not me.machine.running_keys(), f"after an interrupt {me.machine.running_keys()} still run")
     await finish(me)
 
