@@ -13,11 +13,12 @@ import msgspec
 from messages.approval import Answers, ApprovalDecision, Need
 from messages.base import CallId, Delivery, ItemId, Lane, Message, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem, UserInput
+from messages.client_call import ClientAnswer
 from messages.failure import Failure
 from messages.hooks import HookReported
 from messages.model import RateLimits, TokenUsage
 from messages.settings.sandbox import SandboxMode
-from messages.tool_set import ToolSelection
+from messages.tool_set import DynamicTool, ToolSelection
 
 ApprovalPolicy = Literal["never", "on-request"]
 CollaborationMode = Literal["default", "plan"]
@@ -50,6 +51,8 @@ class ThreadSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing is written to disk."""
     mode: CollaborationMode = "default"
     tools: ToolSelection = ToolSelection()
+    dynamic_tools: tuple[DynamicTool, ...] = ()
+    """Run by the client that began the thread. They never change, and stand in the first record of the log only."""
 
 
 class SettingsPatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +168,16 @@ class UndoTurn(Message, frozen=True, kw_only=True):
     """None: the last turn that changed something and has not been taken back."""
 
 
+class AnswerClientCall(Message, frozen=True, kw_only=True):
+    """What a call that a client runs has come to; the first answer counts. The reply is True when it was this one."""
+
+    lane = Lane.CONTROL
+    client_call_id: str
+    answer: ClientAnswer
+    by: str
+    """Which connection answered."""
+
+
 class Subscribe(Message, frozen=True, kw_only=True):
     """Watch this thread. The reply carries the snapshot and the feed; live events follow it, none is missed."""
 
@@ -232,6 +245,7 @@ SessionCommand = (
     | InterruptTurn
     | CancelToolCall
     | ResolveApproval
+    | AnswerClientCall
     | UndoTurn
     | Subscribe
     | Unsubscribe

@@ -15,6 +15,7 @@ import msgspec
 from messages.approval import Need
 from messages.base import CallId, ItemId, Lane, Message, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem
+from messages.client_call import ClientAnswer, ClientCall
 from messages.hooks import HookReported
 from messages.items import OutputPart
 from messages.patch import FileRevision
@@ -77,6 +78,19 @@ class ToolFinished(Message, frozen=True, kw_only=True):
     plan_explanation: str | None = None
 
 
+class ClientAsked(Message, frozen=True, kw_only=True):
+    """The call is a client's to run: it is to be asked, and its answer brought back as `ClientAnswered`."""
+
+    call_id: CallId
+    call: ClientCall
+
+
+class ClientAnswered(Message, frozen=True, kw_only=True):
+    """session -> worker: what the client made of the call."""
+
+    answer: ClientAnswer
+
+
 class TerminalWritten(Message, frozen=True, kw_only=True):
     """A call wrote to a command that had passed to the thread."""
 
@@ -104,4 +118,5 @@ class CancelCall(Message, frozen=True, kw_only=True):
     call_id: CallId
 
 
-ToolEvent = HookReported | ToolPrepared | ToolFinished | TerminalWritten | TerminalEnded
+WorkerMessage = RunTool | ClientAnswered
+ToolEvent = HookReported | ToolPrepared | ToolFinished | ClientAsked | TerminalWritten | TerminalEnded

@@ -27,7 +27,7 @@ from messages.model import SampleRequest, StreamEvent
 from messages.session import ThreadSettings
 from messages.settings import ProviderSettings
 from messages.tool_set import Abilities
-from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent
+from messages.tools import TerminalEnded, ToolCall, ToolEvent, WorkerMessage
 from supervisors.surroundings import Surroundings
 
 
@@ -103,11 +103,11 @@ async def _work(
     call: ToolCall,
     workshop: Workshop,
     output: OpenText,
-    leave: Mailbox[RunTool],
+    leave: Mailbox[WorkerMessage],
     report: Callable[[ToolEvent], None],
     /,
 ) -> None:
-    await run_call(Job(call=call, output=output, report=report, workshop=workshop), leave)
+    await run_call(Job(call=call, output=output, report=report, workshop=workshop, inbox=leave))
 
 
 def _open_workshop(

@@ -186,6 +186,7 @@ def assemble(
             version=version,
             environment=Now(lambda: tools.environment),
             providers=Now(lambda: models.providers),
+            tool_names=tools.names,
         ),
     )
 
@@ -224,6 +225,11 @@ class _Tools:
         self._registry = all_tools()
         self.environment: Mapping[str, str] = {}
         """What commands inherit."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the tools are called."""
+        return frozenset(spec.name for spec in self._registry.specs())
 
     def crew(self, snapshot: SettingsSnapshot) -> Crew:
         settings = snapshot.settings

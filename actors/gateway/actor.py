@@ -22,6 +22,7 @@ from actors.gateway.address import ListenRefusedError, UnixAddress, check_listen
 from actors.gateway.capability import load_or_make_token
 from actors.gateway.configuration import Configuration
 from actors.gateway.connection import Connection
+from actors.gateway.dynamic_tools import Hosts
 from actors.gateway.house import House
 from actors.gateway.http_head import BadHeadError, Door, Refusal
 from actors.gateway.methods import ALL
@@ -132,6 +133,7 @@ class Gateway:
         """Clients that are connected or shaking hands."""
         self.house = house
         self.configuration = Configuration(house)
+        self.hosts = Hosts()
         self.encoder = WireEncoder(lambda: round(house.ports.clock.now() * 1000))
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from actors.gateway.configuration import Configuration, config_warning
+from actors.gateway.dynamic_tools import Hosts
 from actors.gateway.exec_command import Commands
 from actors.gateway.file_search import Searches
 from actors.gateway.house import House
@@ -36,6 +37,11 @@ class Gatehouse(Protocol):
 
     @property
     def encoder(self) -> WireEncoder: ...
+
+    @property
+    def hosts(self) -> Hosts:
+        """Who runs clients' tools."""
+        ...
 
     @property
     def connections(self) -> int:

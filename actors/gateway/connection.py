@@ -20,6 +20,7 @@ from msgspec.json import Decoder
 
 from actors.gateway.caller import Caller, Gatehouse
 from actors.gateway.configuration import config_warning
+from actors.gateway.dynamic_tools import read_answer
 from actors.gateway.exec_command import Commands
 from actors.gateway.handshake import initialize
 from actors.gateway.rpc import (
@@ -42,7 +43,7 @@ from messages.base import ThreadId
 from messages.client.approval import ApprovalAnswer
 from messages.client.envelope import ABSENT, INVALID_REQUEST, Incoming, RequestId
 from messages.client.item import Wire
-from messages.session import ResolveApproval, Unsubscribe
+from messages.session import AnswerClientCall, ResolveApproval, Unsubscribe
 from messages.settings import Problem
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,9 @@ class Connection:
         house = self._gatehouse.house
         try:
             async with trio.open_nursery() as nursery:
-                watched = Watched(outlet, self._gatehouse.encoder, house.library, nursery, self._on_left)
+                watched = Watched(
+                    outlet, self._gatehouse.encoder, house.library, nursery, self._on_left, self._gatehouse.hosts
+                )
                 commands = Commands(
                     house.ports.processes, house.environment, house.cwd, self._notify, self._wait_for_room
                 )
@@ -256,6 +259,8 @@ class Connection:
         assert self._nursery is not None
         if not isinstance(message.id, str):
             return
+        if self._answered_call(self._caller.watched, message.id, message):
+            return
         thread_id = self._caller.watched.asked_in(message.id)
         if thread_id is None:
             logger.debug("connection %s: an answer to nothing we ask (any more)", self.id)
@@ -267,6 +272,17 @@ class Connection:
             address.send_nowait(answer)
         elif self._in_flight < self._max_in_flight:
             self._nursery.start_soon(self._resolve, thread_id, answer)
+
+    def _answered_call(self, watched: Watched, id_: str, message: Incoming) -> bool:
+        """Hand over what this client made of a call that it was asked to run. False: it is no such answer."""
+        thread_id = watched.called_in(id_)
+        if thread_id is None:
+            return False
+        # A session between two lives has given the call up: there is nobody to tell.
+        address = self._gatehouse.house.sessions.loaded().get(thread_id)
+        if address is not None and address.alive:
+            address.send_nowait(AnswerClientCall(client_call_id=id_, answer=read_answer(message), by=self.id))
+        return True
 
     async def _resolve(self, thread_id: ThreadId, answer: ResolveApproval) -> None:
         """The session is between two lives: the question is in the log, and so will be the answer."""

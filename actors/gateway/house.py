@@ -83,5 +83,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     """What commands run by `command/exec` inherit."""
     providers: Collection[str] = ()
     """The ids of the model providers; empty: not checked here."""
+    tool_names: frozenset[str] = frozenset()
+    """Of the tools that the daemon itself has: no client's may be called so."""
     system: str = "linux"
     """The platform's name, for the handshake."""

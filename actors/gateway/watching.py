@@ -18,8 +18,9 @@ from collections.abc import Callable
 import trio
 
 from actors.gateway.catch_up import retell
+from actors.gateway.dynamic_tools import CALL_METHOD, Hosts, call_params
 from actors.gateway.house import ThreadLibrary
-from actors.gateway.notifications import REQUEST_METHODS, WireEncoder, approval_request, method_of
+from actors.gateway.notifications import REQUEST_METHODS, WireEncoder, approval_request, method_of, request
 from actors.gateway.outlet import Outlet
 from actors.kernel import KernelError
 from actors.session.cursor import TAKE_BYTES, Cursor
@@ -40,13 +41,15 @@ PAGE_RECORDS = 256
 class Watch:
     """One thread this connection watches."""
 
-    __slots__ = ("approvals", "catching_up", "cursor", "queued", "thread_id")
+    __slots__ = ("approvals", "calls", "catching_up", "cursor", "queued", "thread_id")
 
     def __init__(self, thread_id: ThreadId, cursor: Cursor, approvals: frozenset[str]) -> None:
         self.thread_id = thread_id
         self.cursor = cursor
         self.approvals = approvals
         """Questions that were open when it began to watch; later ones are in the feed."""
+        self.calls: set[str] = set()
+        """Calls of a client's tool that this client has been asked to run."""
         self.catching_up = False
         self.queued = False
         """It is among those that wait for their turn."""
@@ -62,6 +65,7 @@ class Watched:
         library: ThreadLibrary,
         nursery: trio.Nursery,
         on_left: Callable[[ThreadId], None],
+        hosts: Hosts,
     ) -> None:
         self._outlet = outlet
         self._encoder = encoder
@@ -69,6 +73,7 @@ class Watched:
         self._nursery = nursery
         self._on_left = on_left
         """Told when a thread is not watched any more."""
+        self._hosts = hosts
         self._watches: dict[ThreadId, Watch] = {}
         self._dirty: deque[Watch] = deque()
         self._news: GlobalReader | None = None
@@ -102,7 +107,21 @@ class Watched:
             if approval.id not in coming:
                 self._outlet.send(approval_request(thread_id, approval))
         self._watches[thread_id] = watch
+        if view.settings.dynamic_tools and self.wants(CALL_METHOD):
+            self._hosts.join(thread_id, self)
         cursor.start(lambda _: self._on_dirty(watch))
+        if cursor.feed.client_calls:
+            self._on_dirty(watch)
+
+    def called_in(self, call_id: str) -> ThreadId | None:
+        """In which of the watched threads this client was asked to run this call."""
+        return next((watch.thread_id for watch in self._watches.values() if call_id in watch.calls), None)
+
+    def take_over(self, thread_id: ThreadId) -> None:
+        """From now on calls of this thread's tools are put to this client."""
+        watch = self._watches.get(thread_id)
+        if watch is not None:
+            self._on_dirty(watch)
 
     def leave(self, thread_id: ThreadId) -> bool:
         """Stop watching. False: this connection did not watch it."""
@@ -172,9 +191,11 @@ class Watched:
 
     def _take_from(self, watch: Watch, frames: list[bytes], room: int) -> int:
         cursor = watch.cursor
-        if watch.catching_up or not cursor.dirty:
+        if watch.catching_up:
             return 0
-        taken = cursor.take(room)
+        taken = cursor.take(room) if cursor.dirty else []
+        if not cursor.dirty and (cursor.feed.client_calls or watch.calls):
+            taken += self._client_calls(watch)
         frames.extend(taken)
         if cursor.lagging() and not cursor.has_backlog():
             watch.catching_up = True
@@ -182,6 +203,16 @@ class Watched:
         elif cursor.dirty:
             self._queue(watch)
         return sum(map(len, taken))
+
+    def _client_calls(self, watch: Watch) -> list[bytes]:
+        """The calls that this client is to run and has not been told of. They come behind all that happened."""
+        if not self._hosts.is_host(watch.thread_id, self):
+            return []
+        open_calls = watch.cursor.feed.client_calls
+        watch.calls &= open_calls.keys()
+        new = [call for call in open_calls.values() if call.id not in watch.calls]
+        watch.calls.update(call.id for call in new)
+        return [request(CALL_METHOD, call.id, call_params(watch.thread_id, call)) for call in new]
 
     def _on_dirty(self, watch: Watch) -> None:
         self._queue(watch)
@@ -199,6 +230,9 @@ class Watched:
         watch.cursor.close()
         if watch.queued:
             self._dirty.remove(watch)
+        heir = self._hosts.leave(thread_id, self)
+        if heir is not None:
+            heir.take_over(thread_id)
         return True
 
     # --- catching up ------------------------------------------------------------------------------------------------

@@ -167,7 +167,8 @@ def _closed(record: TurnClosed) -> forms.TaskComplete | forms.TurnAborted:
 
 
 def _keep_context(record: TurnContext) -> dict[str, Any]:
-    settings = record.settings
+    # A client's tools never change and are large: the first record has them, and no turn's.
+    settings = msgspec.structs.replace(record.settings, dynamic_tools=())
     return {
         "turn_id": record.turn_id,
         "cwd": settings.cwd,

@@ -291,7 +291,10 @@ class Projector:
         return msgspec.structs.replace(item, origin=Origin(provider=provider, model=model, wire="responses"))
 
     def _merged(self, settings: ThreadSettings) -> ThreadSettings:
-        """A turn context recorded elsewhere does not name the provider: it stays the one of the session."""
+        """What a turn context leaves out stays as it was: a client's tools, which only the first record has, and of one
+        recorded elsewhere the provider."""
+        if self._settings is not None and self._settings.dynamic_tools:
+            settings = msgspec.structs.replace(settings, dynamic_tools=self._settings.dynamic_tools)
         if settings.provider or self._settings is None:
             return settings
         return msgspec.structs.replace(

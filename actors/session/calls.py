@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from actors.session import approvals, asides, history
+from actors.session import approvals, asides, client_calls, history
 from actors.session.effects import AttachOutput, Cancel, ChildId, KillTerminal, PassTerminal, RunTool, StartTool
 from actors.session.scheduling import Place, Waiting, may_start
 from actors.session.shown import ended, partial, stamped
@@ -301,6 +301,7 @@ def settle(step: Step, call: Call, result: CallResult) -> None:
         return
     if call.approval is not None:
         call = approvals.close(step, call, None)
+    call = client_calls.give_up(step, call)
     if call.shown is None and result.item is not None:
         call = step.put_call(call, shown=step.start_item(result.item))
     turn = step.turn

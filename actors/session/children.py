@@ -22,7 +22,7 @@ from messages.base import Message, ThreadId, TurnId
 from messages.hooks import HookReported, Verdict
 from messages.model import SampleRequest, StreamEvent
 from messages.session import ThreadSettings, Turn, TurnUndone
-from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent
+from messages.tools import TerminalEnded, ToolCall, ToolEvent, WorkerMessage
 
 SESSION_END_SECONDS = 5.0
 """A thread that is unloaded waits no longer for programs that want to hear of it."""
@@ -87,7 +87,7 @@ class Worker(Protocol):
         call: ToolCall,
         workshop: Any,
         output: OpenText,
-        leave: Mailbox[RunTool],
+        leave: Mailbox[WorkerMessage],
         report: Callable[[ToolEvent], None],
         /,
     ) -> Awaitable[None]: ...

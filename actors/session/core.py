@@ -21,7 +21,19 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from actors.session import approvals, calls, closing, context, hooking, sampling, terminals, turns, undo, views
+from actors.session import (
+    approvals,
+    calls,
+    client_calls,
+    closing,
+    context,
+    hooking,
+    sampling,
+    terminals,
+    turns,
+    undo,
+    views,
+)
 from actors.session.effects import (
     Asked,
     Cancel,
@@ -56,6 +68,7 @@ from messages.model import (
     TextBegan,
 )
 from messages.session import (
+    AnswerClientCall,
     CancelToolCall,
     CleanTerminals,
     CloseThread,
@@ -76,7 +89,7 @@ from messages.session import (
     UpdateSettings,
     Warned,
 )
-from messages.tools import TerminalEnded, TerminalWritten, ToolFinished, ToolPrepared
+from messages.tools import ClientAsked, TerminalEnded, TerminalWritten, ToolFinished, ToolPrepared
 
 
 def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionState, tuple[Effect, ...]]:
@@ -91,6 +104,8 @@ def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionSta
             calls.prepared(step, message)
         case ToolFinished():
             calls.finished(step, message)
+        case ClientAsked():
+            client_calls.asked(step, message)
         case TerminalWritten():
             terminals.written(step, message)
         case TerminalEnded():
@@ -136,6 +151,8 @@ def _command(step: Step, asked: Asked) -> None:
             step.reply(token, calls.cancel(step, command.call_id))
         case ResolveApproval():
             step.reply(token, _resolve(step, command))
+        case AnswerClientCall():
+            step.reply(token, client_calls.answered(step, command))
         case UndoTurn():
             undo.begin(step, token, command)
         case Subscribe():

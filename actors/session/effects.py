@@ -20,6 +20,7 @@ from typing import Any, Literal, NewType, Protocol
 import msgspec
 
 from messages.base import CallId, ItemId, Message, TurnId
+from messages.client_call import ClientAnswer, ClientCall
 from messages.failure import Failure
 from messages.hooks import HookEvent, Verdict
 from messages.log import Record
@@ -274,6 +275,25 @@ class GiveView(msgspec.Struct, frozen=True, kw_only=True):
     view: ThreadView
 
 
+class AskClient(msgspec.Struct, frozen=True, kw_only=True):
+    """Put a call to the client that runs it, until `EndClientCall`."""
+
+    call: ClientCall
+
+
+class EndClientCall(msgspec.Struct, frozen=True, kw_only=True):
+    """The call has been answered, or nobody waits for its answer any more."""
+
+    client_call_id: str
+
+
+class HandAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Give a worker what the client made of its call."""
+
+    child: ChildId
+    answer: ClientAnswer
+
+
 class SetDeadline(msgspec.Struct, frozen=True, kw_only=True):
     """Send `TurnDue` after so many seconds; the turn's end or a new deadline replaces it."""
 
@@ -302,6 +322,9 @@ Effect = (
     | Reply
     | GiveSubscription
     | GiveView
+    | AskClient
+    | EndClientCall
+    | HandAnswer
     | SetDeadline
     | Stop
 )

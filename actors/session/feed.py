@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Protocol
 from actors.session.cursor import Cursor
 from actors.session.open_text import OpenText
 from messages.base import ItemId, ThreadId, TurnId
+from messages.client_call import ClientCall
 from messages.session import (
     ApprovalRequested,
     ApprovalResolved,
@@ -174,6 +175,9 @@ class Feed:
         self.next_text = 1
         self.approvals: set[str] = set()
         """The questions asked in this feed and not yet resolved."""
+        self.client_calls: dict[str, ClientCall] = {}
+        """By id, the calls that a client is to run and has not answered. They are no events: whoever can run them hears
+        of them behind everything that has been put, and so does whoever comes later."""
         self.latest: dict[type[SessionEvent], Entry] = {}
         """The last event of each kind in `LATEST_COUNTS`."""
         self._by_item: dict[ItemId, list[AttachedText]] = {}
@@ -228,12 +232,22 @@ class Feed:
         text.on_grow = self.wake
         self.wake()
 
+    def ask_client(self, call: ClientCall) -> None:
+        """Have a call run by a client."""
+        self.client_calls[call.id] = call
+        self.wake()
+
+    def end_client_call(self, id_: str) -> None:
+        """Nobody need run it any more."""
+        self.client_calls.pop(id_, None)
+
     def partial_texts(self, item_id: ItemId) -> tuple[OpenText, ...]:
         """The texts of an open item in the order they opened, for snapshots and checkpoints."""
         return tuple(attached.text for attached in self._by_item.get(item_id, ()))
 
     def new_writer(self) -> None:
         """The session died and was rebuilt from its log: open texts grow no more; the new life says how they end."""
+        self.client_calls.clear()
         for texts in self._by_item.values():
             for attached in texts:
                 attached.text.on_grow = None

@@ -24,6 +24,7 @@ from actors.session.children import Inlet
 from actors.session.core import handle
 from actors.session.effects import (
     Append,
+    AskClient,
     Asked,
     AttachOutput,
     AttachText,
@@ -31,9 +32,11 @@ from actors.session.effects import (
     ChildDown,
     ContextGathered,
     Effect,
+    EndClientCall,
     GatherContext,
     GiveSubscription,
     GiveView,
+    HandAnswer,
     HooksAnswered,
     Input,
     Instant,
@@ -85,8 +88,16 @@ from messages.session import (
     Turn,
     TurnCompleted,
 )
+from messages.tools import (
+    ClientAnswered,
+    ClientAsked,
+    TerminalEnded,
+    TerminalWritten,
+    ToolEvent,
+    ToolFinished,
+    ToolPrepared,
+)
 from messages.tools import RunTool as Leave
-from messages.tools import TerminalEnded, TerminalWritten, ToolEvent, ToolFinished, ToolPrepared
 
 BACKLOG_RECORDS = 4096
 """Records that a log refused and that are kept to be tried again: many failed turns' worth. Beyond it no turn is begun
@@ -184,6 +195,7 @@ class Shell:
                 | SampleFailed()
                 | ToolPrepared()
                 | ToolFinished()
+                | ClientAsked()
                 | TerminalWritten()
                 | TerminalEnded()
                 | HookReported()
@@ -344,7 +356,13 @@ class Shell:
                 turn = self.state.turn
                 self._troupe.prepare(effect.call, self.state.settings if turn is None else turn.settings)
             case RunTool():
-                self._troupe.run(effect.child, Leave(call_id=effect.call_id))
+                self._troupe.tell(effect.child, Leave(call_id=effect.call_id))
+            case AskClient():
+                self._feed.ask_client(effect.call)
+            case EndClientCall():
+                self._feed.end_client_call(effect.client_call_id)
+            case HandAnswer():
+                self._troupe.tell(effect.child, ClientAnswered(answer=effect.answer))
             case PassTerminal():
                 self._troupe.pass_terminal(effect.terminal)
             case Answer():

@@ -87,6 +87,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Its item as it was started on the clients' screens."""
     left: ThreadItem | None = None
     """Its item as its command left it, when that was ended with the turn."""
+    client_call_id: str | None = None
+    """A client has been asked to run it, and has not answered."""
     started_at: float | None = None
     cancelled: bool = False
     output: HistoryItem | None = None

@@ -29,7 +29,7 @@ from actors.session.open_text import OpenText, TextTable
 from messages.base import ItemId, ThreadId, TurnId
 from messages.model import SampleRequest
 from messages.session import ThreadSettings, Turn
-from messages.tools import RunTool, ToolCall
+from messages.tools import ToolCall, WorkerMessage
 
 WORKSHOP = "workshop"
 
@@ -72,7 +72,7 @@ class Troupe:
         self._running: dict[ChildId, Child] = {}
         self._ids: dict[str, ChildId] = {}
         """By the name their `Down` carries."""
-        self._leaves: dict[ChildId, Address[RunTool]] = {}
+        self._leaves: dict[ChildId, Address[WorkerMessage]] = {}
         self._tables: dict[str, TextTable] = {}
         self._texts: dict[ItemId, list[OpenText]] = {}
         """Of items that have not completed."""
@@ -120,7 +120,7 @@ class Troupe:
         opened = self._open_workshop(settings)
 
         async def start(ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
-            leave: Mailbox[RunTool] = ctx.open_mailbox(capacity=1)
+            leave: Mailbox[WorkerMessage] = ctx.open_mailbox(capacity=1)
             ctx.state = call.name
             self._leaves[child] = leave.address
             task_status.started()
@@ -162,8 +162,8 @@ class Troupe:
 
             self._start(ChildId(f"notify-{turn.id}"), start, "notify")
 
-    def run(self, child: ChildId, message: RunTool) -> None:
-        """Give a prepared worker leave; one that has ended meanwhile needs none."""
+    def tell(self, child: ChildId, message: WorkerMessage) -> None:
+        """Give a worker leave, or an answer it waits for; one that has ended meanwhile needs none."""
         leave = self._leaves.get(child)
         if leave is not None:
             leave.send_nowait(message)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import trio
 
-from actors.kernel import Mailbox
 from actors.tool_worker import hooked
 from actors.tool_worker.tool import Job, Prepared, Result, ToolError, finished_item, generic_item
 from actors.tool_worker.tools.user_shell import prepare_user_shell
 from actors.tool_worker.truncation import history_policy, truncate_for_history
 from messages.client.item import DynamicToolCall
-from messages.tools import RunTool, ToolFinished, ToolPrepared
+from messages.tools import ToolFinished, ToolPrepared
 
 
-async def run_call(job: Job, leave: Mailbox[RunTool]) -> None:
+async def run_call(job: Job) -> None:
     """Prepare, wait, run, report. Raises what a defective tool raises; that is a crash, and the supervisor's."""
     workshop = job.workshop
     if job.call.by == "user":
@@ -37,7 +36,7 @@ async def run_call(job: Job, leave: Mailbox[RunTool]) -> None:
             approval=prepared.approval,
         )
     )
-    await leave.receive()
+    await job.inbox.receive()
     if prepared.side_effects:
         await workshop.about_to_change(job.call.turn_id)
     began = workshop.ports.clock.monotonic()

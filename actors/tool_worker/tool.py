@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
+from actors.kernel import Mailbox
 from actors.session.open_text import OpenText
 from messages.approval import Need
 from messages.client.item import DynamicToolCall, PlanStep, TextContentItem, ThreadItem
+from messages.client_call import ClientAnswer, ClientCall
 from messages.items import OutputPart
 from messages.model import ToolNeed, ToolSpec
 from messages.patch import FileRevision
-from messages.tools import ToolCall, ToolEvent, ToolOutcome
+from messages.tools import ClientAnswered, ClientAsked, ToolCall, ToolEvent, ToolOutcome, WorkerMessage
 
 if TYPE_CHECKING:
     from actors.tool_worker.workshop import Workshop
@@ -64,6 +66,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     output: OpenText
     report: Callable[[ToolEvent], None]
     workshop: Workshop
+    inbox: Mailbox[WorkerMessage]
+    """What the session says to this worker: leave to run, then a client's answer."""
+
+    async def ask(self, call: ClientCall) -> ClientAnswer:
+        """Put the call to a client, and wait for what it answers. Only while the call runs."""
+        self.report(ClientAsked(call_id=self.call.call_id, call=call))
+        while True:
+            for message, _ in await self.inbox.receive():
+                if isinstance(message, ClientAnswered):
+                    return message.answer
 
 
 class Tool(Protocol):

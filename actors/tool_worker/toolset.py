@@ -13,12 +13,25 @@ import msgspec
 
 from messages.model import ToolNeed, ToolSpec
 from messages.session import ThreadSettings
-from messages.tool_set import Abilities
+from messages.tool_set import Abilities, DynamicTool
 
 
 def thread_tools(specs: Iterable[ToolSpec], settings: ThreadSettings, abilities: Abilities) -> tuple[ToolSpec, ...]:
     """Those of ``specs`` that a thread under these settings has, in their order."""
-    return tuple(_as_chosen(spec, settings) for spec in specs if offers(spec, settings, abilities))
+    ours = tuple(_as_chosen(spec, settings) for spec in specs if offers(spec, settings, abilities))
+    return (*ours, *(spec_of(each) for each in settings.dynamic_tools if _is_listed(each, abilities)))
+
+
+def spec_of(offered: DynamicTool) -> ToolSpec:
+    """A client's tool as a model is told of it."""
+    return ToolSpec(
+        name=offered.full_name, description=offered.description, parameters=offered.parameters, wires=offered.wires
+    )
+
+
+def _is_listed(offered: DynamicTool, abilities: Abilities) -> bool:
+    """A client's own tools are its own choice: left out is what the wire cannot carry, and what it wants unlisted."""
+    return not offered.deferred and abilities.wire in offered.wires
 
 
 def offers(spec: ToolSpec, settings: ThreadSettings, abilities: Abilities) -> bool:

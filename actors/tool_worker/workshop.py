@@ -21,6 +21,7 @@ from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.snapshots.thread import ThreadSnapshots
 from actors.tool_worker.terminals import Terminals
 from actors.tool_worker.tool import Tool, ToolError
+from actors.tool_worker.tools import client_tool
 from actors.tool_worker.toolset import offers, why_not
 from actors.tool_worker.truncation import TruncationPolicy
 from messages.base import ThreadId, TurnId
@@ -91,8 +92,11 @@ class Workshop:
 
     def tool(self, name: str) -> Tool:
         """The tool of that name. Raises ToolError if the thread does not have it."""
-        tool = self.registry.find(name)
         settings = self.settings
+        tool = self.registry.find(name)
+        clients = client_tool.find(settings.dynamic_tools, name)
+        if clients is not None:
+            return clients
         if tool is None or tool.spec.hosted is not None:
             raise ToolError(f"unsupported call: {name}")
         if not offers(tool.spec, settings, self._abilities(settings.provider, settings.model)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from messages.client.dynamic import DynamicToolParam
 from messages.client.item import ThreadItem, Wire
 from messages.client.sandbox import SandboxModeParam, SandboxPolicy
 from messages.client.turn import (
@@ -84,6 +85,7 @@ class ThreadStartParams(Wire, frozen=True, kw_only=True):
     developer_instructions: str | None = None
     ephemeral: bool | None = None
     thread_source: str | None = None
+    dynamic_tools: tuple[DynamicToolParam, ...] | None = None
     environments: tuple[Any, ...] | None = None
     """An empty list: the thread works nowhere, and so has no tools."""
     callboard_tools: ToolChoiceParam | None = None

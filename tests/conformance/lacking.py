@@ -78,7 +78,6 @@ LACKS: tuple[Lack, ...] = (
     Lack("reviews", _items("enteredReviewMode", "exitedReviewMode")),
     Lack("plan mode", _items("plan")),
     Lack("questions of the model", _asked("item/tool/requestUserInput")),
-    Lack("dynamic tools", _asked("item/tool/call")),
     Lack("elicitations", _asked("mcpServer/elicitation/request")),
     Lack("approval by a reviewing model", _told("item/autoApprovalReview/")),
     Lack("the sandbox mode read-only", _asks_for_patches_in_read_only),

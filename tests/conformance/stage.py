@@ -200,11 +200,12 @@ class Stage:
         return self.turns()[count - 1]
 
     def items(self, kind: str) -> list[Frame]:
-        """The completed items of a kind, each once."""
+        """The completed items of a kind, each once, without those of hidden threads."""
+        hidden = self.hidden_threads()
         found: dict[str, Frame] = {}
         for frame in self.recording.told("item/completed"):
             item = frame["params"]["item"]
-            if item["type"] == kind:
+            if item["type"] == kind and frame["params"]["threadId"] not in hidden:
                 found.setdefault(item["id"], item)
         return list(found.values())
 

@@ -9,6 +9,7 @@ from typing import Final
 import trio
 
 from actors.gateway.caller import Caller
+from actors.gateway.dynamic_tools import offered
 from actors.gateway.instructions import base_instructions
 from actors.gateway.rpc import Answer, RpcError, method
 from actors.gateway.sandbox import profile_mode, rules_of
@@ -105,6 +106,7 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
             developer_instructions=params.developer_instructions or settings.developer_instructions,
             ephemeral=bool(params.ephemeral),
             tools=_selection(settings, params),
+            dynamic_tools=offered(params.dynamic_tools or (), caller.house.tool_names),
         ),
         source=SOURCE,
         originator=caller.client_name,

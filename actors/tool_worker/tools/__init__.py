@@ -12,6 +12,7 @@ view_image    look at an image file
 web_search    the provider searches the web; we run nothing
 request_user_input  put questions to people
 update_plan   the steps of the work, for people to see
+client_tool   what a client offered with its thread and runs itself
 user_shell    a person's own command; offered to no model
 """
 

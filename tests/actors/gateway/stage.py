@@ -237,6 +237,7 @@ class FakeHouse:
             version="0.1.0",
             environment={"PATH": "/usr/bin:/bin", "SECRET": "no"},
             providers=("rehearsal", "openai"),
+            tool_names=frozenset(("exec_command",)),
         )
 
     def new(self, thread_id: str, settings: ThreadSettings | None = None, source: str = "vscode") -> FakeSession:

@@ -38,6 +38,7 @@ from messages.log import (
 )
 from messages.model import TokenUsage
 from messages.session import ThreadSettings, Turn
+from messages.tool_set import DynamicTool
 from tests.actors.rollout_writer.rollouts import (
     META,
     SETTINGS,
@@ -447,3 +448,14 @@ def test_shown_records_can_be_built_without_a_pair() -> None:
     log: list[Record] = [META, OPENED, ItemShown(turn_id=TURN, item=ANSWER, at_ms=1, partial=True)]
     thread = project(write([tuple(log)]))
     assert (thread.history, thread.turns[0].items) == ((), (ANSWER,))
+
+
+def test_a_clients_tools_are_in_the_first_record_only_and_hold_for_every_turn() -> None:
+    tool = DynamicTool(name="look", description="Looks.", parameters={"type": "object"}, wires=("chat",))
+    offered = msgspec.structs.replace(SETTINGS, dynamic_tools=(tool,))
+    meta = msgspec.structs.replace(META, settings=offered)
+    other = msgspec.structs.replace(offered, model="another")
+    first, *rest = write([(meta, OPENED, TurnContext(turn_id=TURN, settings=other))]).splitlines()
+    assert b"look" in first
+    assert b"look" not in b"".join(rest)
+    assert project(b"\n".join((first, *rest, b""))).settings == other

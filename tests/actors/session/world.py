@@ -13,12 +13,15 @@ import msgspec
 
 from actors.session.core import handle
 from actors.session.effects import (
+    AskClient,
     Cancel,
     ChildDown,
     ChildId,
     ContextGathered,
     Effect,
+    EndClientCall,
     GatherContext,
+    HandAnswer,
     Input,
     KillTerminal,
     RunTool,
@@ -32,11 +35,13 @@ from actors.session.state import SessionState
 from messages.approval import ApprovalDecision, CommandNeed, Need, Option, Question, QuestionNeed
 from messages.base import CallId, TurnId
 from messages.client.item import ThreadItem
+from messages.client_call import ClientAnswer, ClientCall
 from messages.failure import Failure
 from messages.items import HistoryItem
 from messages.log import ToolStarted
 from messages.model import ItemFinished, SampleFailed, SampleRetrying, StopReason, TextChannel
 from messages.session import (
+    AnswerClientCall,
     ApprovalRequested,
     CancelToolCall,
     CleanTerminals,
@@ -57,7 +62,15 @@ from messages.session import (
     TurnBudget,
     UpdateSettings,
 )
-from messages.tools import TerminalEnded, TerminalWritten, ToolCall, ToolFinished, ToolOutcome, ToolPrepared
+from messages.tools import (
+    ClientAsked,
+    TerminalEnded,
+    TerminalWritten,
+    ToolCall,
+    ToolFinished,
+    ToolOutcome,
+    ToolPrepared,
+)
 from tests.actors.session.laws import Laws
 from tests.actors.session.made import (
     asked,
@@ -108,6 +121,7 @@ class Worker:
         self.may_run = False
         self.finished = False
         self.cancelled = False
+        self.asked = False
 
 
 class World:
@@ -121,6 +135,7 @@ class World:
         self.terminals: dict[int, ToolCall] = {}
         self.killed: set[int] = set()
         self.questions: list[str] = []
+        self.client_calls: set[str] = set()
         self.tokens: list[str] = []
         self.now = 1.0
         self.count = 0
@@ -152,6 +167,13 @@ class World:
                     self.models[effect.child].cancelled = True
                 if effect.child in self.workers:
                     self.workers[effect.child].cancelled = True
+            case AskClient():
+                assert effect.call.id not in self.client_calls
+                self.client_calls.add(effect.call.id)
+            case EndClientCall():
+                self.client_calls.remove(effect.client_call_id)
+            case HandAnswer():
+                assert effect.child in self.workers, "an answer finds somebody who waits for it"
             case KillTerminal():
                 self.killed.add(effect.terminal)
             case _:
@@ -202,6 +224,9 @@ class World:
             for decision in decisions:
                 answer = ResolveApproval(approval_id=question, decision=decision, by="me")
                 moves.append((f"{decision} {question}", partial(self.ask, answer)))
+        for id_ in (*sorted(self.client_calls), "nobody's"):
+            answered = AnswerClientCall(client_call_id=id_, answer=ClientAnswer(success=True), by="me")
+            moves.append((f"a client answers {id_}", partial(self.ask, answered)))
         return moves
 
     def _client_moves(self) -> list[Move]:
@@ -325,6 +350,7 @@ class World:
             moves.append((f"{child} fails", lambda: self.finish(worker, "failed")))
             if worker.call.by == "model":
                 moves.append((f"{child} goes on", lambda: self.finish(worker, "done", goes_on=True)))
+                moves.append((f"{child} asks a client", lambda: self.ask_client(worker)))
             moves += [
                 (
                     f"{child} writes to {terminal}",
@@ -350,6 +376,21 @@ class World:
                 call_id=worker.call.call_id, item=worker.item, parallel_safe=safe, side_effects=True, approval=need
             )
         )
+
+    def ask_client(self, worker: Worker) -> None:
+        if worker.asked:
+            return
+        worker.asked = True
+        made = worker.call
+        asked_for = ClientCall(
+            id=f"{made.item_id}-call",
+            turn_id=made.turn_id,
+            item_id=made.item_id,
+            tool="look",
+            namespace=None,
+            arguments={},
+        )
+        self.hear(ClientAsked(call_id=made.call_id, call=asked_for))
 
     def finish(self, worker: Worker, outcome: ToolOutcome, *, goes_on: bool = False) -> None:
         worker.finished = True
@@ -425,6 +466,7 @@ class World:
                 self.end_terminal(terminal)
         assert self.state.turn is None
         assert not self.terminals
+        assert not self.client_calls, "no client is asked for a call that has ended"
         assert set(self.laws.started) == set(self.laws.completed), "every started item completed"
         assert set(self.tokens) == set(self.laws.replies), "every command was answered"
         shown = self.laws.inputs_taken()

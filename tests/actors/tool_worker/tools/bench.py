@@ -18,9 +18,20 @@ from actors.tool_worker.tools import all_tools
 from actors.tool_worker.truncation import TruncationPolicy
 from actors.tool_worker.workshop import Workshop, open_workshop
 from messages.base import CallId, ItemId, ThreadId, TurnId
+from messages.client_call import ClientAnswer, ClientCall
 from messages.session import ThreadSettings
 from messages.tool_set import Abilities
-from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent, ToolFinished, ToolPrepared
+from messages.tools import (
+    ClientAnswered,
+    ClientAsked,
+    RunTool,
+    TerminalEnded,
+    ToolCall,
+    ToolEvent,
+    ToolFinished,
+    ToolPrepared,
+    WorkerMessage,
+)
 from tests.simulation import World
 
 CWD = "/repo"
@@ -35,6 +46,8 @@ class Bench:
         self.ended = ended
         self.calls = 0
         self.outputs: dict[str, OpenText] = {}
+        self.client: Callable[[ClientCall], ClientAnswer] | None = None
+        """Who runs the calls that are a client's."""
 
     def call(self, name: str, arguments: Any, *, freeform: bool = False) -> ToolCall:
         self.calls += 1
@@ -50,22 +63,28 @@ class Bench:
             idempotency_key=f"key_{self.calls}",
         )
 
+    def inbox(self) -> Mailbox[WorkerMessage]:
+        """Of one worker."""
+        return open_mailbox("inbox", system=System(random=random.Random(1), strict=True), capacity=1)
+
     async def run(self, name: str, arguments: Any, *, freeform: bool = False) -> tuple[ToolPrepared, ToolFinished]:
         """Run one call to its end, leave given at once."""
         prepared, finished, _ = await self.events(self.call(name, arguments, freeform=freeform))
         return prepared, finished
 
     async def events(self, call: ToolCall) -> tuple[ToolPrepared, ToolFinished, list[ToolEvent]]:
-        leave: Mailbox[RunTool] = open_mailbox("leave", system=System(random=random.Random(1), strict=True), capacity=1)
+        inbox = self.inbox()
         events: list[ToolEvent] = []
         output = self.outputs[call.call_id] = OpenText("output")
 
         def report(event: ToolEvent) -> None:
             events.append(event)
             if isinstance(event, ToolPrepared):
-                leave.address.send_nowait(RunTool(call_id=call.call_id))
+                inbox.address.send_nowait(RunTool(call_id=call.call_id))
+            elif isinstance(event, ClientAsked) and self.client is not None:
+                inbox.address.send_nowait(ClientAnswered(answer=self.client(event.call)))
 
-        await run_call(Job(call=call, output=output, report=report, workshop=self.workshop), leave)
+        await run_call(Job(call=call, output=output, report=report, workshop=self.workshop, inbox=inbox))
         assert isinstance(events[0], ToolPrepared)
         assert isinstance(events[-1], ToolFinished)
         return events[0], events[-1], events

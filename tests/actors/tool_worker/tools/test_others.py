@@ -90,7 +90,10 @@ def test_preparing_a_patch_changes_nothing() -> None:
         from actors.session.open_text import OpenText
         from actors.tool_worker.tool import Job
 
-        await tool.prepare(Job(call=call, output=OpenText("output"), report=lambda _: None, workshop=bench.workshop))
+        job = Job(
+            call=call, output=OpenText("output"), report=lambda _: None, workshop=bench.workshop, inbox=bench.inbox()
+        )
+        await tool.prepare(job)
         seen.append(world.outside.files.stat("/repo/a") is None)
 
     on_bench(world, test)
