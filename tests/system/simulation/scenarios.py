@@ -72,7 +72,8 @@ async def stop_it(me: Person) -> None:
     await me.submit("long work", "first")
     turn_id = me.accepted["first"]
     await me.until(
-        lambda: me.mirror.ended(turn_id) or len(me.machine.running_keys()) == 2 or bool(me.machine.struck), "both commands run"
+        lambda: me.mirror.ended(turn_id) or len(me.machine.running_keys()) == 2 or bool(me.machine.struck),
+        "both commands run",
     )
     await trio.sleep(me.random.choice((0.0, 0.02, 0.4)))
     await me.interrupt("first")
