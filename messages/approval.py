@@ -1,4 +1,4 @@
-"""What a tool call would need people's word for, and what they may answer.
+"""What a tool call would need people's word for, what they may answer, and which policy says when they are asked.
 
 A need states facts and leaves the judgement to the approval table (`actors/tool_worker/approval.py`): it is written to
 the log with the question, and what a session has been granted is read back from there.
@@ -10,11 +10,56 @@ from typing import Literal
 
 import msgspec
 
-ApprovalDecision = Literal["accept", "acceptForSession", "decline", "cancel"]
-"""decline: the call is refused and the turn goes on. cancel: the turn ends as well."""
+ApprovalDecision = Literal["accept", "acceptForSession", "acceptWithExecpolicyAmendment", "decline", "cancel"]
+"""acceptWithExecpolicyAmendment: yes, and a rule that allows the like from now on, in every thread.
+decline: the call is refused and the turn goes on. cancel: the turn ends as well."""
 
 CommandRisk = Literal["known_safe", "unknown", "forced_removal"]
 """What reading the command can tell (`actors/tool_worker/command_safety.py`). Most commands are unknown."""
+
+Confinement = Literal["none", "partial", "full"]
+"""How much of what the sandbox mode promises is enforced around a command here. Only `full` spares a question."""
+
+ModeInForce = Literal["read-only", "workspace-write", "danger-full-access"]
+
+RuleDecision = Literal["allow", "prompt", "forbidden"]
+
+
+class GranularSwitches(msgspec.Struct, frozen=True, kw_only=True):
+    """Which kinds of questions may be asked; one that may not is a refusal. Names as on the wire."""
+
+    sandbox_approval: bool
+    """Commands that want out of the sandbox, or delete by force; patches outside the workspace."""
+    rules: bool
+    """Commands for which a rule says `prompt`."""
+    mcp_elicitations: bool
+    request_permissions: bool = False
+    skill_approval: bool = False
+
+
+class GranularPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """As `on-request`, kind by kind: ``{"granular": {...}}`` in settings and on the wire."""
+
+    granular: GranularSwitches
+
+
+ApprovalPolicy = Literal["never", "on-request", "untrusted"] | GranularPolicy
+PolicyName = Literal["never", "on-request", "granular", "untrusted"]
+
+
+def policy_name(policy: ApprovalPolicy) -> PolicyName:
+    """A policy in one word: its column in the table."""
+    return "granular" if isinstance(policy, GranularPolicy) else policy
+
+
+class RuleFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules say of a command: the strictest word on any part of it, and `allow` only if it is on all parts."""
+
+    decision: RuleDecision
+    prefix: tuple[str, ...]
+    """The words that the deciding rule matched."""
+    justification: str | None = None
+    """The rule's own reason."""
 
 
 class CommandNeed(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
@@ -28,7 +73,17 @@ class CommandNeed(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
     """Why the model wants to, in its words."""
     escalated: bool = False
     """The model asks to run it outside the sandbox."""
+    retried: bool = False
+    """It ran in the sandbox, which denied it something: the question is whether it may run again without."""
     risk: CommandRisk = "unknown"
+    """Of those parts that no rule allows."""
+    rule: RuleFinding | None = None
+    rules_error: str | None = None
+    """Why the rules cannot be read, with file and line: nobody can say then what they would forbid."""
+    amendment: tuple[str, ...] | None = None
+    """The words that a new rule could allow, so that the like is not asked about again."""
+    confinement: Confinement = "none"
+    """What it would run under."""
 
 
 class PatchNeed(msgspec.Struct, frozen=True, kw_only=True, tag="patch"):
@@ -37,6 +92,8 @@ class PatchNeed(msgspec.Struct, frozen=True, kw_only=True, tag="patch"):
     paths: tuple[str, ...]
     outside: tuple[str, ...] = ()
     """Those beyond the workspace, symlinks resolved: what would really be written."""
+    sandbox_mode: ModeInForce = "danger-full-access"
+    """In force: under `read-only` every path is outside."""
 
 
 ApprovalNeed = CommandNeed | PatchNeed

@@ -128,6 +128,8 @@ class ApprovalAnswered(msgspec.Struct, frozen=True, kw_only=True, tag="approval_
 
     approval_id: str
     decision: ApprovalDecision | None
+    amendment: tuple[str, ...] | None = None
+    """The rule that was asked for with the yes."""
     by: str | None = None
     answers: Answers | None = None
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from messages.approval import Answers, ApprovalDecision, Need
+from messages.approval import Answers, ApprovalDecision, ApprovalPolicy, Need
 from messages.base import CallId, Delivery, ItemId, Lane, Message, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem, UserInput
 from messages.client_call import ClientAnswer
@@ -20,7 +20,6 @@ from messages.model import RateLimits, TokenUsage
 from messages.settings.sandbox import SandboxMode
 from messages.tool_set import DynamicTool, ToolSelection
 
-ApprovalPolicy = Literal["never", "on-request"]
 CollaborationMode = Literal["default", "plan"]
 """plan: the model is to find out what is wanted and to say how it would be done; it may put questions to people."""
 StatusFlag = Literal["waitingOnApproval", "waitingOnUserInput"]
@@ -155,6 +154,8 @@ class ResolveApproval(Message, frozen=True, kw_only=True):
     lane = Lane.CONTROL
     approval_id: str
     decision: ApprovalDecision
+    amendment: tuple[str, ...] | None = None
+    """With `acceptWithExecpolicyAmendment`: commands that begin with these words are allowed from now on."""
     answers: Answers | None = None
     """Of a question of the model's, accepted: what they said."""
     by: str
@@ -393,6 +394,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """Why people are asked."""
     decisions: tuple[ApprovalDecision, ...] = ("accept", "acceptForSession", "decline", "cancel")
     """What they may answer."""
+    amendment: tuple[str, ...] | None = None
+    """What `acceptWithExecpolicyAmendment` would allow."""
     expires_at: float | None = None
 
 

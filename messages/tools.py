@@ -59,6 +59,8 @@ class RunTool(Message, frozen=True, kw_only=True):
     """Go: approved where needed, and its turn in the order has come."""
 
     call_id: CallId
+    unconfined: bool = False
+    """Outside the sandbox: a rule or a person has said so."""
 
 
 class ToolFinished(Message, frozen=True, kw_only=True):

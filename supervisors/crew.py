@@ -18,6 +18,7 @@ from actors.session.open_text import OpenText, TextTable
 from actors.session.state import Offer
 from actors.tool_worker.actor import run_call
 from actors.tool_worker.registry import Registry
+from actors.tool_worker.rules.book import RuleBook
 from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.tool import Job
 from actors.tool_worker.truncation import TruncationPolicy
@@ -43,6 +44,7 @@ def make_crew(
     snapshots: Snapshots | None,
     login: LoginRules,
     home: str,
+    rules: RuleBook,
 ) -> children.Crew:
     """``environment`` is what tools inherit; ``home`` is what no sandboxed one changes; ``output_tokens`` is how much
     of one output a model is shown."""
@@ -74,7 +76,9 @@ def make_crew(
             surroundings.hooks,
             login,
             home,
+            rules,
         ),
+        amend_rules=rules.amend,
     )
 
 
@@ -120,6 +124,7 @@ def _open_workshop(
     hooks: Hooks,
     login: LoginRules,
     home: str,
+    rules: RuleBook,
     thread_id: ThreadId,
     settings: ThreadSettings,
     report: Callable[[TerminalEnded], None],
@@ -138,4 +143,5 @@ def _open_workshop(
         login=login,
         report=report,
         home=home,
+        rules=rules.for_folder,
     )

@@ -35,6 +35,8 @@ from actors.session.retelling import UNTOLD_RECORDS
 from actors.settings.actor import SETTINGS
 from actors.settings.core import State
 from actors.tool_worker.environment import inherited
+from actors.tool_worker.rules.actor import RULES
+from actors.tool_worker.rules.book import RuleBook
 from actors.tool_worker.shell_snapshot import ShellSnapshots
 from actors.tool_worker.snapshots.keeping import Snapshots
 from actors.tool_worker.tools import all_tools
@@ -121,6 +123,7 @@ def assemble(
     system.directory.expect(ROLLOUT_WRITER)
     system.directory.expect(SETTINGS)
     system.directory.expect(CREDENTIALS)
+    system.directory.expect(RULES)
     checkpoints = TextCheckpoints()
     models = Models(
         ports,
@@ -128,7 +131,8 @@ def assemble(
         _Providers(settings, stage),
         undelivered_limit=settings.undelivered_text_bytes,
     )
-    tools = _Tools(environment, models, snapshot.home)
+    rules = RuleBook(system.directory.address(RULES), lambda: state.current.settings.projects)
+    tools = _Tools(environment, models, rules, snapshot.home)
     encoder = WireEncoder(lambda: round(ports.clock.now() * 1000))
     everywhere = GlobalFeed(encoder)
     sessions = DynamicSupervisor(
@@ -217,7 +221,8 @@ async def _models(live: LiveSettings) -> tuple[ModelEntry, ...]:
 class _Tools:
     """What serves sessions, made anew for the settings of the time."""
 
-    def __init__(self, environment: Mapping[str, str], models: Models, home: str) -> None:
+    def __init__(self, environment: Mapping[str, str], models: Models, rules: RuleBook, home: str) -> None:
+        self._rules = rules
         self._environment = environment
         self._snapshots = Snapshots(models.ports, home=home, environment=environment)
         self._models = models
@@ -249,6 +254,7 @@ class _Tools:
                 snapshots=self._shells if settings.shell_snapshot else None,
             ),
             home=snapshot.home,
+            rules=self._rules,
             context_window=settings.model_context_window or known.context_window,
         )
 

@@ -3,7 +3,7 @@
     root (one_for_one)
     ├─ rounds          serves every streaming socket
     ├─ watchdog        measures the loop's lateness
-    ├─ settings ├─ credentials
+    ├─ settings ├─ credentials ├─ rules
     ├─ launcher        starts contained processes
     ├─ rollout_writer  the log
     ├─ rehearsal       the embedded model, when it is the one in use
@@ -32,6 +32,7 @@ from actors.ports.production.processes import LauncherProcesses
 from actors.rehearsal import actor as rehearsal
 from actors.rollout_writer import actor as rollout_writer
 from actors.settings import actor as settings
+from actors.tool_worker.rules import actor as rules
 from supervisors.child import ChildSpec
 from supervisors.parts import Parts
 from supervisors.supervisor import Supervisor
@@ -54,6 +55,7 @@ def root(parts: Parts, doorway: Doorway, launcher: LauncherProcesses | None) -> 
             id="credentials",
             start=partial(credentials.run, providers=parts.providers, environment=parts.environment),
         ),
+        ChildSpec(id="rules", start=partial(rules.run, ports=ports, home=parts.settings.current.home)),
     ]
     if launcher is not None:
         children.append(ChildSpec(id="launcher", start=_without_context(launcher.run)))

@@ -40,7 +40,7 @@ from actors.gateway.watching import Watched
 from actors.kernel import KernelError
 from messages.approval import Answers, ApprovalDecision
 from messages.base import ThreadId
-from messages.client.approval import ApprovalAnswer
+from messages.client.approval import AmendmentDecision, ApprovalAnswer
 from messages.client.envelope import ABSENT, INVALID_REQUEST, Incoming, RequestId
 from messages.client.item import Wire
 from messages.session import AnswerClientCall, ResolveApproval, Unsubscribe
@@ -265,8 +265,10 @@ class Connection:
         if thread_id is None:
             logger.debug("connection %s: an answer to nothing we ask (any more)", self.id)
             return
-        decision, answers = _resolution(message)
-        answer = ResolveApproval(approval_id=message.id, decision=decision, answers=answers, by=self.id)
+        decision, amendment, answers = _resolution(message)
+        answer = ResolveApproval(
+            approval_id=message.id, decision=decision, amendment=amendment, answers=answers, by=self.id
+        )
         address = self._gatehouse.house.sessions.loaded().get(thread_id)
         if address is not None and address.alive:
             address.send_nowait(answer)
@@ -312,16 +314,16 @@ class Connection:
             address.send_nowait(Unsubscribe())
 
 
-def _resolution(message: Incoming) -> tuple[ApprovalDecision, Answers | None]:
-    """What a client decided, or what its user said to the model's questions. An error, or words we do not know, are no
-    yes: the call is refused, the turn goes on."""
+def _resolution(message: Incoming) -> tuple[ApprovalDecision, tuple[str, ...] | None, Answers | None]:
+    """What a client decided, with the rule it wants, or what its user said to the model's questions. An error, or words
+    we do not know, are no yes: the call is refused, the turn goes on."""
     try:
         answer = ApprovalAnswer() if message.result is ABSENT else _answers.decode(message.result)
     except (msgspec.MsgspecError, RecursionError):
-        return "decline", None
+        return "decline", None, None
     if answer.answers is not None:
-        return "accept", {id_: each.answers for id_, each in answer.answers.items()}
-    if isinstance(answer.decision, dict):
-        # A yes together with a rule for the future. We keep no rules, so it is a yes to this one call.
-        return ("accept" if "acceptWithExecpolicyAmendment" in answer.decision else "decline"), None
-    return _DECISIONS.get(answer.decision or "", "decline"), None
+        return "accept", None, {id_: each.answers for id_, each in answer.answers.items()}
+    if isinstance(answer.decision, AmendmentDecision):
+        prefix = answer.decision.accept_with_execpolicy_amendment.execpolicy_amendment
+        return ("acceptWithExecpolicyAmendment", prefix, None) if prefix and prefix[0] else ("decline", None, None)
+    return _DECISIONS.get(answer.decision or "", "decline"), None, None

@@ -14,7 +14,6 @@ structs.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,10 +21,13 @@ import msgspec
 
 from actors.gateway.views import error_body, sandbox_body, status_body, thread_body, turn_body
 from actors.session.open_text import OpenText
-from messages.approval import CommandNeed, PatchNeed, Question, QuestionNeed
+from actors.tool_worker.command_display import command_actions, display_command
+from messages.approval import ApprovalDecision, CommandNeed, PatchNeed, Question, QuestionNeed
 from messages.base import ItemId, ThreadId, TurnId
 from messages.client import event as wire
 from messages.client.approval import (
+    Amendment,
+    AmendmentDecision,
     CommandApprovalParams,
     FileChangeApprovalParams,
     UserInputOption,
@@ -33,7 +35,7 @@ from messages.client.approval import (
     UserInputQuestion,
 )
 from messages.client.callboard import LiveMarker
-from messages.client.item import UnknownAction, Wire
+from messages.client.item import Wire
 from messages.client.turn import CollaborationMode, CollaborationSettings, ItemsView
 from messages.hooks import HookReported
 from messages.model import TextChannel, TokenUsage
@@ -204,10 +206,11 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                     item_id=approval.item_id,
                     started_at_ms=started_at_ms,
                     reason=need.justification or approval.reason,
-                    command=shlex.join(need.argv),
+                    command=display_command(need.argv),
                     cwd=need.cwd,
-                    command_actions=(UnknownAction(command=need.script or shlex.join(need.argv)),),
-                    available_decisions=approval.decisions,
+                    command_actions=command_actions(need.argv, need.cwd),
+                    proposed_execpolicy_amendment=approval.amendment,
+                    available_decisions=tuple(_decision(each, approval.amendment) for each in approval.decisions),
                 ),
                 position,
             )
@@ -247,6 +250,12 @@ def _question(question: Question) -> UserInputQuestion:
         is_other=True,
         options=tuple(UserInputOption(label=each.label, description=each.description) for each in question.options),
     )
+
+
+def _decision(decision: ApprovalDecision, amendment: tuple[str, ...] | None) -> str | AmendmentDecision:
+    if decision != "acceptWithExecpolicyAmendment":
+        return decision
+    return AmendmentDecision(accept_with_execpolicy_amendment=Amendment(execpolicy_amendment=amendment or ()))
 
 
 def token_counts(usage: TokenUsage) -> wire.TokenCounts:

@@ -1,14 +1,9 @@
-"""What clients ask a thread or a turn to run under, in our words. Pure.
-
-Clients offer more than we have: policies stricter or finer than ours become `on-request`, which asks for every command
-that is not known to be safe.
-"""
-
-from __future__ import annotations
+"""What clients ask a thread or a turn to run under, in our words. Pure."""
 
 from actors.gateway.sandbox import policy_patch
+from messages.approval import ApprovalPolicy
 from messages.client.turn import ApprovalPolicyParam, SettingsFields, ToolChoiceParam
-from messages.session import ApprovalPolicy, CollaborationMode, SettingsPatch
+from messages.session import CollaborationMode, SettingsPatch
 from messages.settings import Settings
 from messages.tool_set import ToolSelection
 
@@ -17,7 +12,7 @@ def policy_of(asked: ApprovalPolicyParam | None) -> ApprovalPolicy | None:
     """Our policy for a client's; None if it did not say."""
     if asked is None:
         return None
-    return "never" if asked == "never" else "on-request"
+    return "on-request" if asked == "on-failure" else asked
 
 
 def patch_of(fields: SettingsFields) -> SettingsPatch | None:

@@ -15,6 +15,7 @@ from msgspec.json import Encoder
 
 from actors.rollout_writer import forms
 from actors.rollout_writer.shown import show
+from messages.approval import ApprovalPolicy
 from messages.base import TurnId
 from messages.items import HistoryItem, ItemKind, Origin
 from messages.late import LateDecoder
@@ -264,13 +265,23 @@ def _read_context(head: forms.Head) -> Line:
             provider="",
             model=context.model,
             cwd=context.cwd,
-            approval_policy="never" if context.approval_policy == "never" else "on-request",
+            approval_policy=_read_policy(context.approval_policy),
             reasoning_effort=context.effort,
             reasoning_summary=None if context.summary == "auto" else context.summary,
         )
     )
     record = TurnContext(turn_id=context.turn_id, settings=settings)
     return Line(ordinal=head.ordinal, timestamp=head.timestamp, record=record)
+
+
+def _read_policy(kept: Any) -> ApprovalPolicy:
+    """A policy of another writer; one that we do not know is read as the one that asks."""
+    policy: ApprovalPolicy
+    try:
+        policy = msgspec.convert(kept, ApprovalPolicy)
+    except msgspec.ValidationError:
+        policy = "on-request"
+    return policy
 
 
 def _decode_noted(decoder: LateDecoder[Any], type_: type, payload: msgspec.Raw) -> Any:

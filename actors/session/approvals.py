@@ -17,7 +17,7 @@ from actors.session.step import Step
 from actors.tool_worker.approval import PATCH_REJECTED_BY_USER, REJECTED_BY_USER, Ask, rejected_command_output
 from messages.approval import Answers, ApprovalDecision, ApprovalNeed, CommandNeed, Need, PatchNeed, QuestionNeed
 from messages.log import ApprovalAnswered, ApprovalAsked
-from messages.session import Approval, ApprovalRequested, ApprovalResolved
+from messages.session import Approval, ApprovalRequested, ApprovalResolved, ResolveApproval
 
 UNANSWERED = "The user gave no answer. Go on with what you know, and say what you assumed."
 """What the model is told when people dismiss its questions, or nobody is there to answer them."""
@@ -28,15 +28,22 @@ ANSWER_CHARS_MAX = 64 * 1024
 
 def ask(step: Step, call: Call, need: ApprovalNeed, question: Ask) -> None:
     """Put a question about a call to people."""
-    _put(step, call, need, reason=question.reason, decisions=question.available_decisions)
+    _put(step, call, need, question.reason, question.available_decisions, question.amendment)
 
 
 def pass_on(step: Step, call: Call, need: QuestionNeed) -> None:
     """Put a question of the model's own to people."""
-    _put(step, call, need, reason=None, decisions=("accept", "decline", "cancel"))
+    _put(step, call, need, None, ("accept", "decline", "cancel"))
 
 
-def _put(step: Step, call: Call, need: Need, *, reason: str | None, decisions: tuple[ApprovalDecision, ...]) -> None:
+def _put(
+    step: Step,
+    call: Call,
+    need: Need,
+    reason: str | None,
+    decisions: tuple[ApprovalDecision, ...],
+    amendment: tuple[str, ...] | None = None,
+) -> None:
     approval = Approval(
         id=step.new_id(),
         turn_id=step.turn.id,
@@ -46,6 +53,7 @@ def _put(step: Step, call: Call, need: Need, *, reason: str | None, decisions: t
         asked_at=step.at.now,
         reason=reason,
         decisions=decisions,
+        amendment=amendment,
     )
     step.put_call(call, phase="asking", approval=approval)
     step.log(ApprovalAsked(approval=approval, item=call.shown), barrier=True)
@@ -64,14 +72,34 @@ def find(step: Step, approval_id: str) -> Call | None:
     return None
 
 
-def close(
-    step: Step, call: Call, decision: ApprovalDecision | None, by: str | None = None, answers: Answers | None = None
-) -> Call:
+def understood(answer: ResolveApproval, need: Need) -> ResolveApproval:
+    """An answer as far as it makes sense for what was asked. A rule is for commands, and must say which: anything else
+    that comes as a yes with a rule is no yes."""
+    if answer.decision == "acceptWithExecpolicyAmendment" and isinstance(need, CommandNeed) and answer.amendment:
+        return answer
+    decision = "decline" if answer.decision == "acceptWithExecpolicyAmendment" else answer.decision
+    return msgspec.structs.replace(answer, decision=decision, amendment=None)
+
+
+def close(step: Step, call: Call, answer: ResolveApproval | None = None) -> Call:
     """Resolve a call's open question, once and for good. None: it lapsed, nobody will answer it any more."""
     assert call.approval is not None
-    resolved = ApprovalAnswered(approval_id=call.approval.id, decision=decision, by=by, answers=answers)
-    step.log(resolved, barrier=True)
-    step.show(ApprovalResolved(approval_id=call.approval.id, decision=decision, by=by))
+    id_ = call.approval.id
+    if answer is None:
+        step.log(ApprovalAnswered(approval_id=id_, decision=None), barrier=True)
+        step.show(ApprovalResolved(approval_id=id_, decision=None))
+        return step.put_call(call, approval=None)
+    step.log(
+        ApprovalAnswered(
+            approval_id=id_,
+            decision=answer.decision,
+            amendment=answer.amendment,
+            by=answer.by,
+            answers=answer.answers,
+        ),
+        barrier=True,
+    )
+    step.show(ApprovalResolved(approval_id=id_, decision=answer.decision, by=answer.by))
     return step.put_call(call, approval=None)
 
 

@@ -11,12 +11,21 @@ from __future__ import annotations
 from typing import assert_never
 
 from actors.session import approvals, asides, client_calls, history
-from actors.session.effects import AttachOutput, Cancel, ChildId, KillTerminal, PassTerminal, RunTool, StartTool
+from actors.session.effects import (
+    AmendRules,
+    AttachOutput,
+    Cancel,
+    ChildId,
+    KillTerminal,
+    PassTerminal,
+    RunTool,
+    StartTool,
+)
 from actors.session.scheduling import Place, Waiting, may_start
 from actors.session.shown import ended, partial, stamped
 from actors.session.state import Call, CallPhase, CallResult, Terminal
 from actors.session.step import Step, item_id
-from actors.tool_worker.approval import Ask, Refuse, Run, decide, grants_for
+from actors.tool_worker.approval import Ask, Refuse, Run, decide, grants_for, leaves_sandbox
 from actors.tool_worker.turn_diff import TurnDiff
 from messages.approval import Answers, QuestionNeed
 from messages.base import CallId, ItemId
@@ -136,9 +145,9 @@ def _consider(step: Step, call: Call) -> None:
     if call.approval is not None:
         if call.approval.need == call.need:
             return
-        call = approvals.close(step, call, None)
+        call = approvals.close(step, call)
     if call.granted is not None and call.granted == call.need:
-        step.put_call(call, phase="ready")
+        step.put_call(call, phase="ready", unconfined=leaves_sandbox(call.granted))
         return
     if call.call.by == "user":
         step.put_call(call, phase="ready")  # whoever typed it has said yes
@@ -149,7 +158,7 @@ def _consider(step: Step, call: Call) -> None:
     decision = decide(step.turn.settings.approval_policy, call.need, step.state.grants)
     match decision:
         case Run():
-            step.put_call(call, phase="ready")
+            step.put_call(call, phase="ready", unconfined=decision.unconfined)
         case Ask():
             assert call.need is not None
             approvals.ask(step, _show(step, call), call.need, decision)
@@ -175,16 +184,20 @@ def decided(step: Step, call: Call, answer: ResolveApproval) -> None:
     """A person answered the question about this call."""
     assert call.approval is not None
     need = call.approval.need
-    call = approvals.close(step, call, answer.decision, answer.by, answer.answers)
+    answer = approvals.understood(answer, need)
+    call = approvals.close(step, call, answer)
     if isinstance(need, QuestionNeed) and answer.decision in ("accept", "acceptForSession"):
         told(step, call, need, answer.answers)
         return
     match answer.decision:
-        case "accept" | "acceptForSession":
+        case "accept" | "acceptForSession" | "acceptWithExecpolicyAmendment":
             if answer.decision == "acceptForSession" and not isinstance(need, QuestionNeed):
                 new = tuple(grant for grant in grants_for(need) if grant not in step.state.grants)
                 step.put(grants=(*step.state.grants, *new))
-            step.put_call(call, phase="ready" if call.prepared else "preparing", granted=need)
+            if answer.amendment is not None:
+                step.do(AmendRules(prefix=answer.amendment))
+            phase: CallPhase = "ready" if call.prepared else "preparing"
+            step.put_call(call, phase=phase, granted=need, unconfined=leaves_sandbox(need))
         case "decline" | "cancel":
             refuse(step, call, approvals.rejection(need))
         case _:
@@ -214,7 +227,7 @@ def let_run(step: Step, call: Call) -> None:
         barrier=call.side_effects,
     )
     step.put_call(call, phase="running", started_at=step.at.now)
-    step.do(RunTool(child=call.child, call_id=call.call_id))
+    step.do(RunTool(child=call.child, call_id=call.call_id, unconfined=call.unconfined))
 
 
 def finished(step: Step, event: ToolFinished) -> None:
@@ -274,7 +287,7 @@ def cancel(step: Step, call_id: CallId) -> bool:
     if turn is None or call is None or turn.closing is not None or call.phase == "answered" or call.cancelled:
         return False
     if call.approval is not None:
-        call = approvals.close(step, call, None)
+        call = approvals.close(step, call)
     step.put_call(call, cancelled=True, phase="running" if call.started_at is not None else "preparing")
     step.at_once(Cancel(child=call.child))
     return True
@@ -300,7 +313,7 @@ def settle(step: Step, call: Call, result: CallResult) -> None:
         asides.settle(step, call, result)
         return
     if call.approval is not None:
-        call = approvals.close(step, call, None)
+        call = approvals.close(step, call)
     call = client_calls.give_up(step, call)
     if call.shown is None and result.item is not None:
         call = step.put_call(call, shown=step.start_item(result.item))

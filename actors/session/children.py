@@ -21,6 +21,7 @@ from actors.session.state import Offer
 from messages.base import Message, ThreadId, TurnId
 from messages.hooks import HookReported, Verdict
 from messages.model import SampleRequest, StreamEvent
+from messages.rules import RulesAmended
 from messages.session import ThreadSettings, Turn, TurnUndone
 from messages.tools import TerminalEnded, ToolCall, ToolEvent, WorkerMessage
 
@@ -116,6 +117,11 @@ async def no_hooks(_: ThreadId, __: RunHooks, ___: Tell) -> Verdict:
     return Verdict()
 
 
+def keep_no_rules(prefix: tuple[str, ...], reply_to: Address[Any]) -> None:
+    """There is nobody who keeps rules, and that is said."""
+    reply_to.send_nowait(RulesAmended(prefix=prefix, path="", error="nobody keeps rules here"))
+
+
 class Crew(msgspec.Struct, frozen=True, kw_only=True):
     """Everybody a session can set to work, and what it offers a model."""
 
@@ -131,6 +137,8 @@ class Crew(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody to be told when a thread is unloaded; it gets `SESSION_END_SECONDS`."""
     run_hooks: Callable[[ThreadId, RunHooks, Tell], Awaitable[Verdict]] = no_hooks
     """What the user's programs say to an event."""
+    amend_rules: Callable[[tuple[str, ...], Address[Any]], None] = keep_no_rules
+    """Allow commands that begin with these words; a `RulesAmended` goes to the address."""
 
 
 class Inlet:

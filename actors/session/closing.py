@@ -33,7 +33,7 @@ def begin(step: Step, end: Closing) -> None:
         step.at_once(Cancel(child=child))
     for call in turn.calls:
         if call.approval is not None:
-            approvals.close(step, call, None)
+            approvals.close(step, call)
 
 
 def close(step: Step, end: Closing) -> None:

@@ -67,6 +67,7 @@ from messages.model import (
     SampleRetrying,
     TextBegan,
 )
+from messages.rules import RulesAmended
 from messages.session import (
     AnswerClientCall,
     CancelToolCall,
@@ -124,6 +125,11 @@ def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionSta
             turns.due(step, message.turn_id)
         case StorageLost():
             _storage_lost(step, message.failure)
+        case RulesAmended():
+            if message.error is not None:
+                step.show(
+                    Warned(message=f"The rule could not be kept, and holds until the daemon ends: {message.error}")
+                )
         case Quarantined():
             step.log(MessageQuarantined(kind=message.kind, reason=message.reason))
             step.show(Warned(message=f"A {message.kind} broke this thread twice and will not be tried again."))

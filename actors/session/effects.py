@@ -25,6 +25,7 @@ from messages.failure import Failure
 from messages.hooks import HookEvent, Verdict
 from messages.log import Record
 from messages.model import SampleRequest, StreamEvent, TextChannel
+from messages.rules import RulesAmended
 from messages.session import SessionCommand, SessionEvent, ThreadSettings, ThreadView, TurnUndone
 from messages.tools import ToolCall, ToolEvent
 
@@ -136,8 +137,8 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Answered = ContextGathered | HooksAnswered | UndoEnded
-"""The last word of a child that was asked something."""
+Answered = ContextGathered | HooksAnswered | UndoEnded | RulesAmended
+"""The last word of somebody who was asked something."""
 
 Input = Asked | StreamEvent | ToolEvent | Answered | ChildDown | TurnDue | StorageLost | Quarantined
 
@@ -232,6 +233,13 @@ class RunTool(msgspec.Struct, frozen=True, kw_only=True):
 
     child: ChildId
     call_id: CallId
+    unconfined: bool = False
+
+
+class AmendRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Keep a rule that allows commands which begin with these words; `messages.rules.RulesAmended` follows."""
+
+    prefix: tuple[str, ...]
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
@@ -316,6 +324,7 @@ Effect = (
     | StartSampling
     | StartTool
     | RunTool
+    | AmendRules
     | Cancel
     | PassTerminal
     | KillTerminal

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from messages.approval import policy_name
 from messages.model import ToolSpec
 from messages.session import ThreadSettings
 
@@ -54,7 +55,7 @@ def environment_block(settings: ThreadSettings, *, shell: str, date: str) -> str
             f"  <shell>{_escaped(shell.rsplit('/', 1)[-1])}</shell>",
             f"  <current_date>{date}</current_date>",
             f"  <filesystem><workspace_roots>{inside}</workspace_roots>{_NO_CONFINEMENT}</filesystem>",
-            f"  <approval_policy>{settings.approval_policy}</approval_policy>",
+            f"  <approval_policy>{policy_name(settings.approval_policy)}</approval_policy>",
             "</environment_context>",
         )
     )

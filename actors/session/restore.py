@@ -12,7 +12,7 @@ from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenTurn
 from actors.rollout_writer.recovery import Recovery, ended
 from actors.rollout_writer.transcript import is_output
 from actors.session import approvals, calls, guidance, history
-from actors.session.effects import Effect, Instant, SetDeadline, StartTool
+from actors.session.effects import AmendRules, Effect, Instant, SetDeadline, StartTool
 from actors.session.instructions import ENVIRONMENT_TAG
 from actors.session.project_docs import OPENING
 from actors.session.shown import partial
@@ -151,7 +151,9 @@ def _call(step: Step, opened: OpenCall, output: HistoryItem | None) -> Call:
         return msgspec.structs.replace(call, phase="answered", output=output)
     if opened.awaits_approval:
         return msgspec.structs.replace(call, phase="asking", approval=approval)
-    if opened.decision is not None and opened.decision.decision in ("accept", "acceptForSession"):
+    if opened.decision is not None and opened.decision.decision not in (None, "decline", "cancel"):
+        if opened.decision.amendment is not None:
+            step.do(AmendRules(prefix=opened.decision.amendment))  # harmless if the rule got as far as the file
         return msgspec.structs.replace(call, granted=None if approval is None else approval.need)
     return call
 

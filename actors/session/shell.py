@@ -23,6 +23,7 @@ from actors.rollout_writer.checkpoints import CheckpointKind, TextCheckpoints
 from actors.session.children import Inlet
 from actors.session.core import handle
 from actors.session.effects import (
+    AmendRules,
     Append,
     AskClient,
     Asked,
@@ -77,6 +78,8 @@ from messages.model import (
     TextBegan,
     TextChannel,
 )
+from messages.rules import AmendRules as AmendRulesRequest
+from messages.rules import RulesAmended
 from messages.session import (
     CloseThread,
     ItemCompleted,
@@ -116,7 +119,7 @@ KINDS: dict[TextChannel, CheckpointKind] = {
 }
 """What a text belongs to. Arguments are never shown."""
 
-Noticed = ChildDown | ContextGathered | HooksAnswered | UndoEnded | TurnDue
+Noticed = ChildDown | ContextGathered | HooksAnswered | UndoEnded | TurnDue | RulesAmended
 SessionMessage = SessionCommand | StreamEvent | ToolEvent | Noticed | Appended | AppendFailed
 Signal = Down | Shutdown | Unanswered
 
@@ -214,6 +217,11 @@ class Shell:
                 if message.failure.kind == "internal":
                     raise RecordsRefusedError(message.failure.message)
                 self._storage_lost(message.failure)
+            case RulesAmended():
+                self.hear(message)
+            case Unanswered(request=AmendRulesRequest() as request):
+                what = message.detail or message.reason
+                self.hear(RulesAmended(prefix=request.prefix, path="", error=f"the rules did not answer ({what})"))
             case Unanswered():
                 what = message.detail or message.reason
                 self._storage_lost(Failure(kind="storage", message=f"The log did not answer ({what})."))
@@ -356,13 +364,15 @@ class Shell:
                 turn = self.state.turn
                 self._troupe.prepare(effect.call, self.state.settings if turn is None else turn.settings)
             case RunTool():
-                self._troupe.tell(effect.child, Leave(call_id=effect.call_id))
+                self._troupe.tell(effect.child, Leave(call_id=effect.call_id, unconfined=effect.unconfined))
             case AskClient():
                 self._feed.ask_client(effect.call)
             case EndClientCall():
                 self._feed.end_client_call(effect.client_call_id)
             case HandAnswer():
                 self._troupe.tell(effect.child, ClientAnswered(answer=effect.answer))
+            case AmendRules():
+                self._troupe.amend_rules(effect.prefix)
             case PassTerminal():
                 self._troupe.pass_terminal(effect.terminal)
             case Answer():

@@ -80,6 +80,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The question people have not answered yet."""
     granted: Need | None = None
     """What a person allowed."""
+    unconfined: bool = False
+    """It may leave the sandbox."""
     item: ThreadItem | None = None
     """Its item as its worker would show it. Shown when people are asked about it or when it starts, and not while it
     waits for its turn: the log knows nothing of that, so after a crash nobody would complete it."""

@@ -228,6 +228,10 @@ class Troupe:
         self._tables.pop(child, None)
         self._taken.pop((child, 0), None)
 
+    def amend_rules(self, prefix: tuple[str, ...]) -> None:
+        """Keep a rule; the session hears how that went."""
+        self._crew.amend_rules(prefix, self._address)
+
     def pass_terminal(self, terminal: int) -> None:
         if self._workshop is not None:
             self._workshop.terminals.pass_to_thread(terminal)

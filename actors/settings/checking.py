@@ -125,7 +125,9 @@ def plain(annotation: Any) -> Any:
 def accepted(annotation: Any) -> tuple[Any, ...]:
     """The values of a choice; empty for any other type."""
     annotation = plain(annotation)
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+    # A type, or one of several: `"never" | "on-request" | {granular = ...}`.
+    choices = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return tuple(value for each in choices if get_origin(each) is Literal for value in get_args(each))
 
 
 def _known(

@@ -14,7 +14,7 @@ from actors.tool_worker.tool import Job, Prepared, Result, ToolError, finished_i
 from actors.tool_worker.tools.user_shell import prepare_user_shell
 from actors.tool_worker.truncation import history_policy, truncate_for_history
 from messages.client.item import DynamicToolCall
-from messages.tools import ToolFinished, ToolPrepared
+from messages.tools import RunTool, ToolFinished, ToolPrepared
 
 
 async def run_call(job: Job) -> None:
@@ -36,12 +36,13 @@ async def run_call(job: Job) -> None:
             approval=prepared.approval,
         )
     )
-    await job.inbox.receive()
+    unconfined = any(isinstance(message, RunTool) and message.unconfined for message, _ in await job.inbox.receive())
+    run = prepared.run_unconfined if unconfined and prepared.run_unconfined is not None else prepared.run
     if prepared.side_effects:
         await workshop.about_to_change(job.call.turn_id)
     began = workshop.ports.clock.monotonic()
     try:
-        result = await prepared.run()
+        result = await run()
     except ToolError as error:
         result = Result(output=str(error), outcome="failed")
     if job.call.by == "model" and result.outcome != "denied":

@@ -2,72 +2,230 @@
 
 A need puts a call into one or more *situations*; each has a cell per policy; the strictest cell wins. What people
 accepted for the session turns Ask into Run, never Refuse into anything: a refusal is the policy's word, not a question.
+`docs/approvals.md` shows the table, and a test holds the two together.
 
-What comes later is rows and columns: rules of the user are situations, `untrusted` and the granular policies are
-policies, a sandbox adds the situation "outside it". There is no OS sandbox yet, hence `on-request` asks for every
-command that is not known to be safe, and says why. Source: CORE §2.3.
+Source: CORE §2.3. Stricter here than there, on purpose: a command that nothing confines is asked about unless it is
+known to be safe (there, only the sandbox decides); a sandbox that holds only partly counts as none; rules that cannot
+be read make every command a question (there, they are dropped, and with them what they forbade).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Literal, assert_never
 
 import msgspec
 
 from actors.tool_worker.command_display import display_command
-from actors.tool_worker.command_safety import assess
-from actors.tool_worker.confinement.ground import PROTECTED_NAMES
-from actors.tool_worker.shell_parse import shell_script
-from messages.approval import ApprovalDecision, ApprovalNeed, CommandGrant, CommandNeed, Grant, PatchGrant, PatchNeed
-from messages.session import ApprovalPolicy
+from messages.approval import (
+    ApprovalDecision,
+    ApprovalNeed,
+    ApprovalPolicy,
+    CommandGrant,
+    CommandNeed,
+    Grant,
+    GranularPolicy,
+    Need,
+    PatchGrant,
+    PatchNeed,
+    PolicyName,
+    policy_name,
+)
 
 Situation = Literal[
-    "known_safe_command",
-    "other_command",
+    "rule_forbids",
+    "rule_prompts",
+    "rules_unreadable",
+    "rule_allows",
     "forced_removal",
     "escalated_command",
+    "denied_by_sandbox",
+    "known_safe_command",
+    "confined_command",
+    "unconfined_command",
     "patch_inside_workspace",
     "patch_outside_workspace",
+    "patch_outside_sandbox",
+    "patch_in_read_only",
 ]
-Verdict = Literal["run", "ask", "refuse"]
 
-STRICTNESS: tuple[Verdict, ...] = ("run", "ask", "refuse")
+Cell = Literal[
+    "run",
+    "run unconfined",
+    "ask",
+    "refuse",
+    "ask if rules",
+    "ask if sandbox_approval",
+    "ask if sandbox_approval, else run",
+]
+"""`ask if S`: a granular policy whose switch S is off refuses instead, or runs where the cell says so."""
 
-TABLE: dict[Situation, dict[ApprovalPolicy, Verdict]] = {
-    "known_safe_command": {"never": "run", "on-request": "run"},
-    "other_command": {"never": "run", "on-request": "ask"},
-    "forced_removal": {"never": "refuse", "on-request": "ask"},
-    "escalated_command": {"never": "refuse", "on-request": "ask"},
-    "patch_inside_workspace": {"never": "run", "on-request": "run"},
-    "patch_outside_workspace": {"never": "run", "on-request": "ask"},
+Verdict = Literal["run unconfined", "run", "ask", "refuse"]
+
+STRICTNESS: tuple[Verdict, ...] = ("run unconfined", "run", "ask", "refuse")
+
+TABLE: dict[Situation, dict[PolicyName, Cell]] = {
+    "rule_forbids": {
+        "never": "refuse",
+        "on-request": "refuse",
+        "granular": "refuse",
+        "untrusted": "refuse",
+    },
+    "rule_prompts": {
+        "never": "refuse",
+        "on-request": "ask",
+        "granular": "ask if rules",
+        "untrusted": "ask",
+    },
+    "rules_unreadable": {
+        "never": "refuse",
+        "on-request": "ask",
+        "granular": "ask if rules",
+        "untrusted": "ask",
+    },
+    "rule_allows": {
+        "never": "run unconfined",
+        "on-request": "run unconfined",
+        "granular": "run unconfined",
+        "untrusted": "run unconfined",
+    },
+    "forced_removal": {
+        "never": "refuse",
+        "on-request": "ask",
+        "granular": "ask if sandbox_approval",
+        "untrusted": "ask",
+    },
+    "escalated_command": {
+        "never": "refuse",
+        "on-request": "ask",
+        "granular": "ask if sandbox_approval",
+        "untrusted": "ask",
+    },
+    "denied_by_sandbox": {
+        "never": "refuse",
+        "on-request": "refuse",
+        "granular": "ask if sandbox_approval",
+        "untrusted": "ask",
+    },
+    "known_safe_command": {
+        "never": "run",
+        "on-request": "run",
+        "granular": "run",
+        "untrusted": "ask",
+    },
+    "confined_command": {
+        "never": "run",
+        "on-request": "run",
+        "granular": "run",
+        "untrusted": "ask",
+    },
+    "unconfined_command": {
+        "never": "run",
+        "on-request": "ask",
+        "granular": "ask if sandbox_approval, else run",
+        "untrusted": "ask",
+    },
+    "patch_inside_workspace": {
+        "never": "run",
+        "on-request": "run",
+        "granular": "run",
+        "untrusted": "ask",
+    },
+    "patch_outside_workspace": {
+        "never": "run",
+        "on-request": "ask",
+        "granular": "ask if sandbox_approval, else run",
+        "untrusted": "ask",
+    },
+    "patch_outside_sandbox": {
+        "never": "refuse",
+        "on-request": "ask",
+        "granular": "ask if sandbox_approval",
+        "untrusted": "ask",
+    },
+    "patch_in_read_only": {
+        "never": "refuse",
+        "on-request": "ask",
+        "granular": "ask if sandbox_approval",
+        "untrusted": "ask",
+    },
 }
+
+MEANINGS: dict[Situation, str] = {
+    "rule_forbids": "a rule says `forbidden` of a part of the command",
+    "rule_prompts": "a rule says `prompt` of a part of the command",
+    "rules_unreadable": "a rules file cannot be read, so nobody knows what it says",
+    "rule_allows": "rules say `allow` of every part of the command",
+    "forced_removal": "`rm -f` is spelled out in a part that no rule allows",
+    "escalated_command": "the model asks for `require_escalated`",
+    "denied_by_sandbox": "the command ran confined, and the sandbox denied it something",
+    "known_safe_command": "every part is allowed by a rule or on the list of harmless programs",
+    "confined_command": "any other command that the sandbox mode fully confines",
+    "unconfined_command": "any other command, where nothing confines it or not all of it is enforced",
+    "patch_inside_workspace": "a patch to files of the workspace",
+    "patch_outside_workspace": "a patch to files beyond it, under `danger-full-access`",
+    "patch_outside_sandbox": "a patch to files beyond it, under `workspace-write`",
+    "patch_in_read_only": "any patch under `read-only`",
+}
+"""When a call is in a situation, for the document."""
 
 REASONS: dict[Situation, str] = {
-    "other_command": "There is no sandbox: the command can read and change anything you can.",
+    "rule_prompts": "A rule asks for your word on commands that start with `{prefix}`.",
+    "rules_unreadable": "Your rules cannot be read: {rules_error}",
     "forced_removal": "The command deletes files without asking back.",
     "escalated_command": "The model asks to run the command with more rights.",
+    "denied_by_sandbox": "command failed; retry without sandbox?",
+    "known_safe_command": "The approval policy is untrusted: you are asked about every command.",
+    "confined_command": "The approval policy is untrusted: you are asked about every command.",
+    "unconfined_command": "There is no sandbox: the command can read and change anything you can.",
+    "patch_inside_workspace": "The approval policy is untrusted: you are asked about every change.",
     "patch_outside_workspace": "The patch changes files outside the workspace.",
+    "patch_outside_sandbox": "The patch changes files outside the workspace.",
+    "patch_in_read_only": "The sandbox mode is read-only, and the patch changes files.",
 }
-"""Why people are asked, where the model gave no justification of its own."""
+"""Why people are asked, where neither the model nor a rule gave a reason of its own."""
+
+PARTLY_CONFINED = "The sandbox can only be enforced in part here: the command may reach more than its mode allows."
 
 REFUSALS: dict[Situation, str] = {
+    "rule_forbids": "`{command}` rejected: {justification}",
+    "rule_prompts": "`{command}` rejected: a rule asks for approval of `{prefix}`, which the approval policy rules out",
+    "rules_unreadable": (
+        "`{command}` rejected: the user's rules cannot be read ({rules_error}), and the policy rules out to ask"
+    ),
     "forced_removal": "`{command}` rejected: rm -f style commands are not permitted. Use a safer approach",
     "escalated_command": (
-        "approval policy is Never; reject command — you cannot ask for escalated permissions if the approval policy is "
-        "Never"
+        "approval policy is {Policy}; reject command — you cannot ask for escalated permissions if the approval policy "
+        "is {Policy}"
+    ),
+    "denied_by_sandbox": "the sandbox denied it",
+    "patch_outside_sandbox": ("patch rejected: writing outside of the project; rejected by user approval settings"),
+    "patch_in_read_only": (
+        "patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings"
     ),
 }
 """What the model is told."""
 
+FORBIDDEN_PREFIX = "a rule forbids commands that start with `{prefix}`"
+"""The justification of a rule that has none."""
+
 DECISIONS: tuple[ApprovalDecision, ...] = ("accept", "acceptForSession", "decline", "cancel")
+DECISIONS_WITH_AMENDMENT: tuple[ApprovalDecision, ...] = (
+    "accept",
+    "acceptForSession",
+    "acceptWithExecpolicyAmendment",
+    "decline",
+    "cancel",
+)
 
 REJECTED_BY_USER = "rejected by user"
 PATCH_REJECTED_BY_USER = "patch rejected by user"
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Nobody needs to be asked."""
+    """Nobody needs to be asked. ``unconfined``: outside the sandbox, for a rule or a person has said so."""
+
+    unconfined: bool = False
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -75,6 +233,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     reason: str
     available_decisions: tuple[ApprovalDecision, ...]
+    amendment: tuple[str, ...] | None = None
+    """What `acceptWithExecpolicyAmendment` would allow from now on."""
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -90,85 +250,131 @@ def decide(policy: ApprovalPolicy, need: ApprovalNeed | None, grants: Collection
     """What to do about a call. ``grants``: what was accepted for the session. No need at all is Run."""
     if need is None:
         return Run()
-    situation = max(situations(need), key=lambda each: STRICTNESS.index(TABLE[each][policy]))
-    match TABLE[situation][policy]:
+    situation = max(situations(need), key=lambda each: STRICTNESS.index(verdict(policy, each)))
+    match verdict(policy, situation):
+        case "run unconfined":
+            return Run(unconfined=True)
         case "run":
             return Run()
         case "ask":
             wanted = grants_for(need)
             if wanted and all(grant in grants for grant in wanted):
-                return Run()
-            return Ask(reason=_reason(situation, need), available_decisions=DECISIONS)
+                return Run(unconfined=leaves_sandbox(need))
+            amendment = need.amendment if isinstance(need, CommandNeed) else None
+            return Ask(
+                reason=_reason(situation, need),
+                available_decisions=DECISIONS if amendment is None else DECISIONS_WITH_AMENDMENT,
+                amendment=amendment,
+            )
         case "refuse":
-            command = display_command(need.argv) if isinstance(need, CommandNeed) else ""
-            return Refuse(text=REFUSALS[situation].format(command=command))
-        case verdict:
-            assert_never(verdict)
+            return Refuse(text=_worded(REFUSALS[situation], need, policy))
+        case never:
+            assert_never(never)
+
+
+def verdict(policy: ApprovalPolicy, situation: Situation) -> Verdict:
+    """A cell, its switch of a granular policy looked up."""
+    cell = TABLE[situation][policy_name(policy)]
+    match cell:
+        case "run" | "run unconfined" | "ask" | "refuse":
+            return cell
+        case "ask if rules" | "ask if sandbox_approval" | "ask if sandbox_approval, else run":
+            assert isinstance(policy, GranularPolicy), f"only a granular policy has switches: {situation}"
+            on = policy.granular.rules if cell == "ask if rules" else policy.granular.sandbox_approval
+            return "ask" if on else "run" if cell.endswith("else run") else "refuse"
+        case never:
+            assert_never(never)
 
 
 def situations(need: ApprovalNeed) -> tuple[Situation, ...]:
     """Every situation a call is in; of equally strict ones the first is the reason given."""
     match need:
         case CommandNeed():
-            found: list[Situation] = []
-            if need.risk == "forced_removal":
-                found.append("forced_removal")
-            if need.escalated:
-                found.append("escalated_command")
-            found.append("known_safe_command" if need.risk == "known_safe" else "other_command")
-            return tuple(found)
+            return _command_situations(need)
         case PatchNeed():
-            return ("patch_outside_workspace",) if need.outside else ("patch_inside_workspace",)
+            if not need.outside:
+                return ("patch_inside_workspace",)
+            match need.sandbox_mode:
+                case "read-only":
+                    return ("patch_in_read_only",)
+                case "workspace-write":
+                    return ("patch_outside_sandbox",)
+                case "danger-full-access":
+                    return ("patch_outside_workspace",)
+                case never:
+                    assert_never(never)
         case _:
             assert_never(need)
+
+
+def _command_situations(need: CommandNeed) -> tuple[Situation, ...]:
+    if need.retried:
+        return ("denied_by_sandbox",)
+    found: list[Situation] = []
+    if need.rules_error is not None:
+        found.append("rules_unreadable")
+    match None if need.rule is None else need.rule.decision:
+        case "forbidden":
+            found.append("rule_forbids")
+        case "prompt":
+            found.append("rule_prompts")
+        case "allow":
+            return (*found, "rule_allows")
+        case None:
+            pass
+        case never:
+            assert_never(never)
+    if need.risk == "forced_removal":
+        found.append("forced_removal")
+    if need.escalated:
+        found.append("escalated_command")
+    if need.risk == "known_safe":
+        found.append("known_safe_command")
+    else:
+        found.append("confined_command" if need.confinement == "full" else "unconfined_command")
+    return tuple(found)
 
 
 def grants_for(need: ApprovalNeed) -> tuple[Grant, ...]:
     """What accepting this need for the session grants, and what spares the question next time."""
     match need:
         case CommandNeed():
-            return (CommandGrant(argv=need.argv, cwd=need.cwd, escalated=need.escalated),)
+            return (CommandGrant(argv=need.argv, cwd=need.cwd, escalated=leaves_sandbox(need)),)
         case PatchNeed():
-            return tuple(PatchGrant(path=path) for path in need.outside)
+            return tuple(PatchGrant(path=path) for path in need.outside or need.paths)
         case _:
             assert_never(need)
 
 
-def command_need(
-    argv: Sequence[str], cwd: str, *, justification: str | None = None, escalated: bool = False
-) -> CommandNeed:
-    """A command's need, its risk assessed."""
-    argv = tuple(argv)
-    return CommandNeed(
-        argv=argv,
-        script=shell_script(argv),
-        cwd=cwd,
-        justification=justification,
-        escalated=escalated,
-        risk=assess(argv),
-    )
-
-
-def patch_need(paths: Sequence[tuple[str, str]], roots: Sequence[str]) -> PatchNeed:
-    """A patch's need. ``paths``: each as named and as resolved through symlinks; ``roots``: the workspace, resolved.
-
-    Only the resolved path counts, in a grant too: a link in the workspace that leads out of it is outside, and bending
-    it elsewhere after it was accepted is asked about again.
-    """
-    return PatchNeed(
-        paths=tuple(named for named, _ in paths),
-        outside=tuple(resolved for _, resolved in paths if not any(_is_inside(resolved, root) for root in roots)),
-    )
-
-
-def _is_inside(path: str, root: str) -> bool:
-    prefix = root.rstrip("/") + "/"
-    return path.startswith(prefix) and path.removeprefix(prefix).partition("/")[0] not in PROTECTED_NAMES
+def leaves_sandbox(need: Need) -> bool:
+    """Whether a yes to this need is one to running outside the sandbox."""
+    return isinstance(need, CommandNeed) and (need.escalated or need.retried)
 
 
 def _reason(situation: Situation, need: ApprovalNeed) -> str:
-    justification = need.justification if isinstance(need, CommandNeed) else None
-    return justification or REASONS[situation]
+    if isinstance(need, CommandNeed):
+        if situation == "rule_prompts" and need.rule is not None and need.rule.justification:
+            return need.rule.justification
+        if situation == "unconfined_command" and need.confinement == "partial" and not need.justification:
+            return PARTLY_CONFINED
+        if need.justification and situation not in ("rule_prompts", "rules_unreadable", "denied_by_sandbox"):
+            return need.justification
+    return _worded(REASONS[situation], need, "on-request")
+
+
+def _worded(text: str, need: ApprovalNeed, policy: ApprovalPolicy) -> str:
+    """A sentence of ours with what it is about filled in."""
+    if not isinstance(need, CommandNeed):
+        return text
+    prefix = "" if need.rule is None else display_command(need.rule.prefix)
+    justification = "" if need.rule is None else need.rule.justification or FORBIDDEN_PREFIX.format(prefix=prefix)
+    return text.format(
+        command=display_command(need.argv),
+        prefix=prefix,
+        justification=justification,
+        rules_error=need.rules_error,
+        Policy=policy_name(policy).capitalize(),
+    )
 
 
 def rejected_command_output(reason: str) -> str:

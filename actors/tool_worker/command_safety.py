@@ -17,14 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from actors.tool_worker.shell_parse import (
-    literal_commands,
-    plain_commands,
-    program_name,
-    shell_script,
-    trusted_program,
-)
-from messages.approval import CommandRisk
+from actors.tool_worker.shell_parse import plain_commands, program_name, shell_script, trusted_program
+from actors.tool_worker.wrappers import seen_commands
 
 _HARMLESS = frozenset(
     (
@@ -38,27 +32,6 @@ _FIND_ACTS = frozenset({"-exec", "-execdir", "-ok", "-okdir", "-delete", "-fls"}
 _SED_PRINT = re.compile(r"[0-9]+(,[0-9]+)?p")
 SED_WORDS_MAX = 4
 """sed -n 1,5p FILE"""
-
-_SUDO_VALUE_OPTIONS = frozenset(
-    (
-        *(
-            "-u",
-            "--user",
-            "-g",
-            "--group",
-            "-h",
-            "--host",
-            "-p",
-            "--prompt",
-            "-C",
-            "--close-from",
-            "-T",
-            "-r",
-            "--role",
-        ),
-        *("--command-timeout", "-t", "--type", "-D", "--chdir", "-R", "--chroot", "-U", "--other-user"),
-    )
-)
 
 
 def _is_short_cluster(word: str) -> bool:
@@ -109,17 +82,23 @@ _CHECKED: dict[str, Callable[[Sequence[str]], bool]] = {
 
 def is_known_safe(argv: Sequence[str]) -> bool:
     """True only for what may run without asking: a safe program, or a shell script of nothing but such."""
-    argv = tuple(argv)
+    parts = plain_parts(tuple(argv))
+    return bool(parts) and all(map(is_safe_program, parts))
+
+
+def plain_parts(argv: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The plain commands that a call is made of: a shell's script split, anything else as it is.
+
+    Empty where that cannot be said for certain, or the shell is not one that a name can be trusted for.
+    """
     script = shell_script(argv)
     if script is None:
-        return bool(argv) and _is_safe_program(argv)
-    if trusted_program(argv[0]) is None:
-        return False
-    commands = plain_commands(script)
-    return bool(commands) and all(map(_is_safe_program, commands or ()))
+        return (argv,) if argv else ()
+    return (plain_commands(script) or ()) if trusted_program(argv[0]) is not None else ()
 
 
-def _is_safe_program(argv: tuple[str, ...]) -> bool:
+def is_safe_program(argv: tuple[str, ...]) -> bool:
+    """Whether this one plain command can only read and print."""
     name = trusted_program(argv[0])
     if name is None:
         return False
@@ -128,19 +107,15 @@ def _is_safe_program(argv: tuple[str, ...]) -> bool:
 
 
 def is_dangerous(argv: Sequence[str]) -> bool:
-    """True when a forced `rm` is spelled out: in the argv, or anywhere in a shell script; behind `sudo` too."""
-    argv = tuple(argv)
-    if _is_forced_removal(argv):
-        return True
-    script = shell_script(argv)
-    return script is not None and any(map(_is_forced_removal, literal_commands(script)))
+    """True when a forced `rm` is spelled out: in the argv, or anywhere in a script; behind `sudo` and the like."""
+    return any(map(is_forced_removal, seen_commands(argv)))
 
 
-def _is_forced_removal(argv: tuple[str | None, ...]) -> bool:
-    words = _behind_sudo(argv)
-    if not words or words[0] is None or program_name(words[0]) != "rm":
+def is_forced_removal(argv: Sequence[str | None]) -> bool:
+    """Whether this one command, as it stands, is `rm` with a word that forces."""
+    if not argv or argv[0] is None or program_name(argv[0]) != "rm":
         return False
-    for word in words[1:]:
+    for word in argv[1:]:
         if word == "--":
             return False
         if word is None:
@@ -150,23 +125,3 @@ def _is_forced_removal(argv: tuple[str | None, ...]) -> bool:
         if len(word) > len("--") and "--force".startswith(word):  # rm takes a long option shortened
             return True
     return False
-
-
-def _behind_sudo(argv: tuple[str | None, ...]) -> tuple[str | None, ...]:
-    if not argv or argv[0] is None or program_name(argv[0]) != "sudo":
-        return argv
-    words = list(argv[1:])
-    while words and (word := words[0]) is not None and (word.startswith("-") or "=" in word):
-        words.pop(0)
-        if word in _SUDO_VALUE_OPTIONS and words:
-            words.pop(0)
-        if word == "--":
-            break
-    return tuple(words)
-
-
-def assess(argv: Sequence[str]) -> CommandRisk:
-    """The one word the approval table needs about a command."""
-    if is_dangerous(argv):
-        return "forced_removal"
-    return "known_safe" if is_known_safe(argv) else "unknown"

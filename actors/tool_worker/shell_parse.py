@@ -95,14 +95,61 @@ def tree_commands(script: str, *, globs: bool = False) -> Commands | None:
 
 
 def literal_commands(script: str) -> Iterator[tuple[str | None, ...]]:
-    """Every command anywhere in the script, in control flow and substitutions too; None for a word not spelled out."""
+    """Every command anywhere in the script, in control flow and substitutions too; None for a word not spelled out.
+
+    A here-document that a shell reads is a script like any other.
+    """
     root = parse(script)
     pending = [] if root is None else [root]
     while pending:
         node = pending.pop()
         if node.type == "command":
             yield tuple(_literal(word, globs=True) for word in _word_nodes(node))
+        elif node.type == "redirected_statement":
+            for body in _scripts_in_heredocs(node):
+                yield from literal_commands(body)
         pending += reversed(node.children)
+
+
+def heredoc_command(script: str) -> tuple[str, ...] | None:
+    """The argv of a script that is one plain command with one here-document in which nothing is expanded; else None."""
+    opener, _, rest = script.strip().partition("\n")
+    root = parse(script)
+    if root is None or root.has_error or [child.type for child in root.children] != ["redirected_statement"]:
+        return None
+    statement = root.children[0]
+    if [child.type for child in statement.children] != ["command", "heredoc_redirect"]:
+        return None
+    redirect = statement.children[1]
+    parts = {child.type: child for child in redirect.children}
+    if set(parts) - {"heredoc_body"} != {"<<", "heredoc_start", "heredoc_end"}:
+        return None
+    quoted = _text(parts["heredoc_start"])
+    *body, end = rest.split("\n")
+    # A shell takes the first line that is the word for the end, and runs what follows it.
+    if end != quoted.strip("'\"") or end in body or (quoted == end and set("".join(body)) & set("$`\\")):
+        return None
+    # The line itself is read, not the node: the grammar loses a bare `-` before a here-document.
+    head, operator, word = opener.rpartition("<<")
+    words = plain_words(head)
+    return words[0] if operator and word.strip() == quoted and words is not None and len(words) == 1 else None
+
+
+def _scripts_in_heredocs(statement: Node) -> Iterator[str]:
+    """What stands in here-documents of a shell that was given no script of its own. Each is shorter than what holds it,
+    so looking into them comes to an end."""
+    command = statement.child_by_field_name("body")
+    if command is None or command.type != "command":
+        return
+    words = [_literal(word, globs=True) for word in _word_nodes(command)]
+    if not words or words[0] is None or program_name(words[0]) not in SHELLS:
+        return
+    if any(word is None or not word.startswith("-") for word in words[1:]):
+        return
+    for redirect in statement.children:
+        for part in redirect.children if redirect.type == "heredoc_redirect" else ():
+            if part.type == "heredoc_body":
+                yield _text(part)
 
 
 def _word_nodes(command: Node) -> Iterator[Node]:

@@ -57,6 +57,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     parallel_safe: bool
     side_effects: bool
     approval: Need | None = None
+    run_unconfined: Callable[[], Awaitable[Result]] | None = None
+    """The same outside the sandbox, where that makes a difference; it takes a rule's or a person's word."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

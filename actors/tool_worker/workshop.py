@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from actors.ports import Ports
 from actors.ports.processes import Confinement, SpawnRequest
 from actors.tool_worker.confinement.policy import confinement_of, patch_roots
 from actors.tool_worker.registry import Registry
+from actors.tool_worker.rules.book import no_rules
 from actors.tool_worker.shell_snapshot import ShellSnapshots
 from actors.tool_worker.snapshots.git import SnapshotError
 from actors.tool_worker.snapshots.keeping import Snapshots
@@ -25,6 +26,7 @@ from actors.tool_worker.tools import client_tool
 from actors.tool_worker.toolset import offers, why_not
 from actors.tool_worker.truncation import TruncationPolicy
 from messages.base import ThreadId, TurnId
+from messages.rules import RuleSet
 from messages.session import ThreadSettings, TurnUndone
 from messages.tool_set import Abilities
 from messages.tools import TerminalEnded, ToolCall
@@ -74,6 +76,7 @@ class Workshop:
         hooks: Hooks | None = None,
         login: LoginRules = LoginRules(),
         home: str = "",
+        rules: Callable[[str], Awaitable[RuleSet]] = no_rules,
     ) -> None:
         self.thread_id = thread_id
         self.ports = ports
@@ -86,6 +89,8 @@ class Workshop:
         self.snapshots = snapshots
         """None: they are switched off."""
         self.login = login
+        self.rules = rules
+        """The user's rules on commands, by the folder a thread works in."""
         self._environment = environment
         self._abilities = abilities
         self._home = home
@@ -176,6 +181,7 @@ async def open_workshop(
     login: LoginRules = LoginRules(),
     report: Callable[[TerminalEnded], None],
     home: str = "",
+    rules: Callable[[str], Awaitable[RuleSet]] = no_rules,
 ) -> AsyncIterator[Workshop]:
     """A workshop; leaving it ends every command that still runs and returns when none is left."""
     async with trio.open_nursery() as nursery:
@@ -194,6 +200,7 @@ async def open_workshop(
                 hooks=hooks,
                 login=login,
                 home=home,
+                rules=rules,
             )
         finally:
             with trio.CancelScope(shield=True):

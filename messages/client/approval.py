@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from messages.client.item import CommandAction, Wire
+
+
+class Amendment(Wire, frozen=True, kw_only=True, rename=None):
+    """A rule to be kept: commands that begin with these words are allowed. snake_case on the wire."""
+
+    execpolicy_amendment: tuple[str, ...]
+
+
+class AmendmentDecision(Wire, frozen=True, kw_only=True):
+    """A yes together with a rule for the future."""
+
+    accept_with_execpolicy_amendment: Amendment
 
 
 class CommandApprovalParams(Wire, frozen=True, kw_only=True):
@@ -18,7 +28,8 @@ class CommandApprovalParams(Wire, frozen=True, kw_only=True):
     command: str
     cwd: str
     command_actions: tuple[CommandAction, ...]
-    available_decisions: tuple[str, ...]
+    available_decisions: tuple[str | AmendmentDecision, ...]
+    proposed_execpolicy_amendment: tuple[str, ...] | None = None
     reason: str | None = None
 
 
@@ -64,8 +75,7 @@ class UserInputAnswer(Wire, frozen=True, kw_only=True):
 
 
 class ApprovalAnswer(Wire, frozen=True, kw_only=True):
-    """A client's answer: a decision, or what the user said to the model's questions. A decision that is an object has
-    an amendment to rules, which we do not keep."""
+    """A client's answer: a decision, or what the user said to the model's questions."""
 
-    decision: str | dict[str, Any] | None = None
+    decision: str | AmendmentDecision | None = None
     answers: dict[str, UserInputAnswer] | None = None

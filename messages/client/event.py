@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from messages.approval import ApprovalPolicy
 from messages.client.item import PlanStep, ThreadItem, Wire
 from messages.client.sandbox import SandboxPolicy
 from messages.client.thread import ThreadBody, ThreadStatusBody
@@ -33,7 +34,7 @@ class ThreadSettingsBody(Wire, frozen=True, kw_only=True):
     model: str
     model_provider: str
     cwd: str
-    approval_policy: str
+    approval_policy: ApprovalPolicy
     approvals_reviewer: str
     sandbox_policy: SandboxPolicy
     collaboration_mode: CollaborationMode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from messages.approval import ApprovalPolicy
 from messages.client.dynamic import DynamicToolParam
 from messages.client.item import ThreadItem, Wire
 from messages.client.sandbox import SandboxModeParam, SandboxPolicy
@@ -112,7 +113,7 @@ class ThreadOpened(Wire, frozen=True, kw_only=True):
     model: str
     model_provider: str
     cwd: str
-    approval_policy: str
+    approval_policy: ApprovalPolicy
     approvals_reviewer: Literal["user"]
     sandbox: SandboxPolicy
     reasoning_effort: str | None = None

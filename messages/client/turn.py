@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from messages.approval import GranularPolicy
 from messages.client.item import ThreadItem, UserInput, Wire
 from messages.client.sandbox import SandboxPolicy
 from messages.tool_set import WebSearchMode
@@ -11,8 +12,8 @@ from messages.tool_set import WebSearchMode
 TurnStatus = Literal["inProgress", "completed", "interrupted", "failed"]
 ItemsView = Literal["notLoaded", "summary", "full"]
 
-ApprovalPolicyParam = Literal["untrusted", "on-request", "on-failure", "never"] | dict[str, Any]
-"""An object is the granular form: like everything stricter or finer than ours, it is taken as on-request."""
+ApprovalPolicyParam = Literal["untrusted", "on-request", "on-failure", "never"] | GranularPolicy
+"""`on-failure` is a word of older clients, and taken as on-request."""
 
 
 class TurnError(Wire, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from messages.approval import ApprovalPolicy
 from messages.settings.environment import EnvironmentPolicy
 from messages.settings.features import Features
 from messages.settings.hooks import HooksSettings
@@ -30,8 +31,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Empty: `rehearsal`, the embedded scripted model, unless a key or a base URL says otherwise."""
     model_providers: dict[str, ProviderSettings] = {}
     """Where models are reached, by an id of your choice. An entry replaces the built-in one of its id."""
-    approval_policy: Literal["never", "on-request"] = "on-request"
-    """Before which tool calls a person is asked. `on-request`: whatever is not known to be harmless; `never`: none."""
+    approval_policy: ApprovalPolicy = "on-request"
+    """Before which tool calls a person is asked. `on-request`: whatever is not known to be harmless; `never`: none;
+    `untrusted`: all of them; `{granular = {…}}`: as on-request, kind by kind (docs/approvals.md)."""
     sandbox_mode: SandboxMode | None = None
     """Nothing: `workspace-write` in a project that is trusted, else `read-only`; see docs/containment.md."""
     sandbox_workspace_write: WorkspaceWriteSettings = WorkspaceWriteSettings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.tool_worker.approval import patch_need
+from actors.tool_worker.needs import patch_need
 from actors.tool_worker.patch.execute import PatchPlan, apply_plan, plan_patch
 from actors.tool_worker.patch.parse import PatchError
 from actors.tool_worker.patch.report import file_changes, tool_output, verification_failure

@@ -10,8 +10,8 @@ import trio
 
 from actors.ports import Ports
 from actors.ports.processes import LauncherLostError, SpawnError, SpawnRequest, TerminalSize
-from actors.tool_worker.approval import command_need
 from actors.tool_worker.command_display import command_actions, display_command
+from actors.tool_worker.needs import command_need
 from actors.tool_worker.patch.invocation import is_raw_patch, parse_heredoc_invocation
 from actors.tool_worker.terminals import Terminal, Terminals
 from actors.tool_worker.tool import Arguments, FunctionTool, Job, Prepared, Result, ToolError
@@ -40,11 +40,17 @@ class ExecCommandArguments(Arguments, frozen=True, kw_only=True, forbid_unknown_
         msgspec.Meta(description="How long to wait for its end, 250 to 30000; then it goes on in the background."),
     ] = YIELD_DEFAULT_MS
     max_output_tokens: Annotated[float | None, msgspec.Meta(description="Cut the output to this.")] = None
-    sandbox_permissions: Literal["use_default", "require_escalated"] = "use_default"
+    sandbox_permissions: Annotated[
+        Literal["use_default", "require_escalated"],
+        msgspec.Meta(description="require_escalated: outside the sandbox, which the user is asked about."),
+    ] = "use_default"
     justification: Annotated[
         str | None, msgspec.Meta(description="With require_escalated: one sentence for the user on why.")
     ] = None
-    prefix_rule: tuple[str, ...] | None = None
+    prefix_rule: Annotated[
+        tuple[str, ...] | None,
+        msgspec.Meta(description="First words of this command that the user may allow for good, e.g. git fetch."),
+    ] = None
 
 
 class ExecCommand(FunctionTool[ExecCommandArguments]):
@@ -80,6 +86,8 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
             cwd,
             justification=arguments.justification,
             escalated=arguments.sandbox_permissions == "require_escalated",
+            rules=await workshop.rules(workshop.settings.cwd),
+            suggested_prefix=arguments.prefix_rule,
         )
         id_ = workshop.terminals.reserve_id()
         item = CommandExecution(

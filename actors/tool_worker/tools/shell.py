@@ -13,8 +13,8 @@ import msgspec
 import trio
 
 from actors.ports.processes import SpawnRequest
-from actors.tool_worker.approval import command_need
 from actors.tool_worker.command_display import command_actions, display_command
+from actors.tool_worker.needs import command_need
 from actors.tool_worker.one_shot import NotStarted, Ran, run_to_end
 from actors.tool_worker.patch.invocation import is_raw_patch, parse_heredoc_invocation
 from actors.tool_worker.shell_parse import shell_script
@@ -81,6 +81,7 @@ class Shell(FunctionTool[ShellArguments]):
             cwd,
             justification=arguments.justification,
             escalated=arguments.sandbox_permissions == "require_escalated",
+            rules=await workshop.rules(workshop.settings.cwd),
         )
         item = CommandExecution(
             id=job.call.item_id,

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio_websocket
 
+from messages.approval import GranularPolicy, GranularSwitches
 from messages.base import ThreadId
 from messages.session import InterruptTurn, ReadThread, Refused, StartTurn, SteerTurn, ThreadStatus, Warned
 from tests.actors.gateway.stage import CallError, FakeClient, open_stage
@@ -98,6 +99,11 @@ async def test_what_needs_no_answer_gets_none(tmp_path: Path, text: str) -> None
     [
         ("thread/start", {"cwd": 5}, r"Expected `str \| null`, got `int` - at `\$.cwd`"),
         ("thread/start", {"approvalPolicy": "bogus"}, r"'bogus' - at `\$.approvalPolicy`"),
+        (
+            "thread/start",
+            {"approvalPolicy": {"granular": {"rules": True}}},
+            r"`sandbox_approval` - at `\$.approvalPolicy",
+        ),
         ("thread/read", {}, "missing required field `threadId`"),
         ("turn/start", {"threadId": "t", "input": [{"type": "bogus"}]}, r"'bogus' - at `\$.input\[0\].type`"),
         ("thread/start", {"cwd": "relative"}, "cwd must be an absolute path"),
@@ -264,7 +270,7 @@ async def test_turn_settings_reach_the_session_in_our_words(tmp_path: Path) -> N
             {
                 "threadId": thread_id,
                 "input": [{"type": "text", "text": "hi", "text_elements": []}],
-                "approvalPolicy": {"granular": {"rules": True}},
+                "approvalPolicy": {"granular": {"rules": True, "sandbox_approval": False, "mcp_elicitations": True}},
                 "sandboxPolicy": {"type": "readOnly"},
                 "model": "other",
                 "collaborationMode": {"mode": "default", "settings": {"model": "m2", "reasoning_effort": "high"}},
@@ -276,7 +282,9 @@ async def test_turn_settings_reach_the_session_in_our_words(tmp_path: Path) -> N
         started, steered, interrupted = stage.house.sessions[ThreadId(thread_id)].heard[1:]
         assert isinstance(started, StartTurn)
         assert started.settings is not None
-        assert (started.settings.approval_policy, started.settings.model) == ("on-request", "m2")
+        switches = GranularSwitches(rules=True, sandbox_approval=False, mcp_elicitations=True)
+        assert started.settings.approval_policy == GranularPolicy(granular=switches)
+        assert started.settings.model == "m2"
         assert started.settings.reasoning_effort == "high"
         assert (started.submission_id, started.client_id) == ("c-1", "c-1")
         assert isinstance(steered, SteerTurn)

@@ -73,7 +73,7 @@ async def test_a_thread_is_started_with_what_was_asked_and_what_the_settings_say
         thread = result["thread"]
         session = stage.house.sessions[ThreadId(thread["id"])]
         assert session.settings.cwd == result["cwd"] == "/srv/x"
-        assert session.settings.approval_policy == result["approvalPolicy"] == "on-request"
+        assert session.settings.approval_policy == result["approvalPolicy"] == "untrusted"
         assert session.settings.ephemeral
         assert session.settings.developer_instructions == "Be brief."
         assert session.settings.reasoning_effort == result["reasoningEffort"] == "high"

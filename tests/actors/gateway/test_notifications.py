@@ -8,10 +8,11 @@ from typing import get_args
 import msgspec
 import pytest
 
-from actors.gateway.notifications import WireEncoder, encode_text, method_of
+from actors.gateway.notifications import WireEncoder, approval_request, encode_text, method_of
 from actors.gateway.views import FAILURE_WORDS, error_body
 from actors.session.open_text import OpenText
-from messages.approval import CommandNeed, PatchNeed
+from actors.tool_worker.approval import DECISIONS_WITH_AMENDMENT
+from messages.approval import CommandNeed, GranularPolicy, GranularSwitches, PatchNeed
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.client.item import (
     AddChange,
@@ -176,6 +177,23 @@ EVENTS: tuple[SessionEvent, ...] = (
     ApprovalRequested(
         approval=_approval(CommandNeed(argv=("bash", "-lc", "rm 'x'"), script="rm 'x'", cwd="/w", justification="j"))
     ),
+    ApprovalRequested(
+        approval=msgspec.structs.replace(
+            _approval(CommandNeed(argv=("bash", "-lc", "make"), script="make", cwd="/w")),
+            decisions=DECISIONS_WITH_AMENDMENT,
+            amendment=("make",),
+        )
+    ),
+    SettingsChanged(
+        settings=ThreadSettings(
+            provider="p",
+            model="m",
+            cwd="/w",
+            approval_policy=GranularPolicy(
+                granular=GranularSwitches(sandbox_approval=True, rules=False, mcp_elicitations=True)
+            ),
+        )
+    ),
     ApprovalRequested(approval=_approval(PatchNeed(paths=("/w/a",), outside=("/etc/hosts",)))),
     ApprovalResolved(approval_id="0196-ask", decision="accept", by="c1"),
     ApprovalResolved(approval_id="0196-ask", decision=None),
@@ -258,3 +276,21 @@ def test_half_a_surrogate_pair_is_replaced_and_never_stops_a_frame() -> None:
 def test_the_method_of_a_frame_is_read_without_decoding_it() -> None:
     assert method_of(encoder.event(THREAD, "e", 1, Warned(message="x"))) == b"warning"
     assert method_of(encoder.event(THREAD, "e", 1, EVENTS[-8])) is not None
+
+
+def test_a_question_offers_its_rule_as_the_protocol_words_it() -> None:
+    approval = msgspec.structs.replace(
+        _approval(CommandNeed(argv=("bash", "-lc", "git fetch && cat x"), script="git fetch && cat x", cwd="/w")),
+        decisions=DECISIONS_WITH_AMENDMENT,
+        amendment=("git", "fetch"),
+    )
+    params = json.loads(approval_request(THREAD, approval))["params"]
+    assert params["proposedExecpolicyAmendment"] == ["git", "fetch"]
+    assert params["availableDecisions"] == [
+        "accept",
+        "acceptForSession",
+        {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": ["git", "fetch"]}},
+        "decline",
+        "cancel",
+    ]
+    assert params["commandActions"] == [{"type": "unknown", "command": "git fetch && cat x"}]

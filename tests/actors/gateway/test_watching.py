@@ -89,7 +89,12 @@ async def test_a_question_goes_to_all_and_the_first_answer_counts(tmp_path: Path
     [
         ({"result": {"decision": "accept"}}, "accept"),
         ({"result": {"decision": "cancel"}}, "cancel"),
-        ({"result": {"decision": {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": ["rm"]}}}}, "accept"),
+        (
+            {"result": {"decision": {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": ["rm"]}}}},
+            "acceptWithExecpolicyAmendment",
+        ),
+        ({"result": {"decision": {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": []}}}}, "decline"),
+        ({"result": {"decision": {"applyNetworkPolicyAmendment": {}}}}, "decline"),
         ({"result": {"decision": "perhaps"}}, "decline"),
         ({"result": None}, "decline"),
         ({"error": {"code": -32601, "message": "no such method"}}, "decline"),

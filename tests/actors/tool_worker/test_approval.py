@@ -1,14 +1,17 @@
-"""The approval table, cell by cell."""
+"""The approval table, row by row."""
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from actors.tool_worker.approval import (
     DECISIONS,
+    DECISIONS_WITH_AMENDMENT,
+    MEANINGS,
+    PARTLY_CONFINED,
     REASONS,
     REFUSALS,
     TABLE,
@@ -17,69 +20,195 @@ from actors.tool_worker.approval import (
     Refuse,
     Run,
     Situation,
-    command_need,
     decide,
     grants_for,
-    patch_need,
     rejected_command_output,
+    verdict,
 )
-from messages.approval import ApprovalNeed, CommandGrant, Grant, PatchGrant, PatchNeed
-from messages.session import ApprovalPolicy
+from messages.approval import (
+    ApprovalNeed,
+    ApprovalPolicy,
+    CommandGrant,
+    CommandNeed,
+    Grant,
+    GranularPolicy,
+    GranularSwitches,
+    PatchGrant,
+    PatchNeed,
+    PolicyName,
+    RuleFinding,
+)
 
-SAFE = command_need(("/bin/bash", "-lc", "ls"), "/p")
-OTHER = command_need(("/bin/bash", "-lc", "make test"), "/p")
-JUSTIFIED = command_need(("/bin/bash", "-lc", "make test"), "/p", justification="to see it fail")
-REMOVAL = command_need(("/bin/bash", "-lc", "rm -rf build"), "/p", justification="clean up")
-ESCALATED = command_need(("/bin/bash", "-lc", "ls"), "/p", justification="needs root", escalated=True)
-ESCALATED_REMOVAL = command_need(("rm", "-f", "x"), "/p", escalated=True)
+
+def granular(**switches: bool) -> GranularPolicy:
+    every = {"sandbox_approval": False, "rules": False, "mcp_elicitations": False}
+    return GranularPolicy(granular=GranularSwitches(**{**every, **switches}))
+
+
+def command(script: str = "make test", **facts: Any) -> CommandNeed:
+    return CommandNeed(argv=("/bin/bash", "-lc", script), script=script, cwd="/p", **facts)
+
+
+def ruled(decision: Any, **facts: Any) -> CommandNeed:
+    return command(rule=RuleFinding(decision=decision, prefix=("make", "test")), **facts)
+
+
+OTHER = command()
+REMOVAL = command("rm -rf build", risk="forced_removal")
+ESCALATED = command(escalated=True)
 INSIDE = PatchNeed(paths=("/p/a",))
 OUTSIDE = PatchNeed(paths=("/p/a", "/etc/x"), outside=("/etc/x",))
 
-NO_ESCALATION = Refuse(
-    text="approval policy is Never; reject command \u2014 you cannot ask for escalated permissions "
-    "if the approval policy is Never"
+POLICIES: tuple[ApprovalPolicy, ...] = (
+    "never",
+    "on-request",
+    granular(),
+    granular(rules=True),
+    granular(sandbox_approval=True),
+    "untrusted",
 )
+ROWS: list[tuple[str, ApprovalNeed | None, str]] = [
+    # never, on-request, granular with nothing / with rules / with sandbox_approval, untrusted
+    ("no need at all", None, "run run run run run run"),
+    ("a rule forbids", ruled("forbidden"), "no no no no no no"),
+    ("a rule prompts", ruled("prompt"), "no ask no ask no ask"),
+    ("rules allow", ruled("allow"), "free free free free free free"),
+    ("rules allow what is escalated", ruled("allow", escalated=True), "free free free free free free"),
+    ("unreadable rules", command(rules_error="a:1: x"), "no ask no ask no ask"),
+    ("unreadable rules, safe command", command("ls", risk="known_safe", rules_error="a:1: x"), "no ask no ask no ask"),
+    ("unreadable rules, allowed command", ruled("allow", rules_error="a:1: x"), "no ask no ask no ask"),
+    ("forced removal", REMOVAL, "no ask no no ask ask"),
+    ("forced removal, confined", command(risk="forced_removal", confinement="full"), "no ask no no ask ask"),
+    ("escalated", ESCALATED, "no ask no no ask ask"),
+    ("escalated and safe", command(escalated=True, risk="known_safe"), "no ask no no ask ask"),
+    ("denied by the sandbox", command(retried=True, confinement="full"), "no no no no ask ask"),
+    ("known safe", command("ls", risk="known_safe"), "run run run run run ask"),
+    ("confined", command(confinement="full"), "run run run run run ask"),
+    ("partly confined", command(confinement="partial"), "run ask run run ask ask"),
+    ("unconfined", OTHER, "run ask run run ask ask"),
+    ("a patch inside", INSIDE, "run run run run run ask"),
+    ("a patch outside, full access", OUTSIDE, "run ask run run ask ask"),
+    (
+        "a patch outside, workspace-write",
+        PatchNeed(paths=("/etc/x",), outside=("/etc/x",), sandbox_mode="workspace-write"),
+        "no ask no no ask ask",
+    ),
+    (
+        "a patch inside, workspace-write",
+        PatchNeed(paths=("/p/a",), sandbox_mode="workspace-write"),
+        "run run run run run ask",
+    ),
+    (
+        "a patch, read-only",
+        PatchNeed(paths=("/p/a",), outside=("/p/a",), sandbox_mode="read-only"),
+        "no ask no no ask ask",
+    ),
+]
 
 
-def removal_refused(command: str) -> Refuse:
-    return Refuse(text=f"`{command}` rejected: rm -f style commands are not permitted. Use a safer approach")
+def word(decision: Decision) -> str:
+    match decision:
+        case Run():
+            return "free" if decision.unconfined else "run"
+        case Ask():
+            return "ask"
+        case Refuse():
+            return "no"
 
 
-def ask(reason: str) -> Ask:
-    return Ask(reason=reason, available_decisions=("accept", "acceptForSession", "decline", "cancel"))
+@pytest.mark.parametrize(("need", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_each_need_gets_its_row(need: ApprovalNeed | None, expected: str) -> None:
+    assert [word(decide(policy, need)) for policy in POLICIES] == expected.split()
+
+
+@pytest.mark.parametrize("name", get_args(PolicyName))
+@pytest.mark.parametrize("situation", get_args(Situation))
+def test_the_table_is_whole_and_every_cell_has_its_words(situation: Situation, name: PolicyName) -> None:
+    on, off = granular(sandbox_approval=True, rules=True), granular()
+    policies: tuple[ApprovalPolicy, ...] = (on, off) if name == "granular" else (name,)
+    for policy in policies:
+        found = verdict(policy, situation)
+        assert found != "ask" or situation in REASONS
+        assert found != "refuse" or situation in REFUSALS
+    assert situation in MEANINGS
+    assert set(TABLE) == set(get_args(Situation))
 
 
 @pytest.mark.parametrize(
-    ("need", "never", "on_request"),
+    ("need", "reason"),
     [
-        (None, Run(), Run()),
-        (SAFE, Run(), Run()),
-        (OTHER, Run(), ask(REASONS["other_command"])),
-        (JUSTIFIED, Run(), ask("to see it fail")),
-        (REMOVAL, removal_refused("/bin/bash -lc 'rm -rf build'"), ask("clean up")),
-        (ESCALATED, NO_ESCALATION, ask("needs root")),
-        (ESCALATED_REMOVAL, removal_refused("rm -f x"), ask(REASONS["forced_removal"])),
-        (INSIDE, Run(), Run()),
-        (OUTSIDE, Run(), ask(REASONS["patch_outside_workspace"])),
+        (OTHER, REASONS["unconfined_command"]),
+        (command(justification="to see it fail"), "to see it fail"),
+        (command(confinement="partial"), PARTLY_CONFINED),
+        (REMOVAL, REASONS["forced_removal"]),
+        (command(escalated=True, justification="needs root"), "needs root"),
+        (
+            ruled("prompt", justification="trust me"),
+            "A rule asks for your word on commands that start with `make test`.",
+        ),
+        (
+            command(rule=RuleFinding(decision="prompt", prefix=("make",), justification="it deploys")),
+            "it deploys",
+        ),
+        (
+            command(rules_error="/r:3: what", justification="trust me"),
+            "Your rules cannot be read: /r:3: what",
+        ),
+        (OUTSIDE, REASONS["patch_outside_workspace"]),
     ],
 )
-def test_each_need_gets_its_cell(need: ApprovalNeed | None, never: Decision, on_request: Decision) -> None:
-    assert decide("never", need) == never
-    assert decide("on-request", need) == on_request
+def test_people_are_told_why_they_are_asked(need: ApprovalNeed, reason: str) -> None:
+    assert decide("on-request", need) == Ask(reason=reason, available_decisions=DECISIONS)
 
 
-@pytest.mark.parametrize("policy", get_args(ApprovalPolicy))
-@pytest.mark.parametrize("situation", get_args(Situation))
-def test_the_table_is_whole_and_every_cell_has_its_words(situation: Situation, policy: ApprovalPolicy) -> None:
-    verdict = TABLE[situation][policy]
-    assert verdict != "ask" or situation in REASONS
-    assert verdict != "refuse" or situation in REFUSALS
-    assert len(DECISIONS) == 4
+@pytest.mark.parametrize(
+    ("need", "text"),
+    [
+        (
+            REMOVAL,
+            "`/bin/bash -lc 'rm -rf build'` rejected: rm -f style commands are not permitted. Use a safer approach",
+        ),
+        (
+            ESCALATED,
+            (
+                "approval policy is Never; reject command \u2014 you cannot ask for escalated permissions if the "
+                "approval policy is Never"
+            ),
+        ),
+        (
+            ruled("forbidden"),
+            "`/bin/bash -lc 'make test'` rejected: a rule forbids commands that start with `make test`",
+        ),
+        (
+            command(rule=RuleFinding(decision="forbidden", prefix=("make",), justification="use {ninja}")),
+            "`/bin/bash -lc 'make test'` rejected: use {ninja}",
+        ),
+        (
+            PatchNeed(paths=("/x",), outside=("/x",), sandbox_mode="workspace-write"),
+            "patch rejected: writing outside of the project; rejected by user approval settings",
+        ),
+        (
+            PatchNeed(paths=("/x",), outside=("/x",), sandbox_mode="read-only"),
+            "patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings",
+        ),
+    ],
+)
+def test_the_model_is_told_why_it_is_refused(need: ApprovalNeed, text: str) -> None:
+    assert decide("never", need) == Refuse(text=text)
+
+
+def test_a_rule_is_offered_where_there_is_one_to_offer() -> None:
+    assert decide("on-request", command(amendment=("make", "test"))) == Ask(
+        reason=REASONS["unconfined_command"],
+        available_decisions=DECISIONS_WITH_AMENDMENT,
+        amendment=("make", "test"),
+    )
 
 
 @pytest.mark.parametrize("need", [OTHER, REMOVAL, ESCALATED, OUTSIDE])
 def test_what_was_accepted_for_the_session_is_not_asked_again(need: ApprovalNeed) -> None:
-    assert decide("on-request", need, frozenset(grants_for(need))) == Run()
+    expected = Run(unconfined=need is ESCALATED)
+    assert decide("on-request", need, frozenset(grants_for(need))) == expected
 
 
 @pytest.mark.parametrize(
@@ -106,22 +235,6 @@ def test_no_grant_turns_a_refusal_into_anything() -> None:
     assert isinstance(decide("never", REMOVAL, grants_for(REMOVAL)), Refuse)
 
 
-def test_outside_is_judged_by_where_a_path_leads() -> None:
-    paths = (
-        ("/p/a", "/p/a"),
-        ("/p/link", "/etc/passwd"),
-        ("/prefix/x", "/prefix/x"),
-        ("/p/.git/hooks/pre-commit", "/p/.git/hooks/pre-commit"),
-        ("/p/sub/.gitignore", "/p/sub/.gitignore"),
-        ("/extra/y", "/extra/y"),
-    )
-    assert patch_need(paths, ("/p", "/extra/")) == PatchNeed(
-        paths=tuple(named for named, _ in paths),
-        outside=("/etc/passwd", "/prefix/x", "/p/.git/hooks/pre-commit"),
-    )
-    assert patch_need((("/etc/x", "/etc/x"),), ("/",)).outside == ()
-
-
 def test_a_refused_command_reads_like_any_that_failed_to_start() -> None:
     assert rejected_command_output("rejected by user") == (
         'exec_command failed: CreateProcess { message: "Rejected(\\"rejected by user\\")" }'
@@ -129,7 +242,7 @@ def test_a_refused_command_reads_like_any_that_failed_to_start() -> None:
 
 
 def test_needs_and_grants_survive_the_log() -> None:
-    needs: list[ApprovalNeed] = [SAFE, REMOVAL, OUTSIDE]
+    needs: list[ApprovalNeed] = [OTHER, ruled("prompt"), REMOVAL, OUTSIDE]
     assert msgspec.json.decode(msgspec.json.encode(needs), type=list[ApprovalNeed]) == needs
     grants = [*grants_for(REMOVAL), *grants_for(OUTSIDE)]
     assert msgspec.json.decode(msgspec.json.encode(grants), type=list[Grant]) == grants

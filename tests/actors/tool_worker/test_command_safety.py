@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.tool_worker.command_safety import assess, is_dangerous, is_known_safe
+from actors.tool_worker.command_safety import is_dangerous, is_known_safe
+from actors.tool_worker.needs import command_need
 from actors.tool_worker.plain_words import plain_words
 from actors.tool_worker.shell_parse import plain_commands
 
@@ -218,16 +219,61 @@ def test_words_in_single_quotes_are_read_back_as_they_were_or_refused(commands: 
         "'rm' \"-f\" x",
         "rm -f *.o",
         "f() { rm -f x; }",
+        # behind what runs another program
+        "env -i A=1 rm -f x",
+        "env -S 'rm -f x'",
+        "nohup nice -n 5 rm -f x &",
+        "timeout -k 1 5 rm -f x",
+        "xargs -n 1 rm -f < list",
+        "find . -name '*.o' -exec rm -f {} +",
+        "command rm -f x",
+        "exec rm -f x",
+        "busybox rm -f x",
+        # scripts within the script
+        "bash -c 'rm -f x'",
+        "sh -ec 'cd /; sudo bash -lc \"rm -f x\"'",
+        "eval 'rm -f' x",
+        "bash <<'E'\nrm -f x\nE",
+        "bash -s <<E | cat\nls && rm -f x\nE",
+        "cat <<E\n$(rm -f x)\nE",
+        'cat <<< "$(rm -f x)"',
+        "diff <(rm -f x) y",
+        "case a in a) rm -f x;; esac",
+        "while read l; do rm -f $l; done",
+        "[[ -f x ]] && rm -f x",
+        "! rm -f x",
+        "coproc rm -f x",
     ],
 )
 def test_a_forced_removal_is_found_anywhere_in_a_script(text: str) -> None:
     assert is_dangerous(script(text))
-    assert assess(script(text)) == "forced_removal"
+    assert command_need(script(text), "/p").risk == "forced_removal"
 
 
 @pytest.mark.parametrize(
     "text",
-    ["rm x", "rm -r x", "rm -- -f", "echo rm -f x", "echo 'rm -f x'", "grep -f x", "cmd=rm; $cmd -f x", "sudo ls", ""],
+    [
+        *(
+            "rm x",
+            "rm -r x",
+            "rm -- -f",
+            "echo rm -f x",
+            "echo 'rm -f x'",
+            "grep -f x",
+            "cmd=rm; $cmd -f x",
+            "sudo ls",
+            "",
+        ),
+        *(
+            "cat <<'E'\nrm -f x\nE",
+            "bash -c 'echo rm -f x'",
+            "bash script -c 'rm -f x'",
+            "env",
+            "timeout 5",
+            "find . -exec",
+        ),
+        *("bash -c", "sudo -u rm -f x", "eval"),
+    ],
 )
 def test_what_is_only_data_or_unknown_is_not_called_a_forced_removal(text: str) -> None:
     assert not is_dangerous(script(text))
@@ -236,9 +282,9 @@ def test_what_is_only_data_or_unknown_is_not_called_a_forced_removal(text: str) 
 def test_a_forced_removal_without_a_shell_is_found_too() -> None:
     assert is_dangerous(("rm", "-f", "x"))
     assert is_dangerous(("sudo", "--", "rm", "-f", "x"))
-    assert assess(("rm", "x")) == "unknown"
-    assert assess(("ls",)) == "known_safe"
+    assert command_need(("rm", "x"), "/p").risk == "unknown"
+    assert command_need(("ls",), "/p").risk == "known_safe"
 
 
 def test_a_script_too_large_to_look_into_is_unknown() -> None:
-    assert assess(script("ls " + "a" * 200_000)) == "unknown"
+    assert command_need(script("ls " + "a" * 200_000), "/p").risk == "unknown"

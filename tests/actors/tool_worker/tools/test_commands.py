@@ -47,7 +47,9 @@ def test_a_command_that_ends_in_time_answers_with_its_exit_code_and_output() -> 
             source="unifiedExecStartup",
         )
         assert (prepared.parallel_safe, prepared.side_effects) == (True, True)
-        assert prepared.approval == CommandNeed(argv=(SHELL, "-lc", "greet"), script="greet", cwd=CWD, risk="unknown")
+        assert prepared.approval == CommandNeed(
+            argv=(SHELL, "-lc", "greet"), script="greet", cwd=CWD, amendment=("greet",)
+        )
         assert masked(finished.output).splitlines()[::2] == [
             "Chunk ID: X",
             "Process exited with code 3",
