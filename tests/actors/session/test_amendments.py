@@ -10,17 +10,8 @@ from messages.approval import CommandNeed, PatchNeed, RuleFinding
 from messages.log import ApprovalAnswered
 from messages.rules import RulesAmended
 from messages.session import ApprovalRequested, ResolveApproval, Warned
-from tests.actors.session.test_turns import (
-    Session,
-    asked,
-    asking,
-    call,
-    command_item,
-    events,
-    outputs,
-    prepared,
-    with_calls,
-)
+from tests.actors.session.made import Session, asked, call, command_item, prepared
+from tests.actors.session.test_turns import asking, events, outputs, with_calls
 
 NEED = CommandNeed(argv=("make", "test"), script=None, cwd="/w", amendment=("make", "test"))
 
