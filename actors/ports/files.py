@@ -63,7 +63,7 @@ class Files(Protocol):
         ...
 
     def read(self, path: str, *, start: int = 0, limit: int | None = None) -> bytes:
-        """Bytes from ``start``, at most ``limit``."""
+        """Bytes from ``start``, at most ``limit``. Never waits for somebody to write."""
         ...
 
     def write_atomic(self, path: str, data: bytes, *, mode: int = OWNER_ONLY) -> None:

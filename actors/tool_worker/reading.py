@@ -34,6 +34,8 @@ SCANNED_BYTES_MAX = 64 * 1024 * 1024
 INDENTED_FILE_BYTES_MAX = 8 * 1024 * 1024
 """Indentation mode holds every line of the file; no source file is larger."""
 
+CHANGED = "(the file changed while it was read: these lines may be of different versions of it)"
+
 COMMENT_STARTS = ("#", "//", "--")
 
 
@@ -124,7 +126,19 @@ def read_file(request: ReadRequest, files: ReadableFiles) -> str:
             lines = read_indented(_blocks(request.path, files), request)
     except OSError as error:
         raise ReadingError(f"failed to read file: {os_error_text(error)}") from error
-    return "\n".join(f"L{line.number}: {line.text}" for line in lines)
+    shown = "\n".join(f"L{line.number}: {line.text}" for line in lines)
+    return shown if _is_as_it_was(request.path, found, files) else f"{shown}\n{CHANGED}"
+
+
+def _is_as_it_was(path: str, before: FileStat | None, files: ReadableFiles) -> bool:
+    """Whether a file that took several reads is still the same; one that fits one read is whole by itself."""
+    if before is None or before.size <= BLOCK_BYTES:
+        return True
+    try:
+        after = files.stat(path)
+    except OSError:
+        return False
+    return after is not None and (after.size, after.modified_at) == (before.size, before.modified_at)
 
 
 def read_slice(blocks: Iterator[bytes], *, offset: int, limit: int) -> list[_Line]:

@@ -66,8 +66,12 @@ class SystemFiles:
             return DescriptorFile(descriptor, unsynced_directory=os.path.dirname(path))
 
     def read(self, path: str, *, start: int = 0, limit: int | None = None) -> bytes:
-        """See `actors.ports.files.Files`."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        """See `actors.ports.files.Files`.
+
+        O_NONBLOCK changes nothing about files; what only looks like one (a pipe that took a file's place, /proc/kmsg)
+        raises instead of holding a thread that nobody could end. O_NOCTTY: a terminal is not made ours.
+        """
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         try:
             if start:
                 os.lseek(descriptor, start, os.SEEK_SET)

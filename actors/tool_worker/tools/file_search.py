@@ -9,6 +9,7 @@ import msgspec
 from actors.ports.processes import SpawnError
 from actors.tool_worker.file_search.listing import all_candidates
 from actors.tool_worker.file_search.ranking import MAX_QUERY_CHARS, Match, rank
+from actors.tool_worker.os_errors import os_error_text
 from actors.tool_worker.tool import Arguments, FunctionTool, Job, Prepared, Result, ToolError, generic_item
 from actors.tool_worker.truncation import truncate
 
@@ -58,7 +59,10 @@ async def _search(job: Job, arguments: FileSearchArguments) -> tuple[Match, ...]
     workshop = job.workshop
     ports = workshop.ports
     root = workshop.resolve(arguments.path)
-    folder = await ports.threads.run(ports.files.stat, root)
+    try:
+        folder = await ports.threads.run(ports.files.stat, root)
+    except OSError as error:
+        raise ToolError(f"unable to search `{root}`: {os_error_text(error)}") from error
     if folder is None:
         raise ToolError(f"unable to search `{root}`: No such file or directory (os error 2)")
     if folder.kind != "directory":

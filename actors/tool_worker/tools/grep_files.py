@@ -9,6 +9,7 @@ import trio
 
 from actors.ports.processes import Process, SpawnError, SpawnRequest
 from actors.tool_worker.file_search.listing import RIPGREP
+from actors.tool_worker.os_errors import os_error_text
 from actors.tool_worker.tool import Arguments, FunctionTool, Job, Prepared, Result, ToolError, generic_item
 from actors.tool_worker.truncation import truncate
 
@@ -61,8 +62,14 @@ class GrepFiles(FunctionTool[GrepFilesArguments]):
 async def _search(job: Job, arguments: GrepFilesArguments) -> list[str]:
     workshop = job.workshop
     where = workshop.resolve(arguments.path)
-    if await workshop.ports.threads.run(workshop.ports.files.stat, where) is None:
+    try:
+        found = await workshop.ports.threads.run(workshop.ports.files.stat, where)
+    except OSError as error:
+        raise ToolError(f"unable to access `{where}`: {os_error_text(error)}") from error
+    if found is None:
         raise ToolError(f"unable to access `{where}`: No such file or directory (os error 2)")
+    if found.kind == "other":  # ripgrep would wait for a pipe, and read a device for ever
+        raise ToolError(f"unable to search `{where}`: it is neither a file nor a directory")
     glob = () if arguments.include is None or not arguments.include.strip() else ("--glob", arguments.include)
     request = SpawnRequest(
         argv=(
