@@ -7,18 +7,28 @@ socket to the provider at once; nothing it began goes on.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
 import trio
 
 from actors.kernel import Address, Context
 from actors.model_stream.core import WIRES, Sampling
 from actors.model_stream.models import Models
 from actors.model_stream.outlet import Outlet
+from actors.model_stream.profiles import speaks_websocket
 from actors.model_stream.rendering import UnsupportedError
+from actors.model_stream.responses.request import Parts, joined
+from actors.model_stream.retry import ASKED_OTHERWISE
 from actors.session.open_text import TextTable
 from messages.credentials import GetHeaders, Headers
 from messages.failure import Failure
 from messages.model import SampleFailed, SampleRequest, StreamEvent
 from messages.settings import ProviderSettings
+
+if TYPE_CHECKING:
+    from actors.model_stream.exchange import Post
 
 CLIENT_NAME = "callboard"
 """How we introduce ourselves to providers, in `user-agent` and `originator`."""
@@ -47,23 +57,31 @@ async def run(
     sampling = Sampling(
         request, provider.wire_api, texts, where=where, attempts=1 + max(0, provider.request_max_retries)
     )
+    made: Parts | None = None
     try:
         wire = WIRES[provider.wire_api]
-        body = (
-            wire.continued(request, provider, models.recital(report))
-            if wire.continued
-            else wire.body(request, provider)
-        )
+        if wire.parts is not None and speaks_websocket(provider):
+            made = wire.parts(request, provider, models.recital(report))
+            body = b""
+        elif wire.continued is not None:
+            body = wire.continued(request, provider, models.recital(report))
+        else:
+            body = wire.body(request, provider)
     except UnsupportedError as error:
         unsaid = Failure(kind="invalid_request", message=f"{where} was not asked: {error}")
         await outlet.send(SampleFailed(request_id=request.request_id, failure=unsaid))
         return
     while True:
         ctx.state = "sampling"
-        failure = await _attempt(request, provider, where, body, sampling, outlet, models)
+        attempt = Attempt(request, provider, where, sampling, outlet, models)
+        failure = await (attempt.by_http(body) if made is None else attempt.by_line(made, report))
         if failure is None:
             await outlet.drain()
             return
+        if made is not None and failure.kind in ASKED_OTHERWISE:
+            # The line may be to blame: what is left of the attempts goes the ordinary way, with everything said anew.
+            body, made = joined(made), None
+            failure = msgspec.structs.replace(failure, retryable=True)
         verdict = sampling.after_failure(failure, models.ports.entropy.random.random())
         await outlet.send(verdict)
         if isinstance(verdict, SampleFailed):
@@ -72,41 +90,78 @@ async def run(
         await trio.sleep(verdict.delay_seconds)
 
 
-async def _attempt(
-    request: SampleRequest,
-    provider: ProviderSettings,
-    where: str,
-    body: bytes,
-    sampling: Sampling,
-    outlet: Outlet,
-    models: Models,
-) -> Failure | None:
-    # With the HTTP client it takes 100 ms to import; a daemon that has been up for a while has done so (`Models.warm`).
-    from actors.model_stream.exchange import Post, attempt
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a request. With the HTTP client it takes 100 ms to import; a daemon that has been up for a while has
+    done so (`Models.warm`)."""
 
-    credentials = await models.credentials.ask(GetHeaders(provider=request.provider), (Headers, Failure))
-    if isinstance(credentials, Failure):
-        return credentials
-    authorization = tuple((name.lower(), value.reveal()) for name, value in credentials.items)
-    headers = {
-        "content-type": "application/json",
-        "accept": "text/event-stream",
-        "user-agent": CLIENT_NAME,
-        "originator": CLIENT_NAME,
-        "x-client-request-id": request.request_id,
-        **WIRES[provider.wire_api].headers(request, provider),
-        **dict(authorization),  # with the headers that settings give this provider, which may replace ours
-    }
-    post = Post(
-        url=provider.base_url.rstrip("/") + WIRES[provider.wire_api].path,
-        headers=tuple(headers.items()),
-        body=body,
-        query=provider.query_params,
-        idle_seconds=provider.stream_idle_timeout_ms / 1000,
-        where=where,
-        secrets=_secrets(authorization),
-    )
-    return await attempt(post, sampling.next_attempt(), outlet, transport=models.transport, clock=models.ports.clock)
+    request: SampleRequest
+    provider: ProviderSettings
+    where: str
+    sampling: Sampling
+    outlet: Outlet
+    models: Models
+
+    async def by_http(self, body: bytes) -> Failure | None:
+        """A request of its own, answered by server-sent events. None: it completed."""
+        from actors.model_stream.exchange import attempt
+
+        post = await self._post(body)
+        if isinstance(post, Failure):
+            return post
+        hearing, models = self.sampling.next_attempt(), self.models
+        return await attempt(post, hearing, self.outlet, transport=models.transport, clock=models.ports.clock)
+
+    async def by_line(self, made: Parts, session: Address[StreamEvent]) -> Failure | None:
+        """Over the session's line, or by HTTP where there is none to be had."""
+        from actors.model_stream.conversing import NoLineError, converse
+
+        post = await self._post(b"")
+        if isinstance(post, Failure):
+            return post
+        models = self.models
+        try:
+            return await converse(
+                post,
+                made,
+                self.sampling.next_attempt(),
+                self.outlet,
+                session=session,
+                lines=models.lines,
+                transport=models.transport,
+                network=models.ports.network,
+                clock=models.ports.clock,
+                entropy=models.ports.entropy,
+            )
+        except NoLineError:
+            return await self.by_http(joined(made))
+
+    async def _post(self, body: bytes) -> Post | Failure:
+        from actors.model_stream.exchange import Post
+
+        request, provider = self.request, self.provider
+        credentials = await self.models.credentials.ask(GetHeaders(provider=request.provider), (Headers, Failure))
+        if isinstance(credentials, Failure):
+            return credentials
+        authorization = tuple((name.lower(), value.reveal()) for name, value in credentials.items)
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream",
+            "user-agent": CLIENT_NAME,
+            "originator": CLIENT_NAME,
+            "x-client-request-id": request.request_id,
+            **WIRES[provider.wire_api].headers(request, provider),
+            **dict(authorization),  # with the headers that settings give this provider, which may replace ours
+        }
+        return Post(
+            url=provider.base_url.rstrip("/") + WIRES[provider.wire_api].path,
+            headers=tuple(headers.items()),
+            body=body,
+            query=provider.query_params,
+            idle_seconds=provider.stream_idle_timeout_ms / 1000,
+            where=self.where,
+            secrets=_secrets(authorization),
+        )
 
 
 def _secrets(headers: tuple[tuple[str, str], ...]) -> tuple[str, ...]:

@@ -27,7 +27,9 @@ from actors.model_stream.profiles import takes_freeform
 from actors.model_stream.rendering import freeform_names
 from actors.model_stream.responses.decode import ResponsesDecoder
 from actors.model_stream.responses.recital import Recital
+from actors.model_stream.responses.request import Parts
 from actors.model_stream.responses.request import body as responses_body
+from actors.model_stream.responses.request import parts as responses_parts
 from actors.model_stream.sse import SseDecoder, SseEvent, SseEventTooLargeError
 from actors.session.open_text import TextTable
 from messages.failure import Failure
@@ -85,12 +87,18 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """What this wire wants beside the usual headers, in lower case."""
     prefix: Callable[[SampleRequest], str | None] = _no_prefix
     """See `Origin.prefix`."""
+    parts: Callable[[SampleRequest, ProviderSettings, Recital], Parts] | None = None
+    """What a body is made of, for a wire that can be spoken over a line."""
     continued: Callable[[SampleRequest, ProviderSettings, Recital], bytes] | None = None
     """The same body, made with what the thread's earlier requests have said, by a wire that saves work by it."""
 
 
 def _responses_body(request: SampleRequest, provider: ProviderSettings, recital: Recital | None = None) -> bytes:
     return responses_body(request, recital, freeform=takes_freeform(request.provider, provider))
+
+
+def _responses_parts(request: SampleRequest, provider: ProviderSettings, recital: Recital) -> Parts:
+    return responses_parts(request, recital, freeform=takes_freeform(request.provider, provider))
 
 
 WIRES: dict[WireApi, Wire] = {
@@ -101,6 +109,7 @@ WIRES: dict[WireApi, Wire] = {
         path="/responses",
         body=_responses_body,
         decoder=ResponsesDecoder,
+        parts=_responses_parts,
         continued=_responses_body,
     ),
     "chat": Wire(path=CHAT_PATH, body=chat_body, decoder=ChatDecoder),
@@ -116,6 +125,8 @@ class Hearing:
         self._where = where
         self._head = bytearray()
         self._failure: Failure | None = None
+        self.kept: list[StreamEvent] | None = None
+        """A list here gets everything that is told."""
         self.limits: RateLimits | None = None
         """What the answer's headers said; it goes on with the response's end."""
 
@@ -129,16 +140,24 @@ class Hearing:
         """Why the attempt failed; None while it goes on and when it succeeded."""
         return self._failure or self._decoder.failure
 
+    @property
+    def began(self) -> bool:
+        """Whether anything of the protocol has been heard."""
+        return self._decoder.recognised or self.done
+
     def feed(self, data: bytes) -> list[StreamEvent]:
         """Hear some bytes, cut anywhere."""
         decoder = self._decoder
         if not decoder.recognised:
             self._head += data[: ERROR_HEAD_BYTES - len(self._head)]
         try:
-            return self._with_limits(decoder.take(self._sse.feed(data)))
+            events = self._with_limits(decoder.take(self._sse.feed(data)))
         except SseEventTooLargeError as error:
             self._failure = Failure(kind="protocol", message=f"{self._where}: {error}")
             return []
+        if events and self.kept is not None:
+            self.kept += events
+        return events
 
     def take_whole(self, body: bytes) -> list[StreamEvent] | None:
         """Hear an answer that was no stream but one JSON object. None: it is no response of the wire."""

@@ -15,6 +15,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import aclosing
 from functools import lru_cache
+from typing import Protocol
 
 import httpx2
 import msgspec
@@ -22,7 +23,8 @@ import trio
 
 from actors.model_stream.core import Hearing
 from actors.model_stream.errors import from_http, from_stream, provider_error, readable, redact, request_id_of
-from actors.model_stream.http import BODY_EXTENSION, TIMEOUTS, BodyWatch, HttpTransport, ResponseBody
+from actors.model_stream.http import BODY_EXTENSION, TIMEOUTS, HttpTransport, ResponseBody
+from actors.model_stream.http.body import OnData, OnEnd
 from actors.model_stream.limits import limits_of
 from actors.model_stream.outlet import Outlet
 from actors.ports import Clock
@@ -140,7 +142,8 @@ async def _hear_success(
             message=f"{post.where} answered with a web page; check the provider's base URL ({post.url})",
             detail=words or None,
         )
-    return await Listening(response, post, hearing, outlet, clock).run()
+    body: ResponseBody = response.extensions[BODY_EXTENSION]
+    return await Listening(body, post, hearing, outlet, clock).run()
 
 
 def _hear_whole(body: bytes, post: Post, hearing: Hearing, outlet: Outlet) -> Failure | None:
@@ -164,16 +167,34 @@ def _hear_whole(body: bytes, post: Post, hearing: Hearing, outlet: Outlet) -> Fa
     return hearing.failure
 
 
+class Delivery(Protocol):
+    """A body on its way."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Body(Protocol):
+    """What can be listened to in the rounds: an HTTP response, or one answer on a line."""
+
+    def deliver(self, on_data: OnData, on_end: OnEnd, /) -> Delivery:
+        """See `ResponseBody.deliver`."""
+        ...
+
+
 class Listening:
     """A streamed answer on its way through the rounds."""
 
-    def __init__(self, response: httpx2.Response, post: Post, hearing: Hearing, outlet: Outlet, clock: Clock) -> None:
-        self._body: ResponseBody = response.extensions[BODY_EXTENSION]
+    def __init__(self, body: Body, post: Post, hearing: Hearing, outlet: Outlet, clock: Clock) -> None:
+        self._body = body
         self._post = post
         self._hearing = hearing
         self._outlet = outlet
         self._clock = clock
-        self._watch: BodyWatch | None = None
+        self._watch: Delivery | None = None
         self._paused = False
         self._chunks = 0
         self._decided = trio.Event()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from actors.model_stream.http import HttpTransport
+    from actors.model_stream.lines import Lines
     from actors.model_stream.responses.recital import Recital
 
 UNDELIVERED_TEXT_CHARS = 8192
@@ -55,6 +56,7 @@ class Models:
         self.undelivered_limit = undelivered_limit
         self._transport: HttpTransport | None = None
         self._client: httpx2.AsyncClient | None = None
+        self._lines: Lines | None = None
         self._recitals: WeakKeyDictionary[Address[StreamEvent], Recital] = WeakKeyDictionary()
 
     def recital(self, session: Address[StreamEvent]) -> Recital:
@@ -84,6 +86,15 @@ class Models:
         return self._transport
 
     @property
+    def lines(self) -> Lines:
+        """The sessions' WebSocket connections, where a provider offers that."""
+        if self._lines is None:
+            from actors.model_stream.lines import Lines
+
+            self._lines = Lines(self.ports.network.rounds, self.ports.clock.monotonic)
+        return self._lines
+
+    @property
     def client(self) -> httpx2.AsyncClient:
         """The same connections with httpx2's comforts, for requests that are no turns: those go by the transport."""
         if self._client is None:
@@ -103,5 +114,7 @@ class Models:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._lines is not None:
+            self._lines.close_all()
         if self._transport is not None:
             await self._transport.aclose()

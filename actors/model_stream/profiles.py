@@ -300,6 +300,16 @@ def takes_freeform(provider_id: str, provider: ProviderSettings) -> bool:
     return profile_of(provider_id, provider).responses_freeform if said is None else said
 
 
+def speaks_websocket(provider: ProviderSettings) -> bool:
+    """Whether the Responses wire may be spoken over a line there."""
+    if provider.wire_api != "responses":
+        return False
+    if provider.supports_websockets is not None:
+        return provider.supports_websockets
+    profile = _by_host(provider.base_url)
+    return profile is not None and profile.id == "openai"
+
+
 @lru_cache(maxsize=64)
 def _by_host(base_url: str) -> Profile | None:
     try:

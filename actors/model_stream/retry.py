@@ -11,7 +11,7 @@ hangs for an hour is worse than an error that says when to come back).
 
 from __future__ import annotations
 
-from messages.failure import Failure
+from messages.failure import Failure, FailureKind
 
 ATTEMPTS = 6
 """In all, the first included: with the delays below a provider's hiccup of ten seconds passes unnoticed."""
@@ -29,6 +29,12 @@ MAX_DELAY_SECONDS = 4.0
 
 MAX_SERVER_DELAY_SECONDS = 120.0
 """What a server may ask for. The official SDKs draw the same line: beyond it an error now is more useful."""
+
+ASKED_OTHERWISE: frozenset[FailureKind] = frozenset(
+    ("connection", "stream_disconnected", "timeout", "protocol", "invalid_request", "not_found", "server_error")
+)
+"""Failures after which the same request is sent the ordinary way: the line may be to blame. The others (a key, a quota,
+a policy, a window that is full) would be the same there."""
 
 
 def delay_before_retry(

@@ -5,6 +5,7 @@ without a key: the sockets, the parsing and the pacing are those of a real provi
 
     actor.py      listens, answers each connection; keeps a record of what it was asked
     server.py     HTTP/1.1 from the server's side (sans-IO reading on httptools, writing)
+    line.py       the Responses wire over WebSocket; its connections remember
     prompt.py     pure: what a request asks, as far as scenes look at it
     script.py     pure: what a scene file may say, and reading one
     cast.py       pure: which scene and which step answers a prompt

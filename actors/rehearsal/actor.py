@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.resources
 from collections import OrderedDict, deque
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import trio
@@ -15,6 +15,7 @@ from actors.ports import Ports
 from actors.ports.network import ByteStream
 from actors.rehearsal import server
 from actors.rehearsal.cast import SCENE_MODEL, Cue, cast
+from actors.rehearsal.line import FrameError, Framer, MessageError, ServerLine, wants_line, welcome
 from actors.rehearsal.prompt import NotAPromptError, Prompt
 from actors.rehearsal.script import Scene, SceneError, Status, read_scenes
 from actors.rehearsal.server import Request, RequestError, RequestReader
@@ -24,6 +25,8 @@ DEFAULT_MODEL = "rehearsal"
 
 HOST = "127.0.0.1"
 """Nobody else's business; also why it needs no key."""
+
+LINE_PATH = "/v1/responses"
 
 REMEMBERED = 256
 """Performances kept for whoever asks what was played."""
@@ -42,6 +45,8 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     prompt: Prompt
     ended: Ended
+    items_sent: int | None = None
+    """Over a line: how many items of input this request held itself."""
 
 
 class Stage:
@@ -53,6 +58,10 @@ class Stage:
     def __init__(self, ports: Ports, scenes: tuple[Scene, ...] | None = None, *, port: int = 0) -> None:
         self.scenes = shipped_scenes() if scenes is None else scenes
         self.performances: deque[Performance] = deque(maxlen=REMEMBERED)
+        self.websockets = True
+        """Whether the Responses API is also spoken over WebSocket."""
+        self.handshakes = 0
+        """WebSocket connections so far."""
         self.streaming = 0
         """Answers under way."""
         self._ports = ports
@@ -88,6 +97,9 @@ class Stage:
                         return
                     reader.feed(data)
                     continue
+                if reader.beyond is not None:
+                    await self._speak(request, stream, reader.beyond)
+                    return
                 if not await self._answer(request, stream, reader) or not request.keep_alive:
                     return
         except RequestError as problem:
@@ -108,6 +120,59 @@ class Stage:
                 message = f"{method} {path}: the rehearsal server answers POST {', '.join(BY_PATH)} and GET /v1/models"
                 await stream.send_all(server.error(404, "not_found", message))
         return True
+
+    async def _speak(self, request: Request, stream: ByteStream, early: bytes) -> None:
+        """Go on in another protocol, if it is the one we know."""
+        path = request.path.removesuffix("/")
+        if not (self.websockets and wants_line(request) and path == LINE_PATH):
+            await stream.send_all(server.error(426, "upgrade_required", "the rehearsed model speaks HTTP here"))
+            return
+        self.handshakes += 1
+        await stream.send_all(welcome(request))
+        line = ServerLine(stream)
+        with contextlib.suppress(FrameError):
+            async with trio.open_nursery() as nursery:
+
+                async def listen() -> None:
+                    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                        await line.listen(early)
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(listen)
+                async for message in line.messages:
+                    if not await self._perform_on(line, message, stream):
+                        break
+                nursery.cancel_scope.cancel()
+
+    async def _perform_on(self, line: ServerLine, message: bytes, stream: ByteStream) -> bool:
+        """Answer one message; whether the connection can go on."""
+        wire = BY_PATH[LINE_PATH]
+        try:
+            whole = line.memory.whole(message)
+            prompt = wire.read(msgspec.json.encode(whole))
+            attempt = self._count(prompt)
+            cue = cast(self.scenes, prompt, attempt)
+        except (MessageError, NotAPromptError, SceneError) as error:
+            known = error if isinstance(error, MessageError) else MessageError("rehearsal_scene", str(error))
+            await line.say(known.event())
+            return True
+        ended: Ended = "client left"
+        self.streaming += 1
+        response: dict[str, Any] = {}
+        try:
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                ended = await self._perform(cue, prompt, wire, stream, framer=Framer(), response=response)
+        finally:
+            self.streaming -= 1
+            sent = len(msgspec.json.decode(message).get("input") or ())
+            self.performances.append(
+                Performance(
+                    scene=cue.scene, step=cue.step, attempt=attempt, prompt=prompt, ended=ended, items_sent=sent
+                )
+            )
+        if response:
+            line.memory.keep(whole, response)
+        return ended == "whole"
 
     async def _respond(self, request: Request, wire: Spoken, stream: ByteStream, reader: RequestReader) -> bool:
         try:
@@ -137,8 +202,21 @@ class Stage:
             )
         return ended == "whole"
 
-    async def _perform(self, cue: Cue, prompt: Prompt, wire: Spoken, stream: ByteStream) -> Ended:
+    async def _perform(
+        self,
+        cue: Cue,
+        prompt: Prompt,
+        wire: Spoken,
+        stream: ByteStream,
+        *,
+        framer: Framer | None = None,
+        response: dict[str, Any] | None = None,
+    ) -> Ended:
+        """Play one answer; over a line if there is a ``framer``, and then ``response`` is filled with it."""
         first = cue.acts[0] if cue.acts else None
+        if isinstance(first, Status) and framer is not None:
+            await stream.send_all(framer.frames(_status_event(first.code, cue.names.fill(first.body))))
+            return "whole"
         if isinstance(first, Status):
             headers = {"content-type": first.content_type, **first.headers}
             await stream.send_all(server.whole(first.code, cue.names.fill(first.body).encode(), headers=headers))
@@ -154,7 +232,9 @@ class Stage:
                 return "whole"
             opening = next(beats)
             assert isinstance(opening, bytes), "an answer opens with a word"
-            await stream.send_all(server.stream_head() + server.chunk(opening))
+            await stream.send_all(
+                server.stream_head() + server.chunk(opening) if framer is None else framer.frames(opening)
+            )
             due = clock.monotonic()
             for beat in beats:
                 match beat:
@@ -162,10 +242,15 @@ class Stage:
                         due += beat
                         await trio.sleep_until(due)
                     case bytes():
-                        await stream.send_all(server.chunk(beat))
+                        await stream.send_all(server.chunk(beat) if framer is None else framer.frames(beat))
                         due = max(due, clock.monotonic() - CATCH_UP_SECONDS)
                     case "end":
-                        await stream.send_all(server.LAST_CHUNK)
+                        if framer is None:
+                            await stream.send_all(server.LAST_CHUNK)
+                        elif playing.response.get("status") not in ("completed", "failed", "incomplete"):
+                            return "cut"  # a line has no other end than its own
+                        if response is not None:
+                            response.update(playing.response)
                         return "whole"
                     case "close":
                         return "cut"
@@ -173,7 +258,11 @@ class Stage:
                         await trio.sleep_forever()
         except SceneError as error:
             # The names of a step are checked before it starts; what is found out later must break it off.
-            await stream.send_all(server.chunk(playing.scene_error(error)) if prompt.stream else _as_answer(error))
+            broken = playing.scene_error(error)
+            if framer is not None:
+                await stream.send_all(framer.frames(broken))
+            else:
+                await stream.send_all(server.chunk(broken) if prompt.stream else _as_answer(error))
         return "cut"
 
     def _count(self, prompt: Prompt) -> int:
@@ -219,6 +308,15 @@ async def _notice_leaving(stream: ByteStream, reader: RequestReader, scope: trio
 async def _say_goodbye(stream: ByteStream, last_words: bytes) -> None:
     with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         await stream.send_all(last_words)
+
+
+def _status_event(code: int, body: str) -> bytes:
+    """An HTTP error as it is said on a line."""
+    try:
+        error = msgspec.json.decode(body).get("error")
+    except (msgspec.DecodeError, AttributeError):
+        error = {"message": body}
+    return b"data: %b\n\n" % msgspec.json.encode({"type": "error", "status": code, "error": error})
 
 
 def _as_answer(error: SceneError) -> bytes:

@@ -52,13 +52,15 @@ class RequestReader:
         self._head_bytes = 0
         self._body_bytes = 0
         self._problem: RequestError | None = None
+        self.beyond: bytes | None = None
+        """After a handshake: what came behind it, in another protocol."""
 
     def feed(self, data: bytes) -> None:
         """Raises RequestError."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as error:
-            raise RequestError(400, "this server speaks nothing but HTTP") from error
+        except httptools.HttpParserUpgrade as upgrade:
+            self.beyond = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             raise self._problem or RequestError(400, f"not HTTP/1.1: {error}") from error
         if self._problem is not None:

@@ -85,7 +85,9 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Added to the URL of every request."""
     web_search: bool | None = None
     """Whether it searches the web for its models, as OpenAI and Anthropic do; None: as its profile says."""
-    """Added to the URL of every request."""
+    supports_websockets: bool | None = None
+    """Whether the Responses API is spoken over WebSocket there, with a connection kept per session; None: at OpenAI's
+    own address only. Where the handshake is refused, requests go the ordinary way."""
     request_max_retries: int = 5
     """After the first attempt: 6 attempts in all."""
     stream_idle_timeout_ms: int = 300_000
