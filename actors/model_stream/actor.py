@@ -7,7 +7,6 @@ socket to the provider at once; nothing it began goes on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -73,7 +72,9 @@ async def run(
         return
     while True:
         ctx.state = "sampling"
-        attempt = Attempt(request, provider, where, sampling, outlet, models)
+        attempt = Attempt(
+            request=request, provider=provider, where=where, sampling=sampling, outlet=outlet, models=models
+        )
         failure = await (attempt.by_http(body) if made is None else attempt.by_line(made, report))
         if failure is None:
             await outlet.drain()
@@ -90,8 +91,7 @@ async def run(
         await trio.sleep(verdict.delay_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One try of a request. With the HTTP client it takes 100 ms to import; a daemon that has been up for a while has
     done so (`Models.warm`)."""
 
