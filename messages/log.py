@@ -17,12 +17,14 @@ from typing import Any, Literal
 import msgspec
 
 from messages.approval import Answers, ApprovalDecision
-from messages.base import CallId, Delivery, ItemId, Message, ThreadId, TurnId
+from messages.base import CallId, Delivery, ItemId, JsonObject, Message, ThreadId, TurnId
 from messages.client.item import ThreadItem, UserMessage
 from messages.failure import Failure
 from messages.items import HistoryItem
 from messages.model import TokenUsage
+from messages.script import ScriptEvent, ScriptLimits, ScriptMode
 from messages.session import USUAL_BUDGET, Approval, ThreadSettings, ThreadSummary, TurnBudget
+from messages.tools import ScriptPlace
 
 
 class SessionMeta(msgspec.Struct, frozen=True, kw_only=True, tag="session_meta"):
@@ -114,6 +116,36 @@ class ToolStarted(msgspec.Struct, frozen=True, kw_only=True, tag="tool_started")
     idempotency_key: str
     item: ThreadItem | None = None
     """As shown in progress, so that recovery can complete it."""
+    place: ScriptPlace | None = None
+    """Of a script's call."""
+
+
+class ScriptWritten(msgspec.Struct, frozen=True, kw_only=True, tag="script_written"):
+    """The model wrote a script in its last response; it is in the history, in its text. Its life follows as
+    `ToolStarted` and `ScriptRecorded`; its end is the `ItemShown` of ``item_id``."""
+
+    turn_id: TurnId
+    call_id: CallId
+    item_id: ItemId
+    source: str
+    source_hash: str
+    """SHA-256, hexadecimal."""
+    behind: int
+    """How many structured calls of the response were written before it."""
+    mode: ScriptMode
+    tools: tuple[str, ...]
+    """Names in the registry of those it may call."""
+    limits: ScriptLimits
+    context: JsonObject = {}
+    """What it may read of the world: a replay must read the same."""
+
+
+class ScriptRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="script_recorded"):
+    """What happened in a script. The start of a call is not among it: that is its `ToolStarted`."""
+
+    turn_id: TurnId
+    call_id: CallId
+    event: ScriptEvent
 
 
 class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True, tag="approval_asked"):
@@ -191,6 +223,8 @@ Record = (
     | Compacted
     | ItemShown
     | ToolStarted
+    | ScriptWritten
+    | ScriptRecorded
     | ApprovalAsked
     | ApprovalAnswered
     | TerminalPassed

@@ -74,6 +74,8 @@ class SampleRequest(msgspec.Struct, frozen=True, kw_only=True):
     verbosity: str | None = None
     output_schema: dict[str, Any] | None = None
     max_output_tokens: int | None = None
+    scripts: bool = False
+    """Scripts in the text are no text: they are kept out of what is shown while it streams."""
     stop_sequences: tuple[str, ...] = ()
     """Texts at which the model stops. A wire that has no such thing fails the request before it is sent."""
 

@@ -10,8 +10,11 @@ from typing import Literal
 
 import msgspec
 
-from messages.base import JsonObject
+from messages.base import CallId, JsonObject, Message
 from messages.tools import ToolOutcome
+
+ScriptMode = Literal["disabled", "dry-run", "enabled"]
+"""disabled: a block is plain text. dry-run: checked and run, but no call takes place. enabled: run."""
 
 ScriptStatus = Literal[
     "returned",
@@ -63,6 +66,9 @@ class ScriptTool(msgspec.Struct, frozen=True, kw_only=True):
     """JSON schema of what it resolves to, where that is known."""
     idempotent: bool = False
     """A replay may start it again when it is not known how it ended."""
+    form: Literal["json", "text", "command"] = "json"
+    """How its argument becomes the registry's: as it is; its one property is a freeform tool's text; or it is
+    ``{command, cwd, timeoutMs}`` for a tool that takes a command line."""
 
 
 class CallError(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,3 +229,75 @@ class ScriptOutcome(msgspec.Struct, frozen=True, kw_only=True):
     wall_seconds: float = 0.0
     waited_seconds: float = 0.0
     """For a worker, before it began."""
+
+
+# --- a script and its session -----------------------------------------------------------------------------------
+
+
+class ScriptChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn asks for instead of the settings; None leaves one as it is."""
+
+    mode: ScriptMode | None = None
+    allowed_tools: tuple[str, ...] | None = None
+    """Names in the registry or in scripts; None: all of the thread's."""
+
+
+class ScriptJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What the one who runs a script is told besides its source."""
+
+    mode: ScriptMode
+    tools: tuple[ScriptTool, ...]
+    limits: ScriptLimits
+    context: JsonObject = {}
+    log: tuple[ScriptEvent, ...] = ()
+    """Of an earlier run, to be replayed."""
+
+
+class ScriptTold(Message, frozen=True, kw_only=True):
+    """script -> session: something happened in it."""
+
+    call_id: CallId
+    event: ScriptEvent
+
+
+class NestedWanted(Message, frozen=True, kw_only=True):
+    """script -> session: make this call; `NestedSettled` answers it."""
+
+    call_id: CallId
+    """The script's own."""
+    number: int
+    tool: str
+    """In the registry."""
+    arguments: str
+    freeform: bool = False
+    line: int
+    column: int
+
+
+class NestedUnwanted(Message, frozen=True, kw_only=True):
+    """script -> session: stop that call; `NestedSettled` still answers it."""
+
+    call_id: CallId
+    number: int
+
+
+class NestedSettled(Message, frozen=True, kw_only=True):
+    """session -> script: the call has ended, and nothing of it runs. It is in the log."""
+
+    number: int
+    result: CallResult
+
+
+class NestedAsks(Message, frozen=True, kw_only=True):
+    """session -> script: the call waits for a person, or (None) does not any more."""
+
+    number: int
+    approval_id: str | None
+
+
+class Abandoned(Message, frozen=True, kw_only=True):
+    """session -> script: nothing is answered any more; end."""
+
+
+ScriptSaid = ScriptTold | NestedWanted | NestedUnwanted
+ScriptOrder = NestedSettled | NestedAsks | Abandoned

@@ -17,8 +17,10 @@ from messages.client_call import ClientAnswer
 from messages.failure import Failure
 from messages.hooks import HookReported
 from messages.model import RateLimits, TokenUsage
+from messages.script import ScriptChoice, ScriptEvent
 from messages.settings.sandbox import SandboxMode
 from messages.tool_set import DynamicTool, ToolSelection
+from messages.tools import ScriptPlace
 
 CollaborationMode = Literal["default", "plan"]
 """plan: the model is to find out what is wanted and to say how it would be done; it may put questions to people."""
@@ -103,6 +105,8 @@ class StartTurn(Message, frozen=True, kw_only=True):
     budget: TurnBudget | None = None
     client_id: str | None = None
     """`clientUserMessageId`, echoed in the user message item."""
+    scripts: ScriptChoice | None = None
+    """For this turn only."""
 
 
 class SteerTurn(Message, frozen=True, kw_only=True):
@@ -381,6 +385,18 @@ class TurnFailing(Message, frozen=True, kw_only=True, tag="turn_failing"):
     attempts: int | None = None
 
 
+class ScriptHappened(Message, frozen=True, kw_only=True, tag="script_happened"):
+    """Something happened in a script: a call with its line, a line of its console, what it says of itself. A call's
+    result is left out: its item has it."""
+
+    turn_id: TurnId
+    item_id: ItemId
+    """The script's."""
+    event: ScriptEvent
+    call_item_id: ItemId | None = None
+    """The item of the call it is about."""
+
+
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """A question to people, in the log under ``id`` until it has exactly one resolution."""
 
@@ -397,6 +413,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     amendment: tuple[str, ...] | None = None
     """What `acceptWithExecpolicyAmendment` would allow."""
     expires_at: float | None = None
+    place: ScriptPlace | None = None
+    """The line of a script that waits for the answer."""
 
 
 class ApprovalRequested(Message, frozen=True, kw_only=True, tag="approval_requested"):
@@ -446,6 +464,7 @@ SessionEvent = (
     | DiffUpdated
     | PlanUpdated
     | TurnFailing
+    | ScriptHappened
     | ApprovalRequested
     | ApprovalResolved
     | NameChanged

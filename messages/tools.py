@@ -23,6 +23,19 @@ from messages.patch import FileRevision
 ToolOutcome = Literal["done", "failed", "cancelled", "denied", "unknown"]
 
 
+class ScriptPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in a script a call was made."""
+
+    script: CallId
+    """The call that the script itself is."""
+    item_id: ItemId
+    """The script's item."""
+    number: int
+    """From 1, in the order of the script's calls."""
+    line: int
+    column: int
+
+
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call as the model made it."""
 
@@ -37,8 +50,11 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     freeform: bool = False
     idempotency_key: str
     """Stable for this call for ever; a tool may hand it to whatever it calls."""
-    by: Literal["model", "user"] = "model"
-    """`user`: a command line that a person typed; ``arguments`` is that line, and no model has called anything."""
+    by: Literal["model", "user", "block", "script"] = "model"
+    """`user`: a command line that a person typed; ``arguments`` is that line, and no model has called anything.
+    `block`: a script that the model wrote in its text; ``arguments`` is its source. `script`: a call that one made."""
+    place: ScriptPlace | None = None
+    """Of a script's call."""
     timeout_seconds: float | None = None
     """Of a user's command."""
 
@@ -53,6 +69,8 @@ class ToolPrepared(Message, frozen=True, kw_only=True):
     side_effects: bool
     """True: the log is made durable before it starts."""
     approval: Need | None = None
+    fault: str | None = None
+    """It can only fail, and this is why."""
 
 
 class RunTool(Message, frozen=True, kw_only=True):

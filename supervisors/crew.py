@@ -13,9 +13,11 @@ from actors.kernel import Address, Context, Mailbox
 from actors.model_stream.models import Models
 from actors.model_stream.tool_abilities import tool_abilities
 from actors.ports import Ports
+from actors.sandbox_pool.pool import ScriptPool
+from actors.sandbox_pool.worker import run_script
 from actors.session import children
 from actors.session.open_text import OpenText, TextTable
-from actors.session.state import Offer
+from actors.session.state import Offer, ScriptOffer
 from actors.tool_worker.actor import run_call
 from actors.tool_worker.registry import Registry
 from actors.tool_worker.rules.book import RuleBook
@@ -25,10 +27,11 @@ from actors.tool_worker.truncation import TruncationPolicy
 from actors.tool_worker.workshop import LoginRules, Workshop, open_workshop, preferred_shell
 from messages.base import ThreadId
 from messages.model import SampleRequest, StreamEvent
+from messages.script import ScriptJob, ScriptOrder, ScriptSaid
 from messages.session import ThreadSettings
 from messages.settings import ProviderSettings
 from messages.tool_set import Abilities
-from messages.tools import TerminalEnded, ToolCall, ToolEvent, WorkerMessage
+from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent, WorkerMessage
 from supervisors.surroundings import Surroundings
 
 
@@ -45,6 +48,8 @@ def make_crew(
     login: LoginRules,
     home: str,
     rules: RuleBook,
+    pool: ScriptPool,
+    scripts: ScriptOffer,
 ) -> children.Crew:
     """``environment`` is what tools inherit; ``home`` is what no sandboxed one changes; ``output_tokens`` is how much
     of one output a model is shown."""
@@ -58,9 +63,12 @@ def make_crew(
             context_window=context_window,
             gathers=True,
             hook_events=surroundings.hooks.events,
+            scripts=scripts,
         ),
         sample=partial(_sample, models),
         work=_work,
+        run_script=partial(_run_script, pool),
+        expect_script=pool.wanted.set,
         gather=surroundings.gather,
         run_hooks=surroundings.run_hooks,
         turn_ended=surroundings.turn_ended,
@@ -101,6 +109,17 @@ async def _sample(
     from actors.model_stream import actor as model_stream
 
     await model_stream.run(ctx, request, texts, report, models, task_status=task_status)
+
+
+async def _run_script(
+    pool: ScriptPool,
+    call: ToolCall,
+    job: ScriptJob,
+    orders: Mailbox[RunTool | ScriptOrder],
+    report: Callable[[ToolEvent | ScriptSaid], None],
+    /,
+) -> None:
+    await run_script(call, job, pool, orders, report)
 
 
 async def _work(

@@ -13,6 +13,7 @@ import posixpath
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
+from typing import Protocol
 
 import msgspec
 import trio
@@ -22,6 +23,8 @@ from actors.kernel import Node, Report, System
 from actors.ports import Ports
 from actors.ports.files import AppendFile
 from actors.ports.production.processes import LauncherProcesses
+from actors.ports.scripts import ScriptEngine
+from actors.sandbox_pool.actor import RunsEngine
 from actors.settings.actor import load
 from actors.settings.core import Sources
 from actors.settings.layers import Layer
@@ -69,6 +72,10 @@ class DaemonOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Of the SQLite index; below the home unless given."""
 
 
+class Engine(ScriptEngine, RunsEngine, Protocol):
+    """What runs scripts."""
+
+
 class RunningDaemon:
     """What whoever runs it may ask of it."""
 
@@ -110,7 +117,12 @@ class RunningDaemon:
 
 @asynccontextmanager
 async def open_daemon(
-    ports: Ports, options: DaemonOptions, *, launcher: LauncherProcesses | None = None
+    ports: Ports,
+    options: DaemonOptions,
+    *,
+    launcher: LauncherProcesses | None = None,
+    engine: Engine | None = None,
+    unconfined: tuple[str, ...] = (),
 ) -> AsyncIterator[RunningDaemon]:
     """Start everything and enter the block when clients can connect; leaving it drains and stops in order.
 
@@ -147,6 +159,8 @@ async def open_daemon(
             version=VERSION,
             tree=lambda: holder[0].snapshot(),
             index_path=options.index_path,
+            engine=engine,
+            unconfined=unconfined,
         )
         listen = state.current.settings.listen
         if options.listen is not None:
@@ -155,7 +169,7 @@ async def open_daemon(
             parts.house, listen, plaintext_allowed=options.plaintext_allowed, token_file=options.token_file
         )
         try:
-            async with parts.models, open_tree(root(parts, doorway, launcher).run, system=system) as tree:
+            async with parts.models, open_tree(root(parts, doorway, launcher, engine).run, system=system) as tree:
                 holder.append(tree)
                 daemon = RunningDaemon(parts, tree, doorway)
                 try:
@@ -204,6 +218,7 @@ class Daemon:
     async def __aenter__(self) -> RunningDaemon:
         """Raises what `open_daemon` raises."""
         from actors.ports.production import production_ports
+        from actors.ports.production.scripts import ZygoteEngine, unconfined
         from actors.tool_worker.launcher import start_launcher
 
         refuse_name_clashes()
@@ -212,7 +227,9 @@ class Daemon:
             stack.callback(handle.release)
             launcher = LauncherProcesses(handle)
             ports = production_ports(launcher)
-            daemon = await stack.enter_async_context(open_daemon(ports, self._options, launcher=launcher))
+            daemon = await stack.enter_async_context(
+                open_daemon(ports, self._options, launcher=launcher, engine=ZygoteEngine(), unconfined=unconfined())
+            )
             self._stack = stack.pop_all()
         return daemon
 

@@ -22,10 +22,12 @@ from actors.model_stream import catalogue
 from actors.model_stream.models import Models
 from actors.model_stream.providers import REHEARSAL, known_providers
 from actors.ports import Ports
+from actors.ports.scripts import ScriptEngine
 from actors.rehearsal.actor import Stage
 from actors.rollout_writer import reader
 from actors.rollout_writer.actor import ROLLOUT_WRITER, WriterOptions
 from actors.rollout_writer.checkpoints import TextCheckpoints
+from actors.sandbox_pool.pool import ScriptPool
 from actors.session.actor import Means
 from actors.session.children import Crew
 from actors.session.global_feed import GlobalFeed
@@ -49,6 +51,7 @@ from messages.settings import ProviderSettings, Settings, SettingsSnapshot
 from supervisors.crew import make_crew
 from supervisors.dynamic import DynamicSupervisor
 from supervisors.live import Chooser, LiveSettings, Now
+from supervisors.scripts import NoEngine, make_pool, script_offer
 from supervisors.surroundings import Surroundings
 
 SESSION_RESTARTS, SESSION_PERIOD_SECONDS = 3, 60.0
@@ -99,6 +102,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     sessions: DynamicSupervisor
     host: SessionHost
     house: House
+    pool: ScriptPool
 
 
 def assemble(
@@ -112,9 +116,11 @@ def assemble(
     version: str,
     tree: Callable[[], Node],
     index_path: str | None = None,
+    engine: ScriptEngine | None = None,
+    unconfined: tuple[str, ...] = (),
 ) -> Parts:
     """Make the parts; nothing runs yet. ``tree`` is the live tree, for whoever asks; ``chooser`` what has completed the
-    settings."""
+    settings; ``engine`` runs scripts, confined but for the layers named in ``unconfined``."""
     snapshot = state.current
     settings = snapshot.settings
     stage = Stage(ports) if settings.model_provider == REHEARSAL else None
@@ -132,7 +138,8 @@ def assemble(
         undelivered_limit=settings.undelivered_text_bytes,
     )
     rules = RuleBook(system.directory.address(RULES), lambda: state.current.settings.projects)
-    tools = _Tools(environment, models, rules, snapshot.home)
+    pool = make_pool(ports, engine or NoEngine(), settings.scripts)
+    tools = _Tools(environment, models, rules, snapshot.home, pool, ("engine",) if engine is None else unconfined)
     encoder = WireEncoder(lambda: round(ports.clock.now() * 1000))
     everywhere = GlobalFeed(encoder)
     sessions = DynamicSupervisor(
@@ -177,6 +184,7 @@ def assemble(
         checkpoints=checkpoints,
         sessions=sessions,
         host=host,
+        pool=pool,
         house=House(
             ports=ports,
             sessions=host,
@@ -221,8 +229,18 @@ async def _models(live: LiveSettings) -> tuple[ModelEntry, ...]:
 class _Tools:
     """What serves sessions, made anew for the settings of the time."""
 
-    def __init__(self, environment: Mapping[str, str], models: Models, rules: RuleBook, home: str) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        models: Models,
+        rules: RuleBook,
+        home: str,
+        pool: ScriptPool,
+        unconfined: tuple[str, ...],
+    ) -> None:
         self._rules = rules
+        self._pool = pool
+        self._unconfined = unconfined
         self._environment = environment
         self._snapshots = Snapshots(models.ports, home=home, environment=environment)
         self._models = models
@@ -255,6 +273,8 @@ class _Tools:
             ),
             home=snapshot.home,
             rules=self._rules,
+            pool=self._pool,
+            scripts=script_offer(settings.scripts, self._models.providers, missing=self._unconfined),
             context_window=settings.model_context_window or known.context_window,
         )
 

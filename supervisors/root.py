@@ -6,6 +6,7 @@
     ├─ settings ├─ credentials ├─ rules
     ├─ launcher        starts contained processes
     ├─ rollout_writer  the log
+    ├─ sandbox_pool    runs scripts, once there are any
     ├─ rehearsal       the embedded model, when it is the one in use
     ├─ sessions        dynamic: one session per loaded thread
     ├─ host            unloads idle sessions
@@ -31,6 +32,8 @@ from actors.kernel.watchdog import LoopWatchdog
 from actors.ports.production.processes import LauncherProcesses
 from actors.rehearsal import actor as rehearsal
 from actors.rollout_writer import actor as rollout_writer
+from actors.sandbox_pool import actor as sandbox_pool
+from actors.sandbox_pool.pool import ScriptPool
 from actors.settings import actor as settings
 from actors.tool_worker.rules import actor as rules
 from supervisors.child import ChildSpec
@@ -44,8 +47,11 @@ WRITER_SHUTDOWN_SECONDS = 10.0
 """What was taken is written and synced, also on a slow disk."""
 
 
-def root(parts: Parts, doorway: Doorway, launcher: LauncherProcesses | None) -> Supervisor:
-    """``launcher`` None: processes come from somewhere else (a simulation)."""
+def root(
+    parts: Parts, doorway: Doorway, launcher: LauncherProcesses | None, engine: sandbox_pool.RunsEngine | None = None
+) -> Supervisor:
+    """``launcher`` None: processes come from somewhere else (a simulation); ``engine`` None: so does what runs
+    scripts."""
     ports = parts.ports
     children = [
         ChildSpec(id="rounds", start=_without_context(ports.network.rounds.run)),
@@ -68,6 +74,8 @@ def root(parts: Parts, doorway: Doorway, launcher: LauncherProcesses | None) -> 
     )
     if parts.stage is not None:
         children.append(ChildSpec(id="rehearsal", start=partial(rehearsal.run, stage=parts.stage)))
+    if engine is not None:
+        children.append(ChildSpec(id="sandbox_pool", start=_pool(engine, parts.pool)))
     children += [
         parts.sessions.as_child("sessions"),
         ChildSpec(id="host", start=parts.host.run),
@@ -75,6 +83,13 @@ def root(parts: Parts, doorway: Doorway, launcher: LauncherProcesses | None) -> 
         ChildSpec(id="gateway", start=doorway.run),
     ]
     return Supervisor(children=children, intensity=RESTARTS, period=PERIOD_SECONDS)
+
+
+def _pool(engine: sandbox_pool.RunsEngine, pool: ScriptPool) -> Start[None]:
+    async def start(ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+        await sandbox_pool.run(ctx, engine, pool, task_status=task_status)
+
+    return start
 
 
 class _Runs(Protocol):

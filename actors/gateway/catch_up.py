@@ -18,6 +18,8 @@ from messages.log import (
     MessageQuarantined,
     Record,
     ResponseItem,
+    ScriptRecorded,
+    ScriptWritten,
     SessionMeta,
     SteerAccepted,
     TerminalPassed,
@@ -86,6 +88,8 @@ def _event(record: Record, started_at: dict[TurnId, float]) -> SessionEvent | No
             | ResponseItem()
             | Compacted()
             | ToolStarted()
+            | ScriptWritten()
+            | ScriptRecorded()
             | TerminalPassed()
             | TextCheckpoint()
             | MessageQuarantined()

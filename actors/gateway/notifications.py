@@ -15,6 +15,7 @@ structs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -34,11 +35,20 @@ from messages.client.approval import (
     UserInputParams,
     UserInputQuestion,
 )
-from messages.client.callboard import LiveMarker
+from messages.client.callboard import LiveMarker, ScriptNotice
 from messages.client.item import Wire
 from messages.client.turn import CollaborationMode, CollaborationSettings, ItemsView
 from messages.hooks import HookReported
 from messages.model import TextChannel, TokenUsage
+from messages.script import (
+    CallEnded,
+    CallRequested,
+    CallStarted,
+    ScriptPrinted,
+    ScriptProgressed,
+    ScriptPumped,
+    ScriptStarted,
+)
 from messages.session import (
     Approval,
     ApprovalRequested,
@@ -50,6 +60,7 @@ from messages.session import (
     NameChanged,
     PlanUpdated,
     ReasoningPartAdded,
+    ScriptHappened,
     SessionEvent,
     SettingsChanged,
     StatusChanged,
@@ -360,10 +371,44 @@ def event_params(thread_id: ThreadId, event: SessionEvent) -> tuple[str, Wire]:
         case HookReported(run=run):
             body = wire.HookNotice(thread_id=thread_id, turn_id=event.turn_id, run=wire.hook_run(run))
             return "hook/started" if run.status == "running" else "hook/completed", body
+        case ScriptHappened():
+            return "callboard/script/event", script_notice(thread_id, event)
         case Warned():
             return "warning", wire.Warning(thread_id=thread_id, message=event.message)
         case ApprovalRequested():
             raise ValueError("an approval is a request, not a notification; use approval_request")
+
+
+def script_notice(thread_id: ThreadId, happened: ScriptHappened) -> ScriptNotice:
+    """What happened in a script, for people."""
+    about = partial(
+        ScriptNotice,
+        thread_id=thread_id,
+        turn_id=happened.turn_id,
+        item_id=happened.item_id,
+        call_item_id=happened.call_item_id,
+    )
+    match happened.event:
+        case CallRequested() as event:
+            return about(kind="called", number=event.number, name=event.name, line=event.line, column=event.column)
+        case CallStarted() as event:
+            return about(kind="started", number=event.number)
+        case CallEnded() as event:
+            error = event.result.error
+            return about(
+                kind="ended",
+                number=event.number,
+                outcome=event.result.outcome,
+                code=None if error is None else error.code,
+                message=None if error is None else error.message,
+                seconds=event.seconds,
+            )
+        case ScriptPrinted() as event:
+            return about(kind="printed", level=event.level, text=event.text)
+        case ScriptProgressed() as event:
+            return about(kind="progress", text=event.text)
+        case ScriptStarted() | ScriptPumped():
+            raise ValueError("what only a replay needs is not shown")
 
 
 def _limits_body(event: LimitsUpdated) -> wire.RateLimitSnapshot:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from actors.kernel import Address
 from actors.session.open_text import TextTable
-from messages.model import StreamEvent
+from messages.model import ItemFinished, StreamEvent, TextBegan
 
 
 class Outlet:
@@ -28,6 +28,8 @@ class Outlet:
         self._kept: deque[StreamEvent] = deque()
         self._expecting_room = False
         self._draining = False
+        self._text_slots: dict[int, list[int]] = {}
+        """By item, where only a part of a text is shown."""
         texts.on_attach = self._settle
 
     @property
@@ -37,6 +39,9 @@ class Outlet:
 
     def put(self, events: Iterable[StreamEvent]) -> None:
         """Send what there is room for and keep the rest, in order."""
+        if self._texts.shows_parts:
+            events = tuple(events)
+            self._close_texts(events)
         self._kept.extend(events)
         self._push()
         self.at_ease = not self._kept and self._texts.all_attached
@@ -55,6 +60,14 @@ class Outlet:
                 self._kept.popleft()
         finally:
             self._draining = False
+
+    def _close_texts(self, events: Iterable[StreamEvent]) -> None:
+        for event in events:
+            if isinstance(event, TextBegan):
+                self._text_slots.setdefault(event.slot, []).append(event.text_slot)
+            elif isinstance(event, ItemFinished):
+                for text_slot in self._text_slots.pop(event.slot, ()):
+                    self._texts.close(text_slot)
 
     def _push(self) -> None:
         kept = self._kept

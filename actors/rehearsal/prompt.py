@@ -15,13 +15,15 @@ import msgspec
 from msgspec.json import Decoder
 
 _CWD = re.compile(r"<cwd>(.*?)</cwd>", re.DOTALL)
-_DAEMON_BLOCK = re.compile(r"\s*<([A-Za-z_-]+)>.*</\1>\s*|\s*# AGENTS\.md instructions.*", re.DOTALL)
+_SCRIPT_RESULT = re.compile(r"<tool-calls-result status=.*</tool-calls-result>", re.DOTALL)
+_DAEMON_BLOCK = re.compile(r"\s*<([A-Za-z_-]+)(?: [^<>]*)?>.*</\1>\s*|\s*# AGENTS\.md instructions.*", re.DOTALL)
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """A call of this turn and what it came to."""
+    """A call or a script of this turn and what it came to."""
 
     tool: str
+    """``script`` for a script."""
     output: str
     round: int
 
@@ -128,11 +130,18 @@ def _this_turn(items: list[Item]) -> tuple[int, tuple[Answered, ...]]:
     calls: dict[str, tuple[str, int]] = {}
     answered: list[Answered] = []
     in_answer = False
+    counted = False
+    """The answer that is being looked at counts as a round already."""
     for item in items:
-        if item.type in ("function_call", "custom_tool_call"):
+        if item.type == "message" and item.role == "assistant":
+            counted = False
+        elif item.type == "message" and _SCRIPT_RESULT.search(words(item.content)) is not None:
+            rounds, counted, in_answer = rounds + (not counted), True, False
+            answered.append(Answered(tool="script", output=words(item.content), round=rounds))
+        elif item.type in ("function_call", "custom_tool_call"):
             if not in_answer:
                 rounds += 1
-            in_answer = True
+            in_answer = counted = True
             calls[item.call_id] = (item.name, rounds)
         elif item.type in ("function_call_output", "custom_tool_call_output"):
             in_answer = False

@@ -18,6 +18,8 @@ from messages.log import (
     ApprovalAnswered,
     ApprovalAsked,
     MessageQuarantined,
+    ScriptRecorded,
+    ScriptWritten,
     SteerAccepted,
     TerminalPassed,
     TextCheckpoint,
@@ -191,13 +193,23 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Ours = (
-    SteerAccepted | ToolStarted | ApprovalAsked | ApprovalAnswered | ThreadNamed | TextCheckpoint | MessageQuarantined
+    SteerAccepted
+    | ToolStarted
+    | ScriptWritten
+    | ScriptRecorded
+    | ApprovalAsked
+    | ApprovalAnswered
+    | ThreadNamed
+    | TextCheckpoint
+    | MessageQuarantined
 )
 """Records that the other reader has no word for, kept as they are."""
 
 OURS: dict[type, str] = {
     SteerAccepted: "callboard_steer_accepted",
     ToolStarted: "callboard_tool_started",
+    ScriptWritten: "callboard_script_written",
+    ScriptRecorded: "callboard_script_recorded",
     ApprovalAsked: "callboard_approval_asked",
     ApprovalAnswered: "callboard_approval_answered",
     ThreadNamed: "callboard_thread_named",

@@ -30,6 +30,8 @@ from messages.log import (
     MessageQuarantined,
     Record,
     ResponseItem,
+    ScriptRecorded,
+    ScriptWritten,
     SessionMeta,
     SteerAccepted,
     TerminalPassed,
@@ -136,6 +138,8 @@ def _encode_record(record: Record, thread_id: str, *, paired: bool) -> tuple[str
         case (
             SteerAccepted()
             | ToolStarted()
+            | ScriptWritten()
+            | ScriptRecorded()
             | ApprovalAsked()
             | ApprovalAnswered()
             | ThreadNamed()

@@ -10,8 +10,16 @@ from actors.rollout_writer.transcript import TranscriptState
 from messages.base import CallId, TurnId
 from messages.client.item import TextInput, ThreadItem, UserMessage
 from messages.items import HistoryItem
-from messages.log import ApprovalAnswered, ApprovalAsked, MessageQuarantined, SessionMeta, ToolStarted
+from messages.log import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    MessageQuarantined,
+    ScriptWritten,
+    SessionMeta,
+    ToolStarted,
+)
 from messages.model import TokenUsage
+from messages.script import ScriptEvent
 from messages.session import USUAL_BUDGET, ThreadSettings, ThreadSummary, Turn, TurnBudget
 
 PREVIEW_CHARS = 240
@@ -67,6 +75,36 @@ class OpenCall(msgspec.Struct, frozen=True, kw_only=True):
         return self.asked is not None and self.decision is None and self.started is None and not self.answered
 
 
+class OpenScript(msgspec.Struct, frozen=True, kw_only=True):
+    """A script of the open turn's last response, and how far it came."""
+
+    written: ScriptWritten
+    started: ToolStarted | None = None
+    """It was given leave."""
+    log: tuple[ScriptEvent, ...] = ()
+    """What happened in it, the starts of its calls among it: what a replay needs."""
+    output: HistoryItem | None = None
+    """What the model was told of it."""
+    calls: tuple[OpenNested, ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        """It was running when the log ended."""
+        return self.started is not None and self.output is None
+
+
+class OpenNested(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that a script made, about which people were asked, and which has neither started nor ended."""
+
+    asked: ApprovalAsked
+    decision: ApprovalAnswered | None = None
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Nobody has answered."""
+        return self.decision is None
+
+
 class OpenItem(msgspec.Struct, frozen=True, kw_only=True):
     """An item that was shown as started and not yet as completed."""
 
@@ -88,6 +126,8 @@ class OpenTurn(msgspec.Struct, frozen=True, kw_only=True):
     calls: tuple[OpenCall, ...]
     approvals: tuple[ApprovalAsked, ...]
     """Asked in this turn and not answered."""
+    scripts: tuple[OpenScript, ...] = ()
+    """In the order written."""
     calls_started: int
     """Against the turn's budget."""
     unentered: tuple[UserMessage, ...] = ()

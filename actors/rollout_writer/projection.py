@@ -23,7 +23,16 @@ from typing import Any, assert_never
 import msgspec
 
 from actors.rollout_writer.forms import HistoryBase
-from actors.rollout_writer.loaded import Counts, LoadedThread, OpenCall, OpenItem, OpenTurn, preview_of
+from actors.rollout_writer.loaded import (
+    Counts,
+    LoadedThread,
+    OpenCall,
+    OpenItem,
+    OpenNested,
+    OpenScript,
+    OpenTurn,
+    preview_of,
+)
 from actors.rollout_writer.parsing import UNKNOWN_ORIGIN, Line, Skipped, decode, parse_time
 from actors.rollout_writer.transcript import (
     Transcript,
@@ -43,6 +52,8 @@ from messages.log import (
     MessageQuarantined,
     Record,
     ResponseItem,
+    ScriptRecorded,
+    ScriptWritten,
     SessionMeta,
     SteerAccepted,
     TerminalPassed,
@@ -55,6 +66,7 @@ from messages.log import (
     UsageRecorded,
 )
 from messages.model import TokenUsage
+from messages.script import CallEnded, CallStarted, ScriptEvent
 from messages.session import USUAL_BUDGET, ThreadSettings, Turn, TurnStatus
 
 NO_ID = ThreadId("")
@@ -92,6 +104,15 @@ class _TurnFold:
         )
 
 
+class _ScriptFold:
+    __slots__ = ("log", "output", "written")
+
+    def __init__(self, written: ScriptWritten) -> None:
+        self.written = written
+        self.log: list[ScriptEvent] = []
+        self.output: HistoryItem | None = None
+
+
 class Projector:
     """Folds lines; `loaded` may be called after any of them."""
 
@@ -106,6 +127,9 @@ class Projector:
         self._turns: dict[TurnId, _TurnFold] = {}
         self._open: _TurnFold | None = None
         self._held: ResponseItem | None = None
+        self._scripts: dict[CallId, _ScriptFold] = {}
+        """Of the last response, by the id of the call that each is: its item's."""
+        self._response_id: str | None = None
         self._started: dict[CallId, ToolStarted] = {}
         self._asked: dict[CallId, ApprovalAsked] = {}
         self._answers: dict[CallId, ApprovalAnswered] = {}
@@ -217,8 +241,17 @@ class Projector:
                 self._add_history(record)
             case ItemShown():
                 self._show(record.turn_id, record.item)
+            case ScriptWritten():
+                self._scripts[record.call_id] = _ScriptFold(record)
+            case ScriptRecorded(call_id=call_id, event=event):
+                if call_id in self._scripts:
+                    self._scripts[call_id].log.append(event)
+                if isinstance(event, CallEnded):
+                    self._started.pop(CallId(f"{call_id}:{event.number}"), None)
             case ToolStarted():
                 self._started[record.call_id] = record
+                if record.place is not None and record.place.script in self._scripts:
+                    self._scripts[record.place.script].log.append(CallStarted(number=record.place.number))
                 turn = self._turn(record.turn_id)
                 turn.calls_started += 1
                 self._open_item(turn, record.item)
@@ -272,6 +305,12 @@ class Projector:
 
     def _add_history(self, record: ResponseItem) -> None:
         item = self._sourced(record.item)
+        if record.response_id is not None and record.response_id != self._response_id:
+            self._response_id = record.response_id
+            self._scripts.clear()  # of the response before, whose turn has gone on
+        script = None if record.item_id is None else self._scripts.get(CallId(record.item_id))
+        if script is not None:
+            script.output = item
         if not self._transcript.add(item, record.response_id):
             self._warn(f"line {self._lines}: {item.kind} {item.call_id!r} has no place in the history and is left out")
             return
@@ -333,6 +372,7 @@ class Projector:
     def _close_open(self, status: TurnStatus, at: float | None) -> None:
         turn, self._open = self._open, None
         self._steered.clear()
+        self._scripts.clear()
         if turn is not None:
             self._transcript.settle()
             turn.status, turn.completed_at = status, at
@@ -427,10 +467,32 @@ class Projector:
             settings=settings,
             calls=calls,
             approvals=approvals,
+            scripts=tuple(self._open_script(script) for script in self._scripts.values()),
             calls_started=turn.calls_started,
             unentered=tuple(self._steered.values()),
             budget=turn.budget,
             output_schema=turn.output_schema,
+        )
+
+    def _open_script(self, fold: _ScriptFold) -> OpenScript:
+        call_id = fold.written.call_id
+        ended = {event.number for event in fold.log if isinstance(event, CallEnded)}
+        questions = [
+            asked
+            for nested_id, asked in self._asked.items()
+            if (place := asked.approval.place) is not None
+            and place.script == call_id
+            and place.number not in ended
+            and nested_id not in self._started
+        ]
+        return OpenScript(
+            written=fold.written,
+            started=self._started.get(call_id),
+            log=tuple(fold.log),
+            output=fold.output,
+            calls=tuple(
+                OpenNested(asked=asked, decision=self._answers.get(asked.approval.call_id)) for asked in questions
+            ),
         )
 
 

@@ -7,6 +7,10 @@
 | a call was requested, never started                     | "never started" output; with the turn                     |
 | a call was declined, its output is missing              | "declined" output; with the turn                          |
 | questions unanswered, and no call started without end   | the turn stays open, waiting on approval                  |
+| a script was running                                    | the turn stays open: the script is replayed (see below)   |
+| - a call of it was started and has no end               | *unknown*, in the script, unless it only looked           |
+| - a question about one of its calls has no answer       | it stands                                                 |
+| a script of an interrupted turn has no result           | the model is told what each of its calls came to          |
 | a question when the turn ends                           | it lapses (answered with no decision)                     |
 | text was being shown (a checkpoint)                     | the item is completed with the text so far, as partial    |
 | a command had passed to the thread; its process is gone | its item is completed, whatever became of its turn        |
@@ -14,9 +18,10 @@
 | input was taken into the turn and had not entered it    | it enters behind all else, for the next turn's model      |
 | input was taken into the turn and had not entered       | it enters, so that it is not lost; with the turn          |
 
-Nothing is ever run again. The records are appended in the order above with the turn's end last, so that any prefix of
-them, cut by another crash, is again something this table decides, and comes to the same history. Recovering what has
-been recovered adds nothing. Source: DESIGN §4, "Recovery of an open turn".
+Nothing is ever run again, a script's calls as little as others: it is fed what they gave from the log, in the order in
+which it was fed then (`sandbox_pool/driver.py`). The records are appended in the order above with the turn's end last,
+so that any prefix of them, cut by another crash, is again something this table decides, and comes to the same history.
+Recovering what has been recovered adds nothing. Source: DESIGN §4, "Recovery of an open turn".
 """
 
 from __future__ import annotations
@@ -25,10 +30,12 @@ from typing import Literal, assert_never
 
 import msgspec
 
-from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenItem, OpenTurn
+from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenItem, OpenScript, OpenTurn
 from actors.rollout_writer.transcript import missing_text, output_for
-from actors.session.history import user_item
-from messages.base import ItemId
+from actors.sandbox_pool.report import render
+from actors.session.history import told_of_script, user_item
+from actors.session.ledger import ledger_of
+from messages.base import CallId, ItemId
 from messages.client.item import (
     AgentMessage,
     CommandExecution,
@@ -43,13 +50,14 @@ from messages.client.item import (
     WebSearch,
 )
 from messages.log import ApprovalAnswered, ItemShown, Record, ResponseItem, TurnClosed
+from messages.script import ScriptFailure, ScriptOutcome
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     """The records to append, and how the thread stands once they are."""
 
     records: tuple[Record, ...]
-    state: Literal["idle", "waiting_on_approval"]
+    state: Literal["idle", "stays_open"]
 
 
 def recover(thread: LoadedThread, *, at: float) -> Recovery:
@@ -60,7 +68,15 @@ def recover(thread: LoadedThread, *, at: float) -> Recovery:
     records: list[Record] = []
     waits = turn is not None and stays_open(turn)
     if turn is not None:
-        waiting_calls = {call.call_id for call in turn.calls if call.awaits_approval} if waits else set()
+        waiting_calls: set[CallId] = set()
+        if waits:
+            nested = [nested for script in turn.scripts if script.runs for nested in script.calls]
+            waiting_calls = {call.call_id for call in turn.calls if call.awaits_approval}
+            waiting_calls |= {each.asked.approval.call_id for each in nested}
+            for item in (script.written.item_id for script in turn.scripts if script.runs):
+                items.pop(item, None)
+            for each in nested:
+                items.pop(each.asked.approval.item_id, None)
         records.extend(
             ApprovalAnswered(approval_id=asked.approval.id, decision=None)
             for asked in turn.approvals
@@ -72,6 +88,10 @@ def recover(thread: LoadedThread, *, at: float) -> Recovery:
                 records.extend(_answer(turn, call, open_item, at_ms))
             elif call.answered and open_item is not None:
                 items[open_item.item.id] = open_item
+        if not waits:
+            for script in turn.scripts:
+                if script.output is None:
+                    records.extend(_tell(turn, script, items.pop(script.written.item_id, None), at_ms))
     records.extend(
         ItemShown(turn_id=open_item.turn_id, item=ended(open_item.item, at_ms), at_ms=at_ms, partial=True)
         for open_item in items.values()
@@ -79,7 +99,7 @@ def recover(thread: LoadedThread, *, at: float) -> Recovery:
     if turn is not None and not waits:
         records.extend(_enter(turn, at_ms))
         records.append(TurnClosed(turn_id=turn.turn_id, status="interrupted", completed_at=at))
-    return Recovery(records=tuple(records), state="waiting_on_approval" if waits else "idle")
+    return Recovery(records=tuple(records), state="stays_open" if waits else "idle")
 
 
 def _enter(turn: OpenTurn, at_ms: int) -> list[Record]:
@@ -96,9 +116,10 @@ def _enter(turn: OpenTurn, at_ms: int) -> list[Record]:
 
 
 def stays_open(turn: OpenTurn) -> bool:
-    """Whether people's answers are all that the turn waits for."""
+    """Whether people's answers, or a script that can be replayed, are all that the turn waits for."""
     unanswered = [call for call in turn.calls if not call.answered]
-    return any(call.awaits_approval for call in unanswered) and all(call.started is None for call in unanswered)
+    waits = any(call.awaits_approval for call in unanswered) or any(script.runs for script in turn.scripts)
+    return waits and all(call.started is None for call in unanswered)
 
 
 def _answer(turn: OpenTurn, call: OpenCall, open_item: OpenItem | None, at_ms: int) -> list[Record]:
@@ -110,6 +131,25 @@ def _answer(turn: OpenTurn, call: OpenCall, open_item: OpenItem | None, at_ms: i
     return [
         ResponseItem(turn_id=turn.turn_id, item=output, item_id=ItemId(item.id)),
         ItemShown(turn_id=turn.turn_id, item=item, at_ms=at_ms, partial=True),
+    ]
+
+
+def _tell(turn: OpenTurn, script: OpenScript, open_item: OpenItem | None, at_ms: int) -> list[Record]:
+    """What the model is told of a script that its turn's end has cut off, with the end of its item."""
+    ledger = ledger_of(script.log)
+    text = "callboard stopped while it ran" if script.started is not None else "callboard stopped before it was run"
+    outcome = ScriptOutcome(
+        status="cancelled",
+        failure=ScriptFailure(kind="harness", code="cancelled", message=text),
+        calls=ledger.reports(),
+        console=ledger.console,
+    )
+    output = told_of_script(render(outcome, dry=script.written.mode == "dry-run"))
+    if open_item is None:
+        return [ResponseItem(turn_id=turn.turn_id, item=output)]
+    return [
+        ResponseItem(turn_id=turn.turn_id, item=output, item_id=ItemId(open_item.item.id)),
+        ItemShown(turn_id=turn.turn_id, item=ended(open_item.item, at_ms), at_ms=at_ms, partial=True),
     ]
 
 

@@ -168,6 +168,8 @@ class StartCall(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     call_id: str
+    name: str
+    """In the script."""
     tool: str
     """In the registry."""
     arguments: str
@@ -550,6 +552,7 @@ class Driver:
             StartCall(
                 number=call.number,
                 call_id=self._call_id(call.number),
+                name=call.name,
                 tool=self._tools[call.name].tool,
                 arguments=call.arguments,
                 line=call.line,

@@ -64,6 +64,8 @@ class ScriptPool:
         self._degraded = degraded
         self._spares: list[ScriptWorker] = []
         self._taken = trio.Event()
+        self.wanted = trio.Event()
+        """Set when a script is to be expected: nothing need be started before."""
 
     @property
     def waiting(self) -> int:
@@ -114,6 +116,7 @@ class ScriptPool:
         """
         request = msgspec.structs.replace(request, limits=_held(request.limits))
         cancellation = cancellation or Cancellation()
+        self.wanted.set()
         began = self._clock.monotonic()
         refused = await self._enter(request.session, cancellation)
         waited = self._clock.monotonic() - began

@@ -107,7 +107,7 @@ async def run(ctx: Context, means: Means, role: Role, *, task_status: trio.TaskS
     state, outbox, effects = await _open(means, role)
     async with Children(ctx) as children:
         inlet = Inlet(mailbox.address)
-        troupe = Troupe(means.crew, children, mailbox.address, inlet, role.thread_id)
+        troupe = Troupe(means.crew, children, mailbox.address, inlet, role.thread_id, means.ports.clock)
         shell = Shell(
             ctx=ctx,
             ports=means.ports,

@@ -11,7 +11,8 @@ from typing import assert_never
 
 import msgspec
 
-from actors.session import hooking
+from actors.session import hooking, scripts
+from actors.session.effects import SetExpiry
 from actors.session.state import Call
 from actors.session.step import Step
 from actors.tool_worker.approval import PATCH_REJECTED_BY_USER, REJECTED_BY_USER, Ask, rejected_command_output
@@ -54,12 +55,28 @@ def _put(
         reason=reason,
         decisions=decisions,
         amendment=amendment,
+        expires_at=_expiry(step, call),
+        place=call.call.place,
     )
     step.put_call(call, phase="asking", approval=approval)
+    told(step, call, approval)
     step.log(ApprovalAsked(approval=approval, item=call.shown), barrier=True)
     step.show_status()
     step.show(ApprovalRequested(approval=approval))
     hooking.ask_for_permission(step, call, approval)
+
+
+def told(step: Step, call: Call, approval: Approval) -> None:
+    """What a question means beyond asking it: somebody waits, and not for ever."""
+    scripts.asks(step, call, approval.id)
+    if approval.expires_at is not None:
+        step.do(SetExpiry(approval_id=approval.id, at=approval.expires_at))
+
+
+def _expiry(step: Step, call: Call) -> float | None:
+    """In an interactive thread people take their time; a script holds a process meanwhile."""
+    offer = step.state.offer.scripts
+    return step.at.now + offer.approval_seconds if call.call.place is not None and offer is not None else None
 
 
 def find(step: Step, approval_id: str) -> Call | None:
@@ -85,6 +102,9 @@ def close(step: Step, call: Call, answer: ResolveApproval | None = None) -> Call
     """Resolve a call's open question, once and for good. None: it lapsed, nobody will answer it any more."""
     assert call.approval is not None
     id_ = call.approval.id
+    scripts.asks(step, call, None)
+    if call.approval.expires_at is not None:
+        step.do(SetExpiry(approval_id=id_, at=None))
     if answer is None:
         step.log(ApprovalAnswered(approval_id=id_, decision=None), barrier=True)
         step.show(ApprovalResolved(approval_id=id_, decision=None))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from actors.session import approvals, asides, client_calls, history
+from actors.sandbox_pool.scanner import Block
+from actors.session import approvals, asides, client_calls, history, scripts
 from actors.session.effects import (
     AmendRules,
     AttachOutput,
@@ -32,13 +33,15 @@ from messages.base import CallId, ItemId
 from messages.client.item import CommandExecution, ThreadItem
 from messages.items import CustomToolCall, HistoryItem
 from messages.log import ResponseItem, TerminalPassed, ToolStarted
+from messages.script import CallError, ScriptStatus
+from messages.script import CallResult as Settled
 from messages.session import DiffUpdated, PlanUpdated, ResolveApproval
 from messages.tools import ToolCall, ToolFinished, ToolPrepared
 
 USERS_COMMAND = "user_shell"
 """What a person's own command is called in the log's ledger."""
 
-_PLACES: dict[CallPhase, Place] = {
+PLACES: dict[CallPhase, Place] = {
     "preparing": "waiting",
     "asking": "waiting",
     "ready": "ready",
@@ -47,17 +50,31 @@ _PLACES: dict[CallPhase, Place] = {
 }
 
 
-def start(step: Step, wanted: tuple[HistoryItem, ...]) -> None:
-    """Have a worker prepare each call. Those beyond the turn's budget are answered at once instead."""
+def start(step: Step, wanted: tuple[HistoryItem | Block, ...]) -> None:
+    """Have a worker prepare each call and script. Those beyond the turn's budget are answered at once instead."""
     turn = step.turn
     room = max(turn.budget.tool_calls - turn.calls_used, 0)
-    made = tuple(Call(call=tool_call(step, item, ItemId(step.new_id()))) for item in wanted)
-    live = turn.live | {call.child for call in made[:room]}
-    step.put_turn(calls=made, calls_used=turn.calls_used + len(made), live=live)
-    step.do(*(StartTool(call=call.call) for call in made[:room]))
+    made: list[Call] = []
+    for each in wanted:
+        if isinstance(each, Block):
+            made.append(scripts.make(step, each, behind=sum(call.script is None for call in made)))
+        else:
+            made.append(Call(call=tool_call(step, each, ItemId(step.new_id()))))
+    broken = {
+        call.child: block
+        for call, block in zip(made, wanted, strict=True)
+        if isinstance(block, Block) and block.problem
+    }
+    begun = [call for call in made[:room] if call.child not in broken]
+    live = turn.live | {call.child for call in begun}
+    step.put_turn(calls=tuple(made), calls_used=turn.calls_used + len(made), live=live)
+    step.do(*(StartTool(call=call.call, script=call.script.job if call.script else None) for call in begun))
     for call in made[room:]:
         output = history.over_budget_output(turn.budget.tool_calls)
         settle(step, call, CallResult(outcome="denied", output=output))
+    for call in made[:room]:
+        if call.child in broken:
+            scripts.refuse(step, call, broken[call.child])
 
 
 def start_users(step: Step, command: str, timeout_seconds: float | None) -> None:
@@ -122,6 +139,7 @@ def prepared(step: Step, event: ToolPrepared) -> None:
         parallel_safe=event.parallel_safe,
         side_effects=event.side_effects,
         need=event.approval,
+        fault=event.fault,
     )
     _consider(step, call)
 
@@ -153,12 +171,17 @@ def _consider(step: Step, call: Call) -> None:
         step.put_call(call, phase="ready")  # whoever typed it has said yes
         return
     if isinstance(call.need, QuestionNeed):
-        approvals.pass_on(step, call, call.need)
+        if scripts.only_tried(step, call):
+            step.put_call(call, phase="ready")
+        else:
+            approvals.pass_on(step, call, call.need)
         return
     decision = decide(step.turn.settings.approval_policy, call.need, step.state.grants)
     match decision:
         case Run():
             step.put_call(call, phase="ready", unconfined=decision.unconfined)
+        case Ask() if scripts.only_tried(step, call):
+            step.put_call(call, phase="ready")
         case Ask():
             assert call.need is not None
             approvals.ask(step, _show(step, call), call.need, decision)
@@ -204,16 +227,29 @@ def decided(step: Step, call: Call, answer: ResolveApproval) -> None:
             assert_never(answer.decision)
 
 
+def expired(step: Step, approval_id: str) -> None:
+    """Nobody has answered a script's question in time."""
+    call = approvals.find(step, approval_id)
+    if call is None or step.turn.closing is not None or step.turn.suspended:
+        return
+    call = approvals.close(step, _show(step, call))
+    settled = Settled(outcome="denied", error=CallError(code="expired", message=history.EXPIRED_OUTPUT))
+    scripts.settle(step, call, settled, CallResult(outcome="denied", output=history.EXPIRED_OUTPUT))
+    step.at_once(Cancel(child=call.child))
+
+
 def start_ready(step: Step) -> None:
     """Let run what may run now."""
     turn = step.turn
-    waiting = [Waiting(_PLACES[call.phase], call.parallel_safe) for call in turn.calls]
-    for index in may_start(waiting):
-        let_run(step, turn.calls[index])
+    own = [call for call in turn.calls if call.call.place is None]
+    for index in may_start([Waiting(PLACES[call.phase], call.parallel_safe) for call in own]):
+        let_run(step, own[index])
+    if len(own) < len(turn.calls):
+        scripts.start_ready(step)
 
 
-def let_run(step: Step, call: Call) -> None:
-    """Show it, enter it into the ledger, and give its worker leave."""
+def let_run(step: Step, call: Call) -> Call:
+    """Show it, enter it into the ledger, and give its worker leave: from here on it may have taken effect."""
     call = _show(step, call)
     step.log(
         ToolStarted(
@@ -223,11 +259,13 @@ def let_run(step: Step, call: Call) -> None:
             name=call.call.name,
             idempotency_key=call.call.idempotency_key,
             item=call.shown,
+            place=call.call.place,
         ),
         barrier=call.side_effects,
     )
-    step.put_call(call, phase="running", started_at=step.at.now)
+    call = step.put_call(call, phase="running", started_at=step.at.now)
     step.do(RunTool(child=call.child, call_id=call.call_id, unconfined=call.unconfined))
+    return call
 
 
 def finished(step: Step, event: ToolFinished) -> None:
@@ -251,7 +289,10 @@ def finished(step: Step, event: ToolFinished) -> None:
         plan=event.plan,
         plan_explanation=event.plan_explanation,
     )
-    settle(step, call, result)
+    if call.script is not None:
+        scripts.end(step, call, result)
+    else:
+        settle(step, call, result)
 
 
 def _disown(step: Step, terminal: int | None) -> None:
@@ -267,6 +308,11 @@ def down(step: Step, child: ChildId) -> None:
     turn = step.turn
     call = next((each for each in (*turn.calls, *turn.asides) if each.child == child), None)
     if call is None or call.phase == "answered" or step.turn.closing is not None or step.turn.suspended:
+        return
+    if call.script is not None:
+        status: ScriptStatus = "cancelled" if call.cancelled else "crashed"
+        message = "it was cancelled" if call.cancelled else "the task that ran it broke down"
+        scripts.end(step, call, scripts.aborted(step, call, status, message))
         return
     if call.cancelled:
         result = aborted(step, call)
@@ -288,7 +334,8 @@ def cancel(step: Step, call_id: CallId) -> bool:
         return False
     if call.approval is not None:
         call = approvals.close(step, call)
-    step.put_call(call, cancelled=True, phase="running" if call.started_at is not None else "preparing")
+    call = step.put_call(call, cancelled=True, phase="running" if call.started_at is not None else "preparing")
+    scripts.stop(step, call)
     step.at_once(Cancel(child=call.child))
     return True
 
@@ -303,6 +350,9 @@ def aborted(step: Step, call: Call) -> CallResult:
     """The result of a call that was stopped before it had one."""
     closing = step.turn.closing
     failure = None if closing is None else closing.failure
+    if call.script is not None:
+        by = "the user interrupted the turn" if failure is None else f"the turn ended: {failure.message}"
+        return scripts.aborted(step, call, "cancelled", by)
     seconds = None if call.started_at is None else step.at.now - call.started_at
     return CallResult(outcome="cancelled", output=history.aborted_output(call.call.name, seconds, failure))
 
@@ -318,12 +368,16 @@ def settle(step: Step, call: Call, result: CallResult) -> None:
     if call.shown is None and result.item is not None:
         call = step.put_call(call, shown=step.start_item(result.item))
     turn = step.turn
-    output = history.output_item(call.call, result.output, failed=result.outcome != "done")
-    step.log(ResponseItem(turn_id=turn.id, item=output, item_id=None if call.shown is None else item_id(call.shown)))
-    if call.shown is not None:
-        _settle_shown(step, call, result)
-    step.put_call(call, phase="answered", output=output)
-    step.put_turn(output_bytes=turn.output_bytes + history.output_bytes(result.output))
+    if call.call.place is not None:
+        scripts.settle(step, call, scripts.value_of(result), result)
+    else:
+        output = history.output_item(call.call, result.output, failed=result.outcome != "done")
+        shown_as = None if call.shown is None else item_id(call.shown)
+        step.log(ResponseItem(turn_id=turn.id, item=output, item_id=shown_as))
+        if call.shown is not None:
+            _settle_shown(step, call, result)
+        step.put_call(call, phase="answered", output=output)
+        step.put_turn(output_bytes=turn.output_bytes + history.output_bytes(result.output))
     if result.revisions:
         diff = (turn.diff or TurnDiff(root=turn.settings.cwd)).record(result.revisions)
         step.put_turn(diff=diff)
@@ -338,9 +392,10 @@ def all_answered(step: Step) -> bool:
     if any(call.output is None for call in calls):
         return False
     if calls:
-        outputs = tuple(call.output for call in calls if call.output is not None)
+        ordered = sorted(calls, key=lambda call: call.script is not None)  # what scripts gave is no output of a call
+        outputs = tuple(call.output for call in ordered if call.output is not None)
         step.put(history=step.state.history + outputs)
-        asks = any(call.call.by == "model" for call in calls)
+        asks = any(call.call.by in ("model", "block") for call in calls)
         step.put_turn(calls=(), follow_up=step.turn.follow_up or asks)
     return True
 
@@ -349,8 +404,7 @@ def _settle_shown(step: Step, call: Call, result: CallResult) -> None:
     turn = step.turn
     assert call.shown is not None
     if result.terminal is None:
-        item = result.item or ended(partial(call.shown, step.at.texts.partial(item_id(call.shown))), result.outcome)
-        step.complete_item(turn.id, item)
+        complete(step, call, result)
         return
     open_item = stamped(result.item or call.shown, started_at_ms=call.shown.started_at_ms)
     step.log(TerminalPassed(turn_id=turn.id, call_id=call.call_id, terminal=result.terminal, item=open_item))
@@ -364,3 +418,10 @@ def _settle_shown(step: Step, call: Call, result: CallResult) -> None:
     )
     step.put(terminals=(*step.state.terminals, passed))
     step.do(PassTerminal(terminal=result.terminal))
+
+
+def complete(step: Step, call: Call, result: CallResult) -> None:
+    """Complete the item of a call that has ended."""
+    assert call.shown is not None
+    item = result.item or ended(partial(call.shown, step.at.texts.partial(item_id(call.shown))), result.outcome)
+    step.complete_item(step.turn.id, item)

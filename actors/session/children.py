@@ -22,8 +22,9 @@ from messages.base import Message, ThreadId, TurnId
 from messages.hooks import HookReported, Verdict
 from messages.model import SampleRequest, StreamEvent
 from messages.rules import RulesAmended
+from messages.script import ScriptJob, ScriptOrder, ScriptSaid
 from messages.session import ThreadSettings, Turn, TurnUndone
-from messages.tools import TerminalEnded, ToolCall, ToolEvent, WorkerMessage
+from messages.tools import RunTool, TerminalEnded, ToolCall, ToolEvent, WorkerMessage
 
 SESSION_END_SECONDS = 5.0
 """A thread that is unloaded waits no longer for programs that want to hear of it."""
@@ -94,6 +95,20 @@ class Worker(Protocol):
     ) -> Awaitable[None]: ...
 
 
+class ScriptRunner(Protocol):
+    """A script's task: reports `ToolPrepared`, waits for leave, runs, reports `ToolFinished` once and returns; asks the
+    session for its calls meanwhile."""
+
+    def __call__(
+        self,
+        call: ToolCall,
+        job: ScriptJob,
+        orders: Mailbox[RunTool | ScriptOrder],
+        report: Callable[[ToolEvent | ScriptSaid], None],
+        /,
+    ) -> Awaitable[None]: ...
+
+
 class OpenWorkshop(Protocol):
     """Leaving the workshop ends every command that still runs and returns when none is left."""
 
@@ -122,6 +137,10 @@ def keep_no_rules(prefix: tuple[str, ...], reply_to: Address[Any]) -> None:
     reply_to.send_nowait(RulesAmended(prefix=prefix, path="", error="nobody keeps rules here"))
 
 
+def nothing() -> None:
+    """Nobody prepares for scripts."""
+
+
 class Crew(msgspec.Struct, frozen=True, kw_only=True):
     """Everybody a session can set to work, and what it offers a model."""
 
@@ -139,6 +158,10 @@ class Crew(msgspec.Struct, frozen=True, kw_only=True):
     """What the user's programs say to an event."""
     amend_rules: Callable[[tuple[str, ...], Address[Any]], None] = keep_no_rules
     """Allow commands that begin with these words; a `RulesAmended` goes to the address."""
+    run_script: ScriptRunner | None = None
+    """None: the offer has no scripts."""
+    expect_script: Callable[[], None] = nothing
+    """Called when a model has begun to write one."""
 
 
 class Inlet:

@@ -11,8 +11,8 @@ from itertools import islice
 
 import msgspec
 
-from actors.session import approvals, calls, compaction, history, partials, steering
-from actors.session.effects import Cancel, SetDeadline
+from actors.session import approvals, calls, compaction, history, partials, scripts, steering
+from actors.session.effects import Cancel, KillTerminal, SetDeadline
 from actors.session.shown import ended, partial
 from actors.session.state import Call, Closing, TurnState
 from actors.session.step import Step, item_id
@@ -32,6 +32,10 @@ def begin(step: Step, end: Closing) -> None:
     for child in sorted(turn.live):
         step.at_once(Cancel(child=child))
     for call in turn.calls:
+        scripts.stop(step, call)
+        for terminal in () if call.script is None else call.script.terminals:
+            step.at_once(KillTerminal(terminal=terminal.terminal))
+            step.put_turn(dying=step.turn.dying | {terminal.terminal})
         if call.approval is not None:
             approvals.close(step, call)
 
@@ -40,9 +44,10 @@ def close(step: Step, end: Closing) -> None:
     """End the turn: nothing of it is left."""
     partials.complete_attempt(step)
     compaction.abandon(step)
-    for call in (*step.turn.calls, *step.turn.asides):
+    for call in (*sorted(step.turn.calls, key=lambda call: call.call.place is None), *step.turn.asides):
+        # A script's calls before the script: it tells what became of them.
         if call.phase != "answered":
-            _abort(step, call)
+            _abort(step, step.call(call.call_id) or call)
     calls.all_answered(step)
     if end.status == "interrupted":
         step.remember(step.turn.id, history.text_item(history.ABORT_MARKER))
@@ -95,4 +100,4 @@ def _abort(step: Step, call: Call) -> None:
         texts = step.at.texts.partial(item_id(call.shown))
         item = ended(partial(call.shown, texts), "denied" if call.started_at is None else "cancelled")
     result = calls.aborted(step, call)
-    calls.settle(step, call, msgspec.structs.replace(result, item=item))
+    calls.settle(step, call, result if call.script is not None else msgspec.structs.replace(result, item=item))

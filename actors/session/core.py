@@ -29,12 +29,14 @@ from actors.session import (
     context,
     hooking,
     sampling,
+    scripts,
     terminals,
     turns,
     undo,
     views,
 )
 from actors.session.effects import (
+    ApprovalDue,
     Asked,
     Cancel,
     ChildDown,
@@ -68,6 +70,7 @@ from messages.model import (
     TextBegan,
 )
 from messages.rules import RulesAmended
+from messages.script import NestedUnwanted, NestedWanted, ScriptTold
 from messages.session import (
     AnswerClientCall,
     CancelToolCall,
@@ -111,6 +114,14 @@ def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionSta
             terminals.written(step, message)
         case TerminalEnded():
             terminals.ended(step, message)
+        case ScriptTold():
+            scripts.told(step, message)
+        case NestedWanted():
+            scripts.wanted(step, message)
+        case NestedUnwanted():
+            scripts.unwanted(step, message)
+        case ApprovalDue():
+            calls.expired(step, message.approval_id)
         case ChildDown():
             _child_down(step, message.child, message.crash)
         case ContextGathered():
@@ -243,6 +254,8 @@ def _close(step: Step, token: Token | None, *, suspend: bool) -> None:
     if turn is None:
         return
     if suspend and only_people_missing(turn):
+        for call in turn.calls:
+            scripts.stop(step, call)
         step.put_turn(suspended=True)
         for child in sorted(turn.live):
             step.at_once(Cancel(child=child))

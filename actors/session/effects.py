@@ -5,8 +5,8 @@ Into it: commands of clients (`Asked`), events of the turn's children (`messages
 `StorageLost`). The time and the texts so far come as an argument, `Instant`: the core has no clock.
 
 Out of it: effects, in an order that means something. The shell performs them first in, first out, and an `Append`
-holds back everything behind it until the log has it: *append, flush, then show*. Only `Cancel` and `KillTerminal`
-overtake, because an interrupt must not wait for a disk.
+holds back everything behind it until the log has it: *append, flush, then show*. Only `Cancel`, `AbandonScript` and
+`KillTerminal` overtake, because an interrupt must not wait for a disk.
 
 Rejected: giving the core the reply or the texts as callbacks that do things (it would no longer be a function of its
 arguments), and one effect per log record (an item is two records in one write).
@@ -26,6 +26,7 @@ from messages.hooks import HookEvent, Verdict
 from messages.log import Record
 from messages.model import SampleRequest, StreamEvent, TextChannel
 from messages.rules import RulesAmended
+from messages.script import ScriptJob, ScriptOrder, ScriptSaid
 from messages.session import SessionCommand, SessionEvent, ThreadSettings, ThreadView, TurnUndone
 from messages.tools import ToolCall, ToolEvent
 
@@ -118,6 +119,12 @@ class UndoEnded(Message, frozen=True, kw_only=True):
     why: str = ""
 
 
+class ApprovalDue(Message, frozen=True, kw_only=True):
+    """Nobody has answered the question in time."""
+
+    approval_id: str
+
+
 class TurnDue(Message, frozen=True, kw_only=True):
     """The turn's deadline has come."""
 
@@ -140,7 +147,18 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
 Answered = ContextGathered | HooksAnswered | UndoEnded | RulesAmended
 """The last word of somebody who was asked something."""
 
-Input = Asked | StreamEvent | ToolEvent | Answered | ChildDown | TurnDue | StorageLost | Quarantined
+Input = (
+    Asked
+    | StreamEvent
+    | ToolEvent
+    | ScriptSaid
+    | Answered
+    | ChildDown
+    | TurnDue
+    | ApprovalDue
+    | StorageLost
+    | Quarantined
+)
 
 
 # --- out ----------------------------------------------------------------------------------------------------------
@@ -222,6 +240,8 @@ class StartTool(msgspec.Struct, frozen=True, kw_only=True):
     """Start a tool worker: it prepares and waits."""
 
     call: ToolCall
+    script: ScriptJob | None = None
+    """The call is a script."""
 
     @property
     def child(self) -> ChildId:
@@ -240,6 +260,26 @@ class AmendRules(msgspec.Struct, frozen=True, kw_only=True):
     """Keep a rule that allows commands which begin with these words; `messages.rules.RulesAmended` follows."""
 
     prefix: tuple[str, ...]
+
+
+class TellScript(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell a running script; one that has ended need not know."""
+
+    child: ChildId
+    order: ScriptOrder
+
+
+class AbandonScript(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell a running script that nothing will be answered any more. Overtakes."""
+
+    child: ChildId
+
+
+class SetExpiry(msgspec.Struct, frozen=True, kw_only=True):
+    """Send `ApprovalDue` at this unix time; None: not any more."""
+
+    approval_id: str
+    at: float | None
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
@@ -325,6 +365,9 @@ Effect = (
     | StartTool
     | RunTool
     | AmendRules
+    | TellScript
+    | AbandonScript
+    | SetExpiry
     | Cancel
     | PassTerminal
     | KillTerminal

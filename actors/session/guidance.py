@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from actors.session import history
 from actors.session.instructions import system_prompt
-from actors.session.state import Offer, SessionState
+from actors.session.state import Offer, Scripting, SessionState
 from actors.session.step import Step
 from messages.items import HistoryItem, InputText, MessageItem, Note
 from messages.session import ThreadSettings
@@ -23,9 +23,10 @@ CHANGED = "Your instructions have changed. From here on these hold in place of t
 _MARK = b'"replaces":'
 
 
-def wanted(settings: ThreadSettings, offer: Offer) -> str:
-    """The instructions that these settings ask for."""
-    return settings.base_instructions or system_prompt(offer.tools_of(settings))
+def wanted(settings: ThreadSettings, offer: Offer, scripting: Scripting | None) -> str:
+    """The instructions that these settings ask for; whoever replaces our prompt still has our scripts."""
+    own = settings.base_instructions or system_prompt(offer.tools_of(settings))
+    return own if scripting is None else f"{own.rstrip()}\n\n{scripting.prompt}"
 
 
 def settle(step: Step) -> str:
@@ -35,7 +36,7 @@ def settle(step: Step) -> str:
     last = state.history[-1] if state.history else None
     if before is not None and last is not None and (last.origin is not None or last.kind != "message"):
         return before
-    text = wanted(turn.settings, state.offer)
+    text = wanted(turn.settings, state.offer, turn.scripting)
     if before is not None and before != text and any(item.origin is not None for item in state.history):
         step.remember(turn.id, history.text_item(f"{CHANGED}{text}", role="developer", note=Note(replaces=before)))
     step.put(instructions=text, instructed=(turn.settings.provider, turn.settings.model))

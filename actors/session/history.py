@@ -94,19 +94,27 @@ def output_item(call: ToolCall, output: str | tuple[OutputPart, ...], *, failed:
     """What a call came to, in the form its kind of call wants. ``failed`` is noted for wires with a flag for it.
 
     A person's own command is told as their words are: no model has called anything, so there is nothing that an output
-    could answer.
+    could answer. So is what a script came to, which on every wire is text that the model wrote.
     """
     if call.by == "user":
         return text_item(
             f"<user_shell_command>\n<command>\n{call.arguments}\n</command>\n"
             f"<result>\n{output if isinstance(output, str) else ''}\n</result>\n</user_shell_command>"
         )
+    if call.by == "block":
+        return told_of_script(output)
     note = Note(failed=True) if failed else msgspec.UNSET
     if call.freeform:
         raw = _encode(CustomToolCallOutput(call_id=call.call_id, output=output, callboard=note))
         return HistoryItem(kind="custom_tool_call_output", raw=raw, call_id=call.call_id)
     raw = _encode(FunctionCallOutput(call_id=call.call_id, output=output, callboard=note))
     return HistoryItem(kind="function_call_output", raw=raw, call_id=call.call_id)
+
+
+def told_of_script(output: str | tuple[OutputPart, ...]) -> HistoryItem:
+    """What a script came to, as a message of the user: so it is told on every wire."""
+    parts = (InputText(text=output),) if isinstance(output, str) else output
+    return HistoryItem(kind="message", raw=_encode(MessageItem(role="user", content=parts)))
 
 
 def output_bytes(output: str | tuple[OutputPart, ...]) -> int:
@@ -202,6 +210,7 @@ UNKNOWN_OUTPUT = (
     "The tool broke down while this call ran. Whether the call took effect, wholly or in part, is unknown: "
     "look at the present state before you repeat it."
 )
+EXPIRED_OUTPUT = "Nobody answered in time whether this may be done. It was not done."
 NOT_STARTED_OUTPUT = "The tool broke down before this call was started. It had no effect and may be repeated."
 
 

@@ -11,6 +11,7 @@ otherwise walk the same million small pieces again for each chunk it takes. All 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from messages.model import TextChannel
 
@@ -65,25 +66,55 @@ class OpenText:
         return pieces[0] if pieces else ""
 
 
+class ShownText(Protocol):
+    """What of a text is shown, while it grows."""
+
+    @property
+    def shown(self) -> OpenText:
+        """That part, itself growing."""
+        ...
+
+    def close(self) -> None:
+        """The text is whole."""
+        ...
+
+
 class TextTable:
     """The texts of one sampling, by text slot: written by its model_stream, attached to the feed by its session.
 
     Until the session has attached a text, its characters count as undelivered, and the stream's reader pauses when
     there are too many of them.
+
+    ``show``: what stands between a visible text and what is shown of it (`sieve.Sieve`); None: nothing.
     """
 
-    __slots__ = ("_slots", "_unattached", "on_attach")
+    __slots__ = ("_show", "_shown", "_slots", "_unattached", "on_attach")
 
-    def __init__(self) -> None:
+    def __init__(self, show: Callable[[OpenText], ShownText] | None = None) -> None:
         self._slots: dict[int, OpenText] = {}
         self._unattached: dict[int, OpenText] = {}
+        self._show = show
+        self._shown: dict[int, ShownText] = {}
         self.on_attach: Callable[[], None] | None = None
         """Called after an attach; the writer may have waited for it. It must not raise."""
 
     def open(self, text_slot: int, text: OpenText) -> None:
         """Writer: a text began."""
+        if self._show is not None and text.channel == "text":
+            self._shown[text_slot] = self._show(text)
         self._slots[text_slot] = text
         self._unattached[text_slot] = text
+
+    @property
+    def shows_parts(self) -> bool:
+        """Of some texts only a part is shown, and `close` must be said."""
+        return self._show is not None
+
+    def close(self, text_slot: int) -> None:
+        """Writer: nothing more is said there; what was held back of it is shown."""
+        shown = self._shown.get(text_slot)
+        if shown is not None:
+            shown.close()
 
     def attach(self, text_slot: int) -> OpenText:
         """Session: take over the text of a slot that `TextBegan` named. Raises KeyError for a slot never opened."""
@@ -91,7 +122,8 @@ class TextTable:
         self._unattached.pop(text_slot, None)
         if self.on_attach is not None:
             self.on_attach()
-        return text
+        shown = self._shown.get(text_slot)
+        return text if shown is None else shown.shown
 
     @property
     def all_attached(self) -> bool:

@@ -1,28 +1,40 @@
 """A session from its log: what `rollout_writer` read and recovered, as the state the session goes on from.
 
 A turn that waits for nothing but people is taken up again: its questions stand, and a fresh worker prepares each of its
-calls (see `approvals`). Everything else the crash left open has been ended by the recovery's records.
+calls (see `approvals`). So is one whose script was running: the script is replayed from its log, and what it had asked
+people about waits for it. Everything else the crash left open has been ended by the recovery's records.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenTurn
+from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenScript, OpenTurn
 from actors.rollout_writer.recovery import Recovery, ended
 from actors.rollout_writer.transcript import is_output
-from actors.session import approvals, calls, guidance, history
-from actors.session.effects import AmendRules, Effect, Instant, SetDeadline, StartTool
+from actors.session import approvals, calls, guidance, history, scripts
+from actors.session.effects import AmendRules, Effect, Instant, RunTool, SetDeadline, StartTool
 from actors.session.instructions import ENVIRONMENT_TAG
 from actors.session.project_docs import OPENING
+from actors.session.scripting import scripting_of
 from actors.session.shown import partial
-from actors.session.state import SUBMISSIONS_REMEMBERED, Call, CallResult, Offer, SessionState, TurnState, status_of
+from actors.session.state import (
+    SUBMISSIONS_REMEMBERED,
+    Call,
+    CallResult,
+    Offer,
+    Scripting,
+    SessionState,
+    TurnState,
+    status_of,
+)
 from actors.session.step import Step
 from messages.approval import QuestionNeed
 from messages.base import ItemId, TurnId
 from messages.client.item import ThreadItem
 from messages.items import HistoryItem, InputText, MessageItem
 from messages.log import ItemShown, Record, ResponseItem, TurnClosed
+from messages.script import ScriptChoice
 from messages.session import Approval, Turn
 
 
@@ -33,7 +45,7 @@ def restored(
     turns = {turn.id: turn for turn in loaded.turns}
     for record in recovery.records:
         _apply(turns, record)
-    open_turn = loaded.open_turn if recovery.state == "waiting_on_approval" else None
+    open_turn = loaded.open_turn if recovery.state == "stays_open" else None
     taken_up = None if open_turn is None else turns.pop(open_turn.turn_id, None)
     state = SessionState(
         thread_id=loaded.meta.thread_id,
@@ -48,7 +60,7 @@ def restored(
         last_usage=loaded.last_usage,
         environment=_last_told(loaded.history, ENVIRONMENT_TAG),
         docs=_last_told(loaded.history, OPENING),
-        instructions=guidance.remembered(loaded.history) or guidance.wanted(loaded.settings, offer),
+        instructions=guidance.remembered(loaded.history) or _usual_instructions(loaded, offer),
         instructed=(loaded.settings.provider, loaded.settings.model),
         developer_instructions=loaded.settings.developer_instructions if loaded.history else None,
     )
@@ -112,12 +124,27 @@ def _take_up(
         items=shown.items,
         steers=open_turn.unentered,
         calls_used=open_turn.calls_started,
+        scripting=_scripting(state.offer, open_turn),
     )
     state = msgspec.structs.replace(state, turn=turn, history=(*transcript.settled, *transcript.group))
     step = Step(state, at)
     outputs = {output.call_id: output for output in transcript.outputs}
-    step.put_turn(calls=tuple(_call(step, call, outputs.get(call.call_id)) for call in open_turn.calls))
-    for call, opened in zip(step.turn.calls, open_turn.calls, strict=True):
+    made = tuple(_call(step, call, outputs.get(call.call_id)) for call in open_turn.calls)
+    written = tuple(scripts.taken_up(step, script) for script in open_turn.scripts)
+    questions = tuple(
+        scripts.question_of(step, nested) for script in open_turn.scripts if script.runs for nested in script.calls
+    )
+    step.put_turn(calls=(*_in_order(made, open_turn.scripts, written), *questions))
+    for script in written:
+        if script.phase != "answered" and script.script is not None:
+            step.put_turn(live=step.turn.live | {script.child})
+            step.do(StartTool(call=script.call, script=script.script.job))
+            if script.phase == "running":
+                step.do(RunTool(child=script.child, call_id=script.call_id))
+    for question in questions:
+        if question.approval is not None:
+            approvals.told(step, question, question.approval)
+    for call, opened in zip(made, open_turn.calls, strict=True):
         if call.phase == "answered":
             continue
         if opened.decision is not None and opened.decision.decision in ("decline", "cancel") and opened.asked:
@@ -169,3 +196,25 @@ def _last_told(items: tuple[HistoryItem, ...], opening: str) -> str | None:
                 if text.startswith(opening):
                     return text
     return None
+
+
+def _in_order(made: tuple[Call, ...], opened: tuple[OpenScript, ...], written: tuple[Call, ...]) -> tuple[Call, ...]:
+    """The calls and scripts of the response in the order the model wrote them."""
+    calls: list[Call] = []
+    for behind in range(len(made) + 1):
+        calls += [call for call, script in zip(written, opened, strict=True) if script.written.behind == behind]
+        calls += made[behind : behind + 1]
+    return tuple(calls)
+
+
+def _usual_instructions(loaded: LoadedThread, offer: Offer) -> str:
+    return guidance.wanted(loaded.settings, offer, scripting_of(offer, loaded.settings, None))
+
+
+def _scripting(offer: Offer, open_turn: OpenTurn) -> Scripting | None:
+    """What the turn's scripts may do: as its last script was allowed, else as the settings say now."""
+    choice = None
+    if open_turn.scripts:
+        written = open_turn.scripts[-1].written
+        choice = ScriptChoice(mode=written.mode, allowed_tools=written.tools)
+    return scripting_of(offer, open_turn.settings, choice)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import assert_never
 
 from actors.rollout_writer.transcript import is_call
+from actors.sandbox_pool.scanner import Block
 from actors.session import calls, closing, compaction, guidance, history, partials, web_search
 from actors.session.effects import AttachText, ChildId, StartSampling
 from actors.session.shown import begun, finished, partial
+from actors.session.sieve import scripts_of
 from actors.session.state import Closing, Sampling, Slot, TurnState
 from actors.session.step import Step, item_id
 from messages.base import ItemId
@@ -56,6 +58,7 @@ def start(step: Step) -> None:
         reasoning_summary=turn.settings.reasoning_summary,
         verbosity=turn.settings.verbosity,
         output_schema=turn.output_schema,
+        scripts=turn.scripting is not None,
     )
     effect = StartSampling(request=request)
     step.put_turn(
@@ -179,9 +182,14 @@ def _completed(step: Step, turn: TurnState, sampling: Sampling, event: SampleCom
         failure = _cut_short(event.stop, event.why)
         closing.begin(step, Closing(status="failed", failure=failure))
         return
-    wanted = tuple(item for item in kept if is_call(item))
+    wanted: list[HistoryItem | Block] = []
+    for item in kept:
+        if is_call(item):
+            wanted.append(item)
+        elif turn.scripting is not None:
+            wanted += scripts_of(item)
     if wanted:
-        calls.start(step, wanted)
+        calls.start(step, tuple(wanted))
     elif event.stop == "pause":
         _go_on(step, turn)
 
@@ -206,7 +214,7 @@ def _make_final(step: Step, turn: TurnState, sampling: Sampling, slot: Slot, ite
         return
     shown_id = item_id(slot.shown)
     read = history.readable(item)
-    final = finished(shown_id, read) if read is not None else None
+    final = finished(shown_id, read, scripts=turn.scripting is not None) if read is not None else None
     if isinstance(slot.shown, WebSearch):
         final = web_search.finished(shown_id, item)
     if type(final) is not type(slot.shown):

@@ -23,8 +23,10 @@ from actors.rollout_writer.checkpoints import CheckpointKind, TextCheckpoints
 from actors.session.children import Inlet
 from actors.session.core import handle
 from actors.session.effects import (
+    AbandonScript,
     AmendRules,
     Append,
+    ApprovalDue,
     AskClient,
     Asked,
     AttachOutput,
@@ -47,11 +49,13 @@ from actors.session.effects import (
     RunHooks,
     RunTool,
     SetDeadline,
+    SetExpiry,
     Show,
     StartSampling,
     StartTool,
     Stop,
     StorageLost,
+    TellScript,
     TurnDue,
     Undo,
     UndoEnded,
@@ -80,6 +84,7 @@ from messages.model import (
 )
 from messages.rules import AmendRules as AmendRulesRequest
 from messages.rules import RulesAmended
+from messages.script import Abandoned, NestedUnwanted, NestedWanted, ScriptJob, ScriptSaid, ScriptTold
 from messages.session import (
     CloseThread,
     ItemCompleted,
@@ -119,8 +124,8 @@ KINDS: dict[TextChannel, CheckpointKind] = {
 }
 """What a text belongs to. Arguments are never shown."""
 
-Noticed = ChildDown | ContextGathered | HooksAnswered | UndoEnded | TurnDue | RulesAmended
-SessionMessage = SessionCommand | StreamEvent | ToolEvent | Noticed | Appended | AppendFailed
+Noticed = ChildDown | ContextGathered | HooksAnswered | UndoEnded | TurnDue | RulesAmended | ApprovalDue
+SessionMessage = SessionCommand | StreamEvent | ToolEvent | ScriptSaid | Noticed | Appended | AppendFailed
 Signal = Down | Shutdown | Unanswered
 
 
@@ -205,6 +210,10 @@ class Shell:
                 | ContextGathered()
                 | HooksAnswered()
                 | UndoEnded()
+                | ScriptTold()
+                | NestedWanted()
+                | NestedUnwanted()
+                | ApprovalDue()
                 | TurnDue()
             ):
                 self.hear(message)
@@ -250,6 +259,8 @@ class Shell:
                 case Cancel():
                     if not self._troupe.cancel(effect.child) and self.outbox.withdraw(effect.child):
                         self._inlet.put(ChildDown(child=effect.child))
+                case AbandonScript():
+                    self._troupe.tell(effect.child, Abandoned())
                 case KillTerminal():
                     self._troupe.kill_terminal(effect.terminal)
                 case AttachText():
@@ -360,11 +371,17 @@ class Shell:
                 self._troupe.undo(effect.child, effect.turn_id, self.state.settings)
             case StartSampling():
                 self._troupe.sample(effect.request)
+            case StartTool(script=ScriptJob() as job):
+                self._troupe.script(effect.call, job)
             case StartTool():
                 turn = self.state.turn
                 self._troupe.prepare(effect.call, self.state.settings if turn is None else turn.settings)
             case RunTool():
                 self._troupe.tell(effect.child, Leave(call_id=effect.call_id, unconfined=effect.unconfined))
+            case TellScript():
+                self._troupe.tell(effect.child, effect.order)
+            case SetExpiry():
+                self._troupe.set_expiry(effect.approval_id, effect.at)
             case AskClient():
                 self._feed.ask_client(effect.call)
             case EndClientCall():
@@ -388,7 +405,7 @@ class Shell:
                 self._troupe.set_deadline(effect.turn_id, effect.seconds)
             case Stop():
                 self.stopped = True
-            case Append() | Cancel() | KillTerminal():
+            case Append() | Cancel() | AbandonScript() | KillTerminal():
                 raise AssertionError(f"{type(effect).__name__} is not performed in line")
             case _:
                 assert_never(effect)

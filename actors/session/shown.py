@@ -8,6 +8,7 @@ import msgspec
 
 from actors.session import web_search
 from actors.session.effects import PartialText
+from actors.session.sieve import scan
 from messages.base import ItemId
 from messages.client.item import (
     AgentMessage,
@@ -49,11 +50,11 @@ def begun(kind: str, item_id: ItemId, phase: str | None = None, name: str | None
     return None
 
 
-def finished(item_id: ItemId, item: ReadableItem) -> ThreadItem | None:
-    """The whole item of a message or a reasoning that a model finished."""
+def finished(item_id: ItemId, item: ReadableItem, *, scripts: bool = False) -> ThreadItem | None:
+    """The whole item of a message or a reasoning that a model finished, without its ``scripts``."""
     if isinstance(item, MessageItem):
         text = "".join(
-            part.text if isinstance(part, OutputText) else part.refusal
+            (scan(part.text)[0] if scripts else part.text) if isinstance(part, OutputText) else part.refusal
             for part in item.content
             if isinstance(part, OutputText | Refusal)
         )

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from actors.session.effects import Asked, ChildId, Token
+from actors.session.ledger import Ledger
 from actors.tool_worker.toolset import thread_tools
 from actors.tool_worker.turn_diff import TurnDiff
 from messages.approval import Grant, Need, QuestionNeed
@@ -23,6 +24,7 @@ from messages.hooks import HookEvent
 from messages.items import HistoryItem, OutputPart
 from messages.model import TokenUsage, ToolSpec
 from messages.patch import FileRevision
+from messages.script import ScriptChoice, ScriptJob, ScriptLimits, ScriptMode, ScriptTool
 from messages.session import Approval, StatusFlag, ThreadSettings, ThreadStatus, ThreadSummary, Turn, TurnBudget
 from messages.tool_set import Abilities
 from messages.tools import ToolCall, ToolOutcome
@@ -62,6 +64,17 @@ class CallResult(msgspec.Struct, frozen=True, kw_only=True):
     plan_explanation: str | None = None
 
 
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """A script of the response that is worked off, beside the `Call` it is."""
+
+    job: ScriptJob
+    ledger: Ledger = Ledger()
+    terminals: tuple[Terminal, ...] = ()
+    """Commands that its calls left running: they end with it."""
+    result: CallResult | None = None
+    """What it came to, while something of it is still being ended."""
+
+
 CallPhase = Literal["preparing", "asking", "ready", "running", "answered"]
 """asking: a person is to decide. answered: its output is in the log."""
 
@@ -93,8 +106,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A client has been asked to run it, and has not answered."""
     started_at: float | None = None
     cancelled: bool = False
+    fault: str | None = None
+    """Why it can only fail."""
+    refused: str | None = None
+    """A script's: people had said no before a restart, in these words for the model."""
     output: HistoryItem | None = None
     """What the model will be told. Outputs are logged as the calls end and go to the model in its own order."""
+    script: Script | None = None
+    """Set when the call is a script itself."""
 
     @property
     def call_id(self) -> CallId:
@@ -141,9 +160,10 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     """False: it only compacts, and input waits for the next turn."""
     pauses: int = 0
     calls: tuple[Call, ...] = ()
-    """The calls of the last response, in the model's order."""
+    """The calls and scripts of the last response, in the model's order; then, while they last, the scripts' calls."""
     asides: tuple[Call, ...] = ()
     """Commands that a person runs beside them."""
+    scripting: Scripting | None = None
     gathering: ChildId | None = None
     """Who looks what the model is to know first; until that is known, input waits."""
     stop_hooks: ChildId | None = None
@@ -180,13 +200,32 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
     dying: bool = False
 
 
+class Scripting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn's scripts may do. A turn without it has none: a block is text."""
+
+    mode: ScriptMode
+    tools: tuple[ScriptTool, ...]
+    prompt: str
+    """What the model is told of them."""
+
+
+class ScriptOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the settings say of scripts; a turn may ask for less or more (`scripting`)."""
+
+    choice: ScriptChoice
+    by_provider: dict[str, ScriptChoice] = {}
+    limits: ScriptLimits
+    approval_seconds: float
+    """How long a script waits for a person."""
+
+
 def _able_to_all(provider: str, model: str) -> Abilities:
     del provider, model
     return Abilities()
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model may be told before anything is said; the same for every turn of this daemon's life."""
+    """What a model is told before anything is said; the same for every turn of this daemon's life."""
 
     tools: tuple[ToolSpec, ...] = ()
     """Every tool there is; a thread has some of them (`tools_of`)."""
@@ -198,6 +237,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     gathers: bool = False
     """Whether there may be instructions in the world that a turn's first sampling has to wait for."""
     context_window: int | None = None
+    scripts: ScriptOffer | None = None
+    """None: there can be none."""
 
     def tools_of(self, settings: ThreadSettings) -> tuple[ToolSpec, ...]:
         """The tools that a thread has under these settings, with their schemas."""
@@ -270,10 +311,19 @@ def status_of(state: SessionState) -> ThreadStatus:
 
 
 def only_people_missing(turn: TurnState) -> bool:
-    """Whether nothing of the turn runs or could run before a person answers."""
+    """Whether nothing of the turn runs or could run before a person answers; a script that waits for one of its calls
+    does not run, and what is behind it cannot."""
+    waits = [call.place for call in (each.call for each in turn.calls if each.phase == "asking")]
+    waiting_scripts = {place.script for place in waits if place is not None}
+    first_script = next((index for index, call in enumerate(turn.calls) if call.call_id in waiting_scripts), None)
     return (
         turn.sampling is None
         and turn.closing is None
         and any(call.approval is not None for call in turn.calls)
-        and all(call.phase in ("asking", "answered") for call in turn.calls)
+        and all(
+            call.phase in ("asking", "answered")
+            or call.call_id in waiting_scripts
+            or (first_script is not None and call.call.place is None and index > first_script)
+            for index, call in enumerate(turn.calls)
+        )
     )

@@ -71,7 +71,7 @@ class Step:
                     return call
         return None
 
-    def put_call(self, call: Call, **changes: Any) -> Call:
+    def put_call(self, call: Call, /, **changes: Any) -> Call:
         """Replace fields of one call; the new call."""
         changed: Call = _replace(call, **changes)
         kind = "asides" if any(each.child == call.child for each in self.turn.asides) else "calls"

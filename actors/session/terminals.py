@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from actors.session import scripts
 from actors.session.effects import KillTerminal
 from actors.session.state import Terminal
 from actors.session.step import Step, item_id
@@ -44,6 +45,8 @@ def ended(step: Step, event: TerminalEnded) -> None:
     turn = step.state.turn
     if turn is None:
         return
+    if scripts.terminal_ended(step, event.terminal, event.item):
+        turn = step.turn
     if event.terminal in turn.dying:
         step.put_turn(dying=turn.dying - {event.terminal})
     call = step.call(event.call_id)

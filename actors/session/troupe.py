@@ -6,14 +6,17 @@ from the moment the core hears of them, so that a partial item can be completed 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import trio
 
 from actors.kernel import Address, Child, Children, Context, Mailbox
 from actors.kernel.signals import Down
+from actors.ports.clock import Clock
 from actors.session.children import Crew, Inlet, UndoError, Workshop
 from actors.session.effects import (
+    ApprovalDue,
     AttachOutput,
     AttachText,
     ChildDown,
@@ -26,12 +29,17 @@ from actors.session.effects import (
     UndoEnded,
 )
 from actors.session.open_text import OpenText, TextTable
+from actors.session.sieve import Sieve
 from messages.base import ItemId, ThreadId, TurnId
 from messages.model import SampleRequest
+from messages.script import ScriptJob, ScriptOrder
 from messages.session import ThreadSettings, Turn
-from messages.tools import ToolCall, WorkerMessage
+from messages.tools import RunTool, ToolCall, WorkerMessage
 
 WORKSHOP = "workshop"
+
+SCRIPT_ORDERS = 1024
+"""What a script has not heard yet. It hears of each of its hundred calls three times, and eight of them run at once."""
 
 
 class WorkshopLostError(Exception):
@@ -47,8 +55,10 @@ class Troupe:
     __slots__ = (
         "_address",
         "_children",
+        "_clock",
         "_crew",
         "_deadline",
+        "_expiries",
         "_ids",
         "_inlet",
         "_leaves",
@@ -62,8 +72,9 @@ class Troupe:
     )
 
     def __init__(
-        self, crew: Crew, children: Children, address: Address[Any], inlet: Inlet, thread_id: ThreadId
+        self, crew: Crew, children: Children, address: Address[Any], inlet: Inlet, thread_id: ThreadId, clock: Clock
     ) -> None:
+        self._clock = clock
         self._crew = crew
         self._children = children
         self._address = address
@@ -72,7 +83,8 @@ class Troupe:
         self._running: dict[ChildId, Child] = {}
         self._ids: dict[str, ChildId] = {}
         """By the name their `Down` carries."""
-        self._leaves: dict[ChildId, Address[WorkerMessage]] = {}
+        self._leaves: dict[ChildId, Address[Any]] = {}
+        """Of `WorkerMessage`, and of a script's `ScriptOrder`."""
         self._tables: dict[str, TextTable] = {}
         self._texts: dict[ItemId, list[OpenText]] = {}
         """Of items that have not completed."""
@@ -81,12 +93,14 @@ class Troupe:
         self._workshop: Workshop | None = None
         self._opened: trio.Event | None = None
         self._deadline: Child | None = None
+        self._expiries: dict[str, Child] = {}
 
     # --- starting ---------------------------------------------------------------------------------------------------
 
     def sample(self, request: SampleRequest) -> None:
         """Start a model request."""
-        table = self._tables[request.request_id] = TextTable()
+        sieve = partial(Sieve, on_script=self._crew.expect_script)
+        table = self._tables[request.request_id] = TextTable(sieve if request.scripts else None)
 
         async def start(ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
             await self._crew.sample(ctx, request, table, self._address, task_status=task_status)
@@ -162,11 +176,41 @@ class Troupe:
 
             self._start(ChildId(f"notify-{turn.id}"), start, "notify")
 
-    def tell(self, child: ChildId, message: WorkerMessage) -> None:
+    def script(self, call: ToolCall, job: ScriptJob) -> None:
+        """Start a script's task."""
+        run = self._crew.run_script
+        assert run is not None, "no thread without them was offered scripts"
+        child = ChildId(call.item_id)
+
+        async def start(ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+            orders: Mailbox[RunTool | ScriptOrder] = ctx.open_mailbox(capacity=SCRIPT_ORDERS)
+            ctx.state = call.name
+            self._leaves[child] = orders.address
+            task_status.started()
+            await run(call, job, orders, self._inlet.put)
+
+        self._start(child, start, "script")
+
+    def tell(self, child: ChildId, message: WorkerMessage | ScriptOrder) -> None:
         """Give a worker leave, or an answer it waits for; one that has ended meanwhile needs none."""
         leave = self._leaves.get(child)
         if leave is not None:
             leave.send_nowait(message)
+
+    def set_expiry(self, approval_id: str, at: float | None) -> None:
+        """Have `ApprovalDue` sent at a unix time, or not sent any more."""
+        timer = self._expiries.pop(approval_id, None)
+        if timer is not None:
+            timer.cancel("it has been answered")
+        if at is not None:
+            seconds = max(at - self._clock.now(), 0.0)
+
+            async def start(_: Context, *, task_status: trio.TaskStatus[None]) -> None:
+                task_status.started()
+                await trio.sleep(seconds)
+                self._inlet.put(ApprovalDue(approval_id=approval_id))
+
+            self._expiries[approval_id] = self._children.start(f"expiry-{approval_id}", start, kind="timer")
 
     def set_deadline(self, turn_id: TurnId, seconds: float | None) -> None:
         """Have `TurnDue` sent, or the last one not sent."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from actors.session import asides, calls, closing, compaction, context, history, hooking, sampling, steering
+from actors.session import asides, calls, closing, compaction, context, history, hooking, sampling, scripts, steering
 from actors.session.effects import Asked, SetDeadline, Token
+from actors.session.scripting import scripting_of
 from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, TurnState
 from actors.session.step import Step
 from messages.base import TurnId
@@ -190,6 +191,7 @@ def advance(step: Step) -> None:
         asides.run_ready(step)
         if turn.sampling is not None or turn.gathering is not None:
             return
+        scripts.settle_ended(step)
         calls.start_ready(step)
         if not calls.all_answered(step):
             return
@@ -224,6 +226,7 @@ def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
     budget = command.budget or TurnBudget()
     submission = command.submission_id
     _open(step, asked, submission, budget, follow_up=True, output_schema=command.output_schema)
+    step.put_turn(scripting=scripting_of(step.state.offer, step.state.settings, command.scripts))
     message = _message(step, command.input, command.client_id)
     known = context.is_known(step.state)
     if known:

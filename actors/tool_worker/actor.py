@@ -34,6 +34,7 @@ async def run_call(job: Job) -> None:
             parallel_safe=prepared.parallel_safe,
             side_effects=prepared.side_effects,
             approval=prepared.approval,
+            fault=prepared.fault,
         )
     )
     unconfined = any(isinstance(message, RunTool) and message.unconfined for message, _ in await job.inbox.receive())
@@ -76,7 +77,7 @@ def failing(job: Job, text: str) -> Prepared:
         await trio.lowlevel.checkpoint()
         raise ToolError(text)
 
-    return Prepared(item=generic_item(job.call), run=run, parallel_safe=True, side_effects=False)
+    return Prepared(item=generic_item(job.call), run=run, parallel_safe=True, side_effects=False, fault=text)
 
 
 def _with_item(result: Result, prepared: Prepared, duration_ms: int) -> Result:

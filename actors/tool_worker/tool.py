@@ -59,6 +59,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     approval: Need | None = None
     run_unconfined: Callable[[], Awaitable[Result]] | None = None
     """The same outside the sandbox, where that makes a difference; it takes a rule's or a person's word."""
+    fault: str | None = None
+    """The call can only fail: why."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from messages.client.item import Wire
 
 
@@ -70,3 +72,29 @@ class EventsSkipped(Wire, frozen=True, kw_only=True):
 
     thread_id: str
     reason: str
+
+
+class ScriptNotice(Wire, frozen=True, kw_only=True):
+    """callboard/script/event: something happened in a running script, in its order.
+
+    ``kind``: called, started and ended are about the call ``number`` (with its ``line`` and ``column`` in the source,
+    and ``callItemId`` from its start on); printed is a line of its console; progress is what it says about itself.
+    """
+
+    thread_id: str
+    turn_id: str
+    item_id: str
+    """The script's item."""
+    kind: Literal["called", "started", "ended", "printed", "progress"]
+    number: int | None = None
+    name: str | None = None
+    line: int | None = None
+    column: int | None = None
+    outcome: str | None = None
+    code: str | None = None
+    """Of the error, when it failed."""
+    message: str | None = None
+    seconds: float | None = None
+    level: str | None = None
+    text: str | None = None
+    call_item_id: str | None = None

@@ -78,12 +78,22 @@ class SettingsFields(Wire, frozen=True, kw_only=True):
     """Our addition: replaces the system prompt from this turn on."""
 
 
+class ScriptsParam(Wire, frozen=True, kw_only=True):
+    """What a turn's scripts may do, instead of what the settings say; what is left out stays as it is there."""
+
+    mode: Literal["disabled", "dry-run", "enabled"] | None = None
+    allowed_tools: tuple[str, ...] | None = None
+    """Names in the registry or in scripts."""
+
+
 class TurnStartParams(SettingsFields, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     thread_id: str
     input: tuple[UserInput, ...]
     client_user_message_id: str | None = None
     """Makes it safe to send again: the same id is the same turn."""
     output_schema: dict[str, Any] | None = None
+    scripts: ScriptsParam | None = None
+    """Our addition; for this turn only."""
 
 
 class TurnStartResponse(Wire, frozen=True, kw_only=True):

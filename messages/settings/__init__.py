@@ -7,6 +7,7 @@ environment  [shell_environment_policy]
 tools      [tools], what a model is offered
 project    [projects."/path"], trust
 features   [features], switches
+scripts    [scripts], what a model may compose itself
 snapshot   the settings in force with the origin of each value; how to ask for them, wait for a change, write
 hooks      [hooks]
 sandbox    sandbox_mode and [sandbox_workspace_write]
@@ -35,6 +36,8 @@ from messages.settings.root import Durability as Durability
 from messages.settings.root import Settings as Settings
 from messages.settings.sandbox import SandboxMode as SandboxMode
 from messages.settings.sandbox import WorkspaceWriteSettings as WorkspaceWriteSettings
+from messages.settings.scripts import ScriptSettings as ScriptSettings
+from messages.settings.scripts import ScriptsSettings as ScriptsSettings
 from messages.settings.snapshot import AwaitSettings as AwaitSettings
 from messages.settings.snapshot import GetSettings as GetSettings
 from messages.settings.snapshot import LayerName as LayerName

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from messages.settings.scripts import ScriptSettings
+
 WireApi = Literal["responses", "chat", "messages"]
 
 
@@ -88,6 +90,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     supports_websockets: bool | None = None
     """Whether the Responses API is spoken over WebSocket there, with a connection kept per session; None: at OpenAI's
     own address only. Where the handshake is refused, requests go the ordinary way."""
+    scripts: ScriptSettings | None = None
+    """What is different for scripts of this provider's models."""
     request_max_retries: int = 5
     """After the first attempt: 6 attempts in all."""
     stream_idle_timeout_ms: int = 300_000

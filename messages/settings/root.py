@@ -17,6 +17,7 @@ from messages.settings.listen import ListenSettings
 from messages.settings.project import ProjectSettings
 from messages.settings.provider import ProviderSettings
 from messages.settings.sandbox import SandboxMode, WorkspaceWriteSettings
+from messages.settings.scripts import ScriptsSettings
 from messages.settings.tools import ToolsSettings
 
 Durability = Literal["full", "relaxed"]
@@ -58,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     web_search: Literal["disabled", "cached", "live"] = "cached"
     """Whether the model may search the web, where its provider does that for it; `live` also opens pages afresh."""
     listen: ListenSettings = ListenSettings()
+    scripts: ScriptsSettings = ScriptsSettings()
     shell_environment_policy: EnvironmentPolicy = EnvironmentPolicy()
     allow_login_shell: bool = True
     """Whether commands run as a login shell, with what the user's profile sets."""

@@ -22,6 +22,7 @@ from messages.client.turn import (
     TurnSteerParams,
     TurnSteerResponse,
 )
+from messages.script import ScriptChoice
 from messages.session import CompactThread, InterruptTurn, StartTurn, SteerTurn, TurnAccepted
 
 MAX_INPUT_CHARS: Final = 1_048_576
@@ -55,6 +56,9 @@ async def start(caller: Caller, params: TurnStartParams) -> TurnStartResponse:
             settings=patch_of(params),
             output_schema=params.output_schema,
             client_id=params.client_user_message_id,
+            scripts=None
+            if params.scripts is None
+            else ScriptChoice(mode=params.scripts.mode, allowed_tools=params.scripts.allowed_tools),
         ),
         TurnAccepted,
     )

@@ -39,6 +39,7 @@ Layers = dict[str, int]
 """What holds: a layer's version or 1; or, negative, the error that kept it from holding."""
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 15, 22, 38
+_PR_GET_SECCOMP = 21
 _SYS_LANDLOCK_CREATE_RULESET, _SYS_LANDLOCK_RESTRICT_SELF = 444, 446  # the same on every architecture
 _LANDLOCK_CREATE_RULESET_VERSION = 1
 _SECCOMP_MODE_FILTER = 2
@@ -63,6 +64,23 @@ def confine(*, cpu_seconds: int) -> Layers:
         except OSError as error:
             layers[name] = -(error.errno or errno.EIO)
     return layers
+
+
+def lacking() -> tuple[str, ...]:
+    """The required layers that this kernel certainly does not have. Asks, and changes nothing."""
+    missing = []
+    try:
+        _syscall(_SYS_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_CREATE_RULESET_VERSION)
+    except OSError:
+        missing.append("landlock")
+    try:
+        filter_program(os.uname().machine)
+    except OSError:
+        missing.append("seccomp")
+    else:
+        if _libc.prctl(_PR_GET_SECCOMP, *(ctypes.c_ulong(0),) * 4) < 0:  # a kernel without it does not know the word
+            missing.append("seccomp")
+    return tuple(missing)
 
 
 def die_with_parent(parent: int) -> None:

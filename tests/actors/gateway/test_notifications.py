@@ -47,6 +47,15 @@ from messages.client.item import (
 from messages.failure import Failure, FailureKind
 from messages.hooks import HookEntry, HookReported, HookRun
 from messages.model import RateLimit, RateLimits, TextChannel, TokenUsage
+from messages.script import (
+    CallEnded,
+    CallError,
+    CallRequested,
+    CallResult,
+    CallStarted,
+    ScriptPrinted,
+    ScriptProgressed,
+)
 from messages.session import (
     Approval,
     ApprovalRequested,
@@ -58,6 +67,7 @@ from messages.session import (
     NameChanged,
     PlanUpdated,
     ReasoningPartAdded,
+    ScriptHappened,
     SessionEvent,
     SettingsChanged,
     StatusChanged,
@@ -206,6 +216,20 @@ EVENTS: tuple[SessionEvent, ...] = (
         run=msgspec.structs.replace(
             HOOK_RUN, status="blocked", entries=(HookEntry(kind="stop", text="no"),), completed_at_ms=7
         ),
+    ),
+    *(
+        ScriptHappened(turn_id=TURN, item_id=ItemId("s"), event=event, call_item_id=ItemId("c"))
+        for event in (
+            CallRequested(number=1, name="exec", arguments="", line=2, column=3),
+            CallStarted(number=1),
+            CallEnded(
+                number=1,
+                result=CallResult(outcome="failed", error=CallError(code="denied", message="no")),
+                seconds=0.5,
+            ),
+            ScriptPrinted(level="warn", text="hm"),
+            ScriptProgressed(text="half"),
+        )
     ),
     Warned(message="Beware."),
 )

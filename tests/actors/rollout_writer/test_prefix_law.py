@@ -19,7 +19,7 @@ randoms = st.integers(0, 2**32 - 1).map(random.Random)
 
 def unentered(thread: LoadedThread) -> int:
     """How many inputs recovery has to enter; all else it writes changes no history."""
-    waits = recover(thread, at=START).state == "waiting_on_approval"
+    waits = recover(thread, at=START).state == "stays_open"
     return 0 if thread.open_turn is None or waits else len(thread.open_turn.unentered)
 
 

@@ -104,7 +104,7 @@ def test_a_started_call_is_unknown_and_one_never_started_says_so() -> None:
 
 
 def test_a_turn_that_only_waits_for_people_stays_open() -> None:
-    assert recovered(*requested("a", "b"), asked("a", A_ITEM)) == Recovery(records=(), state="waiting_on_approval")
+    assert recovered(*requested("a", "b"), asked("a", A_ITEM)) == Recovery(records=(), state="stays_open")
 
 
 def test_a_question_beside_a_started_call_lapses_with_the_turn() -> None:

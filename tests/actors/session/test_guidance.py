@@ -31,7 +31,7 @@ from tests.actors.session.made import (
     words,
 )
 
-OWN = wanted(SETTINGS, new_state().offer)
+OWN = wanted(SETTINGS, new_state().offer, None)
 META = SessionMeta(
     thread_id=THREAD, created_at=1.0, cwd="/w", source="test", originator="test", cli_version="0", settings=SETTINGS
 )

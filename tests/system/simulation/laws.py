@@ -56,7 +56,7 @@ def check_files(machine: Machine, people: tuple[Person, ...], death: Death) -> N
                 loaded, recovered, recovery = _recovered(machine, path, data)
                 logs[str(loaded.meta.thread_id)] = loaded, recovered
                 _check_started(machine, path, data, recovered)
-                if recovery.state == "waiting_on_approval" and loaded.open_turn is not None:
+                if recovery.state == "stays_open" and loaded.open_turn is not None:
                     death.waiting_turns.add(str(loaded.open_turn.turn_id))
                 if death.in_order and recovery.records and machine.has_room.is_set():
                     machine.complain(f"{path}: after an orderly stop there is something to recover: {recovery.records}")
