@@ -14,6 +14,7 @@ from messages.model import ToolNeed, ToolSpec
 from messages.session import ThreadSettings
 from messages.settings import ProviderSettings
 from messages.tool_set import Abilities, ToolSelection
+from tests.tools_reference import PAGE, page
 
 SETTINGS = ThreadSettings(provider="p", model="m", cwd="/w")
 SPECS = (
@@ -98,3 +99,8 @@ def test_the_prompt_describes_exactly_the_tools_that_are_offered() -> None:
         described = [line[2:].partition(":")[0] for line in prompt.partition("Your tools\n")[2].splitlines() if line]
         assert described == [tool.name for tool in tools]
         assert leave_out.name not in described
+
+
+def test_the_page_about_tools_is_what_the_registry_says() -> None:
+    now = PAGE.read_text()
+    assert now == page(now), "docs/tools.md is behind: python -m tests.tools_reference"
