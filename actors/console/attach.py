@@ -3,13 +3,18 @@
 What is finished scrolls away as in `exec`; below it live what is under way, the oldest open question, and the line that
 is typed. Everything that is shown comes from the daemon, also what we ourselves said: so all who watch see the same.
 Without a terminal it only watches, and prints each thing when it is finished.
+
+When the daemon goes away we wait for it, say so, and go on behind the last event we saw: nothing is shown twice and
+nothing is missed. What was typed meanwhile is sent then, under an id that makes it safe to send again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,15 +24,18 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from actors.console import home as homes
-from actors.console.borrowed import attached
+from actors.console.borrowed import attached, attached_again
 from actors.console.client import Client, Incoming, NotReachableError, WireError
 from actors.console.keys import Key, Keyboard, LineEditor, Named
 from actors.console.questions import ANSWERS, WORDS, Pending, drawn, is_approval, subject
 from actors.console.stage import Stage, finished, headline, staged
 from actors.console.threads import resolve
 from actors.console.user_input import SKIP, Answering, asks_user
+from actors.console.waiting import Wait
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
+
+NAME = "callboard-attach"
 
 SHOWN_TURNS = 3
 """Of what was said before we came: enough to know where one is."""
@@ -63,6 +71,14 @@ class Attached:
         self._asking: list[Answering] = []
         """The model's questions, oldest first."""
         self._nursery: trio.Nursery | None = None
+        self._place: dict[str, Any] = {}
+        """The last event seen, for `thread/resume`."""
+        self._seen: set[str] = set()
+        """Items that have been shown finished."""
+        self._wait: Wait | None = None
+        """There is no connection."""
+        self._unsent: list[tuple[str, str]] = []
+        """Lines that no daemon has taken yet, with the ids they are sent under."""
         self._console = console
         self.stage = Stage(console)
         """The one that is drawn on while `run` runs."""
@@ -78,9 +94,66 @@ class Attached:
                 nursery.start_soon(self._listen, signals, nursery.cancel_scope)
                 if interactive:
                     nursery.start_soon(self._type, nursery.cancel_scope)
-                await self._follow()
+                await self._stay(opened)
                 nursery.cancel_scope.cancel()
         return self.code
+
+    # --- staying connected ------------------------------------------------------------------------------------------
+
+    async def _stay(self, opened: dict[str, Any]) -> None:
+        """Follow the thread from one connection to the next, until it is closed."""
+        self._place = {"epoch": opened["callboard"]["epoch"], "afterSeq": opened["callboard"]["seq"]}
+        while await self._follow():
+            self._wait = Wait("the daemon is gone; waiting for it")
+            self.stage.say(Text("the connection is lost", style="yellow"))
+            try:
+                async with attached_again(homes.home(), NAME) as self._client:
+                    await self._take_up()
+                    if not await self._follow():
+                        return
+            except NotReachableError as error:  # it has gone again at once
+                self.stage.say(Text(f"! {error}", style="dim"))
+
+    async def _take_up(self) -> None:
+        """Go on behind what we saw last, or show what came since."""
+        request = {"threadId": self._thread_id, "callboard": self._place}
+        opened: dict[str, Any] = await self._client.request("thread/resume", request)
+        self._wait = None
+        self._pending = Pending()  # what is still open is asked again, right behind this answer
+        self._asking.clear()
+        self.stage.say(Text("connected again", style="dim"))
+        standing = opened["callboard"]
+        if standing["resumed"]:
+            self.stage.forget_texts()
+        else:
+            self.stage.forget()
+            self._place = {"epoch": standing["epoch"], "afterSeq": standing["seq"]}
+            self._show_missed(opened["thread"])
+        unsent, self._unsent = self._unsent, []
+        assert self._nursery is not None
+        for line, client_id in unsent:
+            self._nursery.start_soon(self._say, line, client_id)
+
+    def _show_missed(self, thread: dict[str, Any]) -> None:
+        before, self._turn = self._turn, None
+        for turn in thread["turns"]:
+            running = turn["status"] == "inProgress"
+            for item in turn["items"]:
+                self._show_item(item, under_way=running)
+            if running:
+                self._turn = turn["id"]
+            elif turn["id"] == before:
+                self._end_turn(turn)
+        self._status = thread["status"]["type"]
+
+    def _show_item(self, item: dict[str, Any], *, under_way: bool) -> None:
+        if under_way and not item.get("completedAtMs"):
+            self.stage.begin(item)
+        elif item["id"] not in self._seen:
+            self._seen.add(item["id"])
+            shown = finished(item, (item.get("durationMs") or 0) / 1000)
+            if shown is not None:
+                self.stage.say(shown)
 
     # --- what the daemon says ---------------------------------------------------------------------------------------
 
@@ -88,24 +161,23 @@ class Attached:
         turns = thread["turns"]
         if len(turns) > SHOWN_TURNS:
             self.stage.say(Text(f"… {len(turns) - SHOWN_TURNS} turns before", style="dim"))
+            self._seen.update(item["id"] for turn in turns[:-SHOWN_TURNS] for item in turn["items"])
         for turn in turns[-SHOWN_TURNS:]:
             running = turn["status"] == "inProgress"
             for item in turn["items"]:
-                if running and not item.get("completedAtMs"):
-                    self.stage.begin(item)
-                    continue
-                shown = finished(item, (item.get("durationMs") or 0) / 1000)
-                if shown is not None:
-                    self.stage.say(shown)
+                self._show_item(item, under_way=running)
             if running:
                 self._turn = turn["id"]
         self._status = thread["status"]["type"]
 
-    async def _follow(self) -> None:
+    async def _follow(self) -> bool:
+        """Show what comes. True: the connection has ended, and the thread goes on."""
         async for message in self._client.incoming():
             params = message.params
             if params.get("threadId", self._thread_id) != self._thread_id:
                 continue
+            if message.epoch is not None and message.seq is not None:
+                self._place = {"epoch": message.epoch, "afterSeq": message.seq}
             if message.id is not None:
                 await self._asked(message)
                 continue
@@ -117,16 +189,17 @@ class Attached:
                     self._end_turn(params["turn"])
                 case "thread/status/changed":
                     self._status = params["status"]["type"]
+                case "item/completed":
+                    self._seen.add(params["item"]["id"])
                 case "serverRequest/resolved":
                     self._resolved(params["requestId"])
                 case "thread/closed":
                     self.stage.say(Text("the thread was unloaded", style="dim"))
-                    return
+                    return False
                 case _:
                     pass
             self.stage.show(message)
-        if self.code == OK:
-            raise NotReachableError("The daemon closed the connection.")
+        return True
 
     async def _asked(self, message: Incoming) -> None:
         assert message.id is not None
@@ -192,7 +265,7 @@ class Attached:
         if self._asking and not line.startswith("!"):
             await self._tell(self._asking[0], line)
             return False
-        self._nursery.start_soon(self._say, line.strip())
+        self._nursery.start_soon(self._say, line.strip(), str(uuid.uuid4()))
         return False
 
     async def _tell(self, answering: Answering, line: str) -> None:
@@ -200,14 +273,16 @@ class Attached:
         if result is not None and answering.message.id is not None:
             self._asking.remove(answering)
             self.stage.say(Text(f"· {answering.summary()}", style="dim"))
-            await self._client.answer(answering.message.id, result)
+            with contextlib.suppress(NotReachableError):  # it is asked again when the daemon is back
+                await self._client.answer(answering.message.id, result)
 
     async def _decide(self, question: Incoming, decision: str) -> None:
         assert question.id is not None
         self._pending.drop(question.id)
         shown = subject(question, self.stage.item(question.params["itemId"]))
         self.stage.say(Text(f"· {shown}: {WORDS[decision]}", style="dim"))
-        await self._client.answer(question.id, {"decision": decision})
+        with contextlib.suppress(NotReachableError):  # it is asked again when the daemon is back
+            await self._client.answer(question.id, {"decision": decision})
 
     async def _cancel_call(self) -> None:
         """End the call that began last; what runs beside it goes on."""
@@ -220,23 +295,41 @@ class Attached:
             self.stage.say(Text(f"· cancelled: {headline(call).plain}", style="dim"))
         except WireError as error:  # it ended meanwhile
             self.stage.say(Text(f"! {error.reason}", style="yellow"))
+        except NotReachableError as error:
+            self.stage.say(Text(f"! {error}", style="yellow"))
 
-    async def _say(self, line: str) -> None:
+    async def _say(self, line: str, client_id: str) -> None:
+        """``client_id``: the same line under the same id is taken once."""
         thread = {"threadId": self._thread_id}
+        if self._wait is not None:
+            self._keep(line, client_id)
+            return
         try:
             if line.startswith("!"):
                 await self._client.request("thread/shellCommand", {**thread, "command": line[1:].strip()})
                 return
             # While a turn runs this steers it.
-            await self._client.request("turn/start", {**thread, "input": [{"type": "text", "text": line}]})
+            given = {"input": [{"type": "text", "text": line}], "clientUserMessageId": client_id}
+            await self._client.request("turn/start", {**thread, **given})
         except WireError as error:
             self.stage.say(Text(f"! {error.reason}", style="bold red"))
+        except NotReachableError:
+            self._keep(line, client_id)
+
+    def _keep(self, line: str, client_id: str) -> None:
+        if line.startswith("!"):
+            # A command has no id that would keep it from being run twice.
+            self.stage.say(Text(f"! not connected; whether this was run is not known: {line}", style="bold red"))
+            return
+        self._unsent.append((line, client_id))
+        self.stage.say(Text(f"· kept until the daemon is back: {line}", style="dim"))
 
     async def _listen(self, signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
         """Ctrl-C interrupts the turn; without one, or twice within two seconds, it leaves."""
         async for number in signals:
             again = trio.current_time() - self._interrupted_at < AGAIN_SECONDS
-            if number == signal.SIGTERM or self._turn is None or again or not self._typing:
+            alone = self._turn is None or self._wait is not None
+            if number == signal.SIGTERM or alone or again or not self._typing:
                 self.code = INTERRUPTED
                 scope.cancel()
                 return
@@ -245,12 +338,14 @@ class Attached:
                 await self._client.request("turn/interrupt", {"threadId": self._thread_id, "turnId": self._turn})
             except WireError as error:  # it ended meanwhile
                 self.stage.say(Text(f"! {error.reason}", style="yellow"))
+            except NotReachableError as error:
+                self.stage.say(Text(f"! {error}", style="yellow"))
 
     # --- drawing ----------------------------------------------------------------------------------------------------
 
     def _footer(self) -> RenderableType | None:
         if not self._typing:
-            return None
+            return None if self._wait is None else self._wait.drawn()
         rows: list[RenderableType] = []
         question = self._pending.first
         if question is not None:
@@ -260,6 +355,8 @@ class Attached:
         elif self._asking:
             rows.append(self._asking[0].drawn(how=f"a number, or your own words; {SKIP}: no answer"))
         rows.append(_typed(self._editor))
+        if self._wait is not None:
+            rows.append(self._wait.drawn())
         state = "working" if self._turn is not None else self._status
         rows.append(Text(f"{state} · {HINTS}", style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(*rows)
@@ -276,7 +373,7 @@ async def run(options: AttachOptions) -> int:
     console = Console()
     interactive = console.is_terminal and sys.stdin.isatty()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with attached(homes.home(), "callboard-attach") as client:
+        async with attached(homes.home(), NAME) as client:
             opened = await _open(client, options)
             thread = opened["thread"]
             title = thread.get("name") or thread["preview"] or "a new thread"

@@ -7,6 +7,7 @@ starts one that ends by itself when its last client has left and nothing of it w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import trio_websocket
 
 from actors.console import home as homes
 from actors.console.client import Client, NotReachableError, introduced, open_socket
+from actors.console.waiting import waiting
 
 START_SECONDS = 20.0
 """A cold start on a busy machine; warm it is a fraction of a second."""
@@ -28,6 +30,12 @@ STOP_SECONDS = 40.0
 """Longer than the daemon's own drain, so that we never kill what would have ended in order."""
 
 POLL_SECONDS = 0.02
+
+MAX_PAUSE_SECONDS = 1.0
+"""Between two looks for a daemon that is away for longer."""
+
+OTHERS_SECONDS = 10.0
+"""Longer than a restart takes, shorter than a person waits."""
 
 IN_USE = 75
 """What ``serve`` exits with when another daemon has the home: perhaps one that is just ending."""
@@ -82,8 +90,9 @@ async def join(
         if found is not None and found.pid != silent:
             place = Borrowed(found.address, homes.token(folder))
         else:
-            child = await _launch(folder, [*flags, "--until-idle", "0"])
-            started = await _started(child, folder)
+            with waiting("starting a daemon"):
+                child = await _launch(folder, [*flags, "--until-idle", "0"])
+                started = await _started(child, folder)
             silent = None
             if started is None:
                 if trio.current_time() > deadline:
@@ -111,6 +120,27 @@ async def attached(folder: Path, name: str = "callboard-console") -> AsyncIterat
     """
     async with trio.open_nursery() as nursery:
         socket, _ = await join(nursery, folder)
+        async with introduced(nursery, socket, name) as client:
+            yield client
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def attached_again(folder: Path, name: str = "callboard-console") -> AsyncIterator[Client]:
+    """The same after the daemon has gone, however long it takes.
+
+    For some seconds somebody else is given the time to start it again: a service manager, or the person who stopped it.
+    """
+    async with trio.open_nursery() as nursery:
+        deadline = trio.current_time() + OTHERS_SECONDS
+        pause = POLL_SECONDS
+        while True:
+            if homes.running(folder) is not None or trio.current_time() > deadline:
+                with contextlib.suppress(NotReachableError):
+                    socket, _ = await join(nursery, folder)
+                    break
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
+            await trio.sleep(pause)
         async with introduced(nursery, socket, name) as client:
             yield client
         nursery.cancel_scope.cancel()

@@ -58,6 +58,14 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     params: dict[str, Any] = {}
     id: str | int | None = None
+    epoch: str | None = None
+    seq: int | None = None
+    """Its place among the thread's events, where it has one."""
+
+
+class _Place(msgspec.Struct, frozen=True, kw_only=True):
+    epoch: str | None = None
+    seq: int | None = None
 
 
 class _Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +74,7 @@ class _Frame(msgspec.Struct, frozen=True, kw_only=True):
     id: str | int | None = None
     result: Any = None
     error: dict[str, Any] | None = None
+    callboard: _Place = _Place()
 
 
 _frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
@@ -137,7 +146,11 @@ class Client:
             while True:
                 frame = _frames.decode(await self._socket.get_message())
                 if frame.method is not None:
-                    await self._inbox_send.send(Incoming(method=frame.method, params=frame.params or {}, id=frame.id))
+                    place = frame.callboard
+                    message = Incoming(
+                        method=frame.method, params=frame.params or {}, id=frame.id, epoch=place.epoch, seq=place.seq
+                    )
+                    await self._inbox_send.send(message)
                 elif isinstance(frame.id, int) and frame.id in self._waiting:
                     self._waiting[frame.id].send_nowait(frame)
         except trio_websocket.ConnectionClosed:

@@ -107,6 +107,15 @@ class Stage:
         if item["type"] == "agentMessage":
             self._text[item["id"]] = item["text"]
 
+    def forget_texts(self) -> None:
+        """What is under way is going to be told again from its beginning."""
+        self._text.clear()
+
+    def forget(self) -> None:
+        """Nothing is known to be under way any more."""
+        for known in (self._open, self._text, self._since, self._spinners):
+            known.clear()
+
     def item(self, item_id: str) -> Item | None:
         """An item that is under way."""
         return self._open.get(item_id)
