@@ -45,6 +45,10 @@ class Reader:
         return sum(text in line for line in self.lines)
 
 
+def _started(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+
 async def test_attach_finds_the_daemon_again_and_shows_what_came_meanwhile_once(
     lone: DaemonProcess, model: ScriptedModel, tmp_path: Path
 ) -> None:
@@ -61,9 +65,7 @@ async def test_attach_finds_the_daemon_again_and_shows_what_came_meanwhile_once(
             await peer.run_turn(thread["id"], "hello there")
             command = [str(CALLBOARD), "attach", thread["id"]]
             environment = {**clean_environment(), "CALLBOARD_HOME": str(daemon.home), MARK: daemon.mark}
-            with subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-            ) as process:
+            with _started(command, environment) as process:
                 shown = Reader(process)
                 await shown.until("hello there")
                 await peer.start_turn(thread["id"], "tale please")
