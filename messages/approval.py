@@ -73,8 +73,6 @@ class CommandNeed(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
     """Why the model wants to, in its words."""
     escalated: bool = False
     """The model asks to run it outside the sandbox."""
-    retried: bool = False
-    """It ran in the sandbox, which denied it something: the question is whether it may run again without."""
     risk: CommandRisk = "unknown"
     """Of those parts that no rule allows."""
     rule: RuleFinding | None = None

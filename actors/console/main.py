@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from actors.console import standalone
 from actors.console.parsing import EXEC_EXITS, EXITS, SERVE_EXITS, add_config, add_verbs
 from messages.settings import Features, WireApi
 from messages.version import VERSION
@@ -106,6 +107,8 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
             from actors.console import config
 
             return config.run(options)
+        if options.verb in ("rules", "apply-patch"):
+            return standalone.run(options)
         if options.verb == "wire":
             from actors.console import wire
 
@@ -211,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
         chosen.add_argument("--all", action="store_true", help="every hook")
     add_verbs(verbs)
     add_config(verbs)
+    standalone.add_verbs(verbs)
     _wire(verbs)
     _models(verbs)
     return parser

@@ -39,7 +39,6 @@ Situation = Literal[
     "rule_allows",
     "forced_removal",
     "escalated_command",
-    "denied_by_sandbox",
     "known_safe_command",
     "confined_command",
     "unconfined_command",
@@ -101,12 +100,6 @@ TABLE: dict[Situation, dict[PolicyName, Cell]] = {
         "granular": "ask if sandbox_approval",
         "untrusted": "ask",
     },
-    "denied_by_sandbox": {
-        "never": "refuse",
-        "on-request": "refuse",
-        "granular": "ask if sandbox_approval",
-        "untrusted": "ask",
-    },
     "known_safe_command": {
         "never": "run",
         "on-request": "run",
@@ -158,7 +151,6 @@ MEANINGS: dict[Situation, str] = {
     "rule_allows": "rules say `allow` of every part of the command",
     "forced_removal": "`rm -f` is spelled out in a part that no rule allows",
     "escalated_command": "the model asks for `require_escalated`",
-    "denied_by_sandbox": "the command ran confined, and the sandbox denied it something",
     "known_safe_command": "every part is allowed by a rule or on the list of harmless programs",
     "confined_command": "any other command that the sandbox mode fully confines",
     "unconfined_command": "any other command, where nothing confines it or not all of it is enforced",
@@ -174,7 +166,6 @@ REASONS: dict[Situation, str] = {
     "rules_unreadable": "Your rules cannot be read: {rules_error}",
     "forced_removal": "The command deletes files without asking back.",
     "escalated_command": "The model asks to run the command with more rights.",
-    "denied_by_sandbox": "command failed; retry without sandbox?",
     "known_safe_command": "The approval policy is untrusted: you are asked about every command.",
     "confined_command": "The approval policy is untrusted: you are asked about every command.",
     "unconfined_command": "There is no sandbox: the command can read and change anything you can.",
@@ -198,7 +189,6 @@ REFUSALS: dict[Situation, str] = {
         "approval policy is {Policy}; reject command — you cannot ask for escalated permissions if the approval policy "
         "is {Policy}"
     ),
-    "denied_by_sandbox": "the sandbox denied it",
     "patch_outside_sandbox": ("patch rejected: writing outside of the project; rejected by user approval settings"),
     "patch_in_read_only": (
         "patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings"
@@ -308,8 +298,6 @@ def situations(need: ApprovalNeed) -> tuple[Situation, ...]:
 
 
 def _command_situations(need: CommandNeed) -> tuple[Situation, ...]:
-    if need.retried:
-        return ("denied_by_sandbox",)
     found: list[Situation] = []
     if need.rules_error is not None:
         found.append("rules_unreadable")
@@ -339,7 +327,7 @@ def grants_for(need: ApprovalNeed) -> tuple[Grant, ...]:
     """What accepting this need for the session grants, and what spares the question next time."""
     match need:
         case CommandNeed():
-            return (CommandGrant(argv=need.argv, cwd=need.cwd, escalated=leaves_sandbox(need)),)
+            return (CommandGrant(argv=need.argv, cwd=need.cwd, escalated=need.escalated),)
         case PatchNeed():
             return tuple(PatchGrant(path=path) for path in need.outside or need.paths)
         case _:
@@ -347,8 +335,8 @@ def grants_for(need: ApprovalNeed) -> tuple[Grant, ...]:
 
 
 def leaves_sandbox(need: Need) -> bool:
-    """Whether a yes to this need is one to running outside the sandbox."""
-    return isinstance(need, CommandNeed) and (need.escalated or need.retried)
+    """Whether a yes to this need is one to running outside the sandbox: that was asked for, or there is none."""
+    return isinstance(need, CommandNeed) and (need.escalated or need.confinement == "none")
 
 
 def _reason(situation: Situation, need: ApprovalNeed) -> str:
@@ -357,7 +345,7 @@ def _reason(situation: Situation, need: ApprovalNeed) -> str:
             return need.rule.justification
         if situation == "unconfined_command" and need.confinement == "partial" and not need.justification:
             return PARTLY_CONFINED
-        if need.justification and situation not in ("rule_prompts", "rules_unreadable", "denied_by_sandbox"):
+        if need.justification and situation not in ("rule_prompts", "rules_unreadable"):
             return need.justification
     return _worded(REASONS[situation], need, "on-request")
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from actors.tool_worker.command_safety import is_forced_removal, is_safe_program, plain_parts
 from actors.tool_worker.confinement.ground import PROTECTED_NAMES
+from actors.tool_worker.confinement.mechanism import ConfinementReport
 from actors.tool_worker.plain_words import Commands
 from actors.tool_worker.rules.matching import covers, is_allowed, judge
 from actors.tool_worker.shell_parse import heredoc_command, shell_script
@@ -53,14 +54,14 @@ def command_need(
     argv = tuple(argv)
     script = shell_script(argv)
     plain = plain_parts(argv)
-    fed = None if plain or script is None else heredoc_command(script)
-    parts = plain or ((argv,) if fed is None else (fed,))
+    parts = parts_of(argv)
     seen = tuple(seen_commands(argv))
     finding = judge(rules, parts, seen)
     left = tuple(part for part in parts if not is_allowed(rules, part))
     risk = _risk(plain, left, seen)
     amendment = None
-    if finding is None and fed is None and risk != "forced_removal" and not rules.errors:
+    whole = bool(plain) or parts == (argv,)  # else a here-document feeds it, which no rule could tell apart
+    if finding is None and whole and risk != "forced_removal" and not rules.errors:
         amendment = _amendment(argv, plain, left, suggested_prefix)
     return CommandNeed(
         argv=argv,
@@ -74,6 +75,12 @@ def command_need(
         amendment=amendment,
         confinement=confinement,
     )
+
+
+def parts_of(argv: tuple[str, ...]) -> Commands:
+    """What must be allowed, all of it: the plain commands of a script, or the whole where it cannot be split."""
+    script = shell_script(argv)
+    return plain_parts(argv) or ((None if script is None else heredoc_command(script)) or argv,)
 
 
 def _risk(plain: Commands, left: Commands, seen: tuple[Argv, ...]) -> CommandRisk:
@@ -98,6 +105,14 @@ def _amendment(
     if asked is None or is_too_broad(asked) or sum(map(len, asked)) > AMENDMENT_CHARS_MAX:
         return None
     return asked
+
+
+def enforced_by(report: ConfinementReport) -> Confinement:
+    """How much of a confined mode holds under this mechanism. Landlock alone cannot keep the protected folders of a
+    workspace from being changed; it takes a mount namespace beside it."""
+    if report.mechanism == "none":
+        return "none"
+    return "partial" if report.mechanism == "landlock" and not report.own_mounts else "full"
 
 
 def patch_need(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,8 +12,9 @@ import trio
 
 from actors.hooks.runner import Hooks
 from actors.ports import Ports
-from actors.ports.processes import Confinement, SpawnRequest
+from actors.ports.processes import Confinement, SpawnError, SpawnRequest
 from actors.tool_worker.confinement.policy import confinement_of, patch_roots
+from actors.tool_worker.needs import command_need, enforced_by
 from actors.tool_worker.registry import Registry
 from actors.tool_worker.rules.book import no_rules
 from actors.tool_worker.shell_snapshot import ShellSnapshots
@@ -25,6 +26,8 @@ from actors.tool_worker.tool import Tool, ToolError
 from actors.tool_worker.tools import client_tool
 from actors.tool_worker.toolset import offers, why_not
 from actors.tool_worker.truncation import TruncationPolicy
+from messages.approval import CommandNeed
+from messages.approval import Confinement as Enforced
 from messages.base import ThreadId, TurnId
 from messages.rules import RuleSet
 from messages.session import ThreadSettings, TurnUndone
@@ -161,9 +164,38 @@ class Workshop:
         """What the thread's sandbox leaves writable. What lies beyond it is asked about before it is patched."""
         return patch_roots(self.settings, self._environment)
 
-    def confinement(self, *, escalated: bool = False) -> Confinement | None:
-        """The thread's sandbox for a command; none for one that was allowed to run outside of it."""
-        return None if escalated else confinement_of(self.settings, self._environment, home=self._home)
+    def confinement(self) -> Confinement | None:
+        """The thread's sandbox for a command that was not allowed to run outside of it; None: all may run free."""
+        return confinement_of(self.settings, self._environment, home=self._home)
+
+    async def command_need(
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        *,
+        justification: str | None = None,
+        escalated: bool = False,
+        suggested_prefix: Sequence[str] | None = None,
+    ) -> CommandNeed:
+        """What a command needs people's word for, by the rules and the sandbox of the thread."""
+        return command_need(
+            argv,
+            cwd,
+            justification=justification,
+            escalated=escalated,
+            confinement=await self._enforced(),
+            rules=await self.rules(self.settings.cwd),
+            suggested_prefix=suggested_prefix,
+        )
+
+    async def _enforced(self) -> Enforced:
+        """How much of the thread's sandbox is enforced here."""
+        if self.confinement() is None:
+            return "none"
+        try:
+            return enforced_by(await self.ports.processes.confinement())
+        except SpawnError:
+            return "none"  # nothing can be started at all: the call itself will say so
 
 
 @asynccontextmanager

@@ -112,4 +112,10 @@ async def prepare_patch(job: Job, text: str, cwd: str) -> Prepared:
             revisions=outcome.revisions,
         )
 
-    return Prepared(item=item, run=run, parallel_safe=False, side_effects=True, approval=patch_need(paths, roots))
+    return Prepared(
+        item=item,
+        run=run,
+        parallel_safe=False,
+        side_effects=True,
+        approval=patch_need(paths, roots, workshop.settings.sandbox_mode),
+    )

@@ -11,7 +11,6 @@ import trio
 from actors.ports import Ports
 from actors.ports.processes import LauncherLostError, SpawnError, SpawnRequest, TerminalSize
 from actors.tool_worker.command_display import command_actions, display_command
-from actors.tool_worker.needs import command_need
 from actors.tool_worker.patch.invocation import is_raw_patch, parse_heredoc_invocation
 from actors.tool_worker.terminals import Terminal, Terminals
 from actors.tool_worker.tool import Arguments, FunctionTool, Job, Prepared, Result, ToolError
@@ -81,12 +80,11 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
         if login and not workshop.login.allowed:
             raise ToolError("login shells are switched off here (allow_login_shell = false); leave `login` out")
         argv = (arguments.shell or workshop.shell, "-lc" if login else "-c", arguments.cmd)
-        need = command_need(
+        need = await workshop.command_need(
             argv,
             cwd,
             justification=arguments.justification,
             escalated=arguments.sandbox_permissions == "require_escalated",
-            rules=await workshop.rules(workshop.settings.cwd),
             suggested_prefix=arguments.prefix_rule,
         )
         id_ = workshop.terminals.reserve_id()
@@ -106,13 +104,24 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
             terminal=TerminalSize() if arguments.tty else None,
             # Full access includes sudo, which a user namespace would take away.
             needs_setuid=workshop.settings.sandbox_mode == "danger-full-access",
-            confinement=workshop.confinement(escalated=need.escalated),
+            confinement=workshop.confinement(),
         )
 
         async def run() -> Result:
             return await _run(job, arguments, id_, item, await workshop.logged_in(request))
 
-        return Prepared(item=item, run=run, parallel_safe=True, side_effects=need.risk != "known_safe", approval=need)
+        async def run_unconfined() -> Result:
+            free = msgspec.structs.replace(request, confinement=None)
+            return await _run(job, arguments, id_, item, await workshop.logged_in(free))
+
+        return Prepared(
+            item=item,
+            run=run,
+            run_unconfined=run_unconfined,
+            parallel_safe=True,
+            side_effects=need.risk != "known_safe",
+            approval=need,
+        )
 
 
 async def _run(

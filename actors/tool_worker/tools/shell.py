@@ -10,11 +10,9 @@ import posixpath
 from typing import Annotated, Literal
 
 import msgspec
-import trio
 
 from actors.ports.processes import SpawnRequest
 from actors.tool_worker.command_display import command_actions, display_command
-from actors.tool_worker.needs import command_need
 from actors.tool_worker.one_shot import NotStarted, Ran, run_to_end
 from actors.tool_worker.patch.invocation import is_raw_patch, parse_heredoc_invocation
 from actors.tool_worker.shell_parse import shell_script
@@ -76,12 +74,11 @@ class Shell(FunctionTool[ShellArguments]):
         patch = _as_patch(argv, cwd)
         if patch is not None:
             return await prepare_patch(job, *patch)
-        need = command_need(
+        need = await workshop.command_need(
             argv,
             cwd,
             justification=arguments.justification,
             escalated=arguments.sandbox_permissions == "require_escalated",
-            rules=await workshop.rules(workshop.settings.cwd),
         )
         item = CommandExecution(
             id=job.call.item_id,
@@ -96,15 +93,26 @@ class Shell(FunctionTool[ShellArguments]):
             cwd=cwd,
             environment=workshop.environment(job.call),
             needs_setuid=workshop.settings.sandbox_mode == "danger-full-access",
-            confinement=workshop.confinement(escalated=need.escalated),
+            confinement=workshop.confinement(),
         )
 
-        async def run() -> Result:
-            return await _run(job, item, request, min(milliseconds, TIMEOUT_MAX_MS) / 1000)
+        seconds = min(milliseconds, TIMEOUT_MAX_MS) / 1000
 
-        await trio.lowlevel.checkpoint()
+        async def run() -> Result:
+            return await _run(job, item, request, seconds)
+
+        async def run_unconfined() -> Result:
+            return await _run(job, item, msgspec.structs.replace(request, confinement=None), seconds)
+
         # It is over when its answer is there, so others may run beside it as beside exec_command.
-        return Prepared(item=item, run=run, parallel_safe=True, side_effects=need.risk != "known_safe", approval=need)
+        return Prepared(
+            item=item,
+            run=run,
+            run_unconfined=run_unconfined,
+            parallel_safe=True,
+            side_effects=need.risk != "known_safe",
+            approval=need,
+        )
 
 
 def _as_patch(argv: tuple[str, ...], cwd: str) -> tuple[str, str] | None:

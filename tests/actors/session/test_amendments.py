@@ -79,7 +79,9 @@ def test_only_a_rule_or_a_person_lets_a_command_out_of_the_sandbox() -> None:
         assert leaves(session) == [unconfined]
     for escalated in (True, False):
         session = Session()
-        need = CommandNeed(argv=("make",), script=None, cwd="/w", escalated=escalated)
+        need = CommandNeed(
+            argv=("make",), script=None, cwd="/w", escalated=escalated, risk="forced_removal", confinement="full"
+        )
         question = asking(session, need)
         session.hear(asked(ResolveApproval(approval_id=question, decision="accept", by="a"), "from a"))
         assert leaves(session) == [escalated]

@@ -81,7 +81,6 @@ ROWS: list[tuple[str, ApprovalNeed | None, str]] = [
     ("forced removal, confined", command(risk="forced_removal", confinement="full"), "no ask no no ask ask"),
     ("escalated", ESCALATED, "no ask no no ask ask"),
     ("escalated and safe", command(escalated=True, risk="known_safe"), "no ask no no ask ask"),
-    ("denied by the sandbox", command(retried=True, confinement="full"), "no no no no ask ask"),
     ("known safe", command("ls", risk="known_safe"), "run run run run run ask"),
     ("confined", command(confinement="full"), "run run run run run ask"),
     ("partly confined", command(confinement="partial"), "run ask run run ask ask"),
@@ -205,10 +204,18 @@ def test_a_rule_is_offered_where_there_is_one_to_offer() -> None:
     )
 
 
-@pytest.mark.parametrize("need", [OTHER, REMOVAL, ESCALATED, OUTSIDE])
-def test_what_was_accepted_for_the_session_is_not_asked_again(need: ApprovalNeed) -> None:
-    expected = Run(unconfined=need is ESCALATED)
-    assert decide("on-request", need, frozenset(grants_for(need))) == expected
+@pytest.mark.parametrize(
+    ("need", "unconfined"),
+    [
+        (OTHER, True),
+        (command(confinement="partial"), False),
+        (command(risk="forced_removal", confinement="full"), False),
+        (command(escalated=True, confinement="full"), True),
+        (OUTSIDE, False),
+    ],
+)
+def test_what_was_accepted_for_the_session_is_not_asked_again(need: ApprovalNeed, unconfined: bool) -> None:
+    assert decide("on-request", need, frozenset(grants_for(need))) == Run(unconfined=unconfined)
 
 
 @pytest.mark.parametrize(
