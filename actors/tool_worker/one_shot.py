@@ -6,12 +6,13 @@ the command again: when its time is up, it is ended with everything it started.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import trio
 
 from actors.ports.processes import LauncherLostError, SpawnError, SpawnRequest
+from actors.tool_worker.command_display import command_actions, display_command
 from actors.tool_worker.terminals import Terminal
 from actors.tool_worker.tool import Job
 from messages.client.item import CommandExecution
@@ -35,6 +36,31 @@ class NotStarted(NamedTuple):
     reason: str
     item: CommandExecution
     outcome: ToolOutcome
+
+
+def command_item(job: Job, argv: tuple[str, ...], cwd: str, source: Literal["agent", "userShell"]) -> CommandExecution:
+    """What people see of it from its start."""
+    return CommandExecution(
+        id=job.call.item_id,
+        command=display_command(argv),
+        cwd=cwd,
+        status="inProgress",
+        command_actions=command_actions(argv, cwd),
+        source=source,
+    )
+
+
+def spawn_request(job: Job, argv: tuple[str, ...], cwd: str) -> SpawnRequest:
+    """The process, in the thread's sandbox: its input is closed, both outputs are one."""
+    workshop = job.workshop
+    return SpawnRequest(
+        argv=argv,
+        cwd=cwd,
+        environment=workshop.environment(job.call),
+        # Full access includes sudo, which a user namespace would take away.
+        needs_setuid=workshop.settings.sandbox_mode == "danger-full-access",
+        confinement=workshop.confinement(),
+    )
 
 
 async def run_to_end(job: Job, item: CommandExecution, request: SpawnRequest, seconds: float) -> Ran | NotStarted:

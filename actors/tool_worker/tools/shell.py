@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from actors.ports.processes import SpawnRequest
-from actors.tool_worker.command_display import command_actions, display_command
-from actors.tool_worker.one_shot import NotStarted, Ran, run_to_end
+from actors.tool_worker.one_shot import NotStarted, Ran, command_item, run_to_end, spawn_request
 from actors.tool_worker.patch.invocation import is_raw_patch, parse_heredoc_invocation
 from actors.tool_worker.shell_parse import shell_script
 from actors.tool_worker.tool import Arguments, FunctionTool, Job, Prepared, Result, ToolError
@@ -80,22 +79,8 @@ class Shell(FunctionTool[ShellArguments]):
             justification=arguments.justification,
             escalated=arguments.sandbox_permissions == "require_escalated",
         )
-        item = CommandExecution(
-            id=job.call.item_id,
-            command=display_command(argv),
-            cwd=cwd,
-            status="inProgress",
-            command_actions=command_actions(argv, cwd),
-            source="agent",
-        )
-        request = SpawnRequest(
-            argv=argv,
-            cwd=cwd,
-            environment=workshop.environment(job.call),
-            needs_setuid=workshop.settings.sandbox_mode == "danger-full-access",
-            confinement=workshop.confinement(),
-        )
-
+        item = command_item(job, argv, cwd, "agent")
+        request = spawn_request(job, argv, cwd)
         seconds = min(milliseconds, TIMEOUT_MAX_MS) / 1000
 
         async def run() -> Result:

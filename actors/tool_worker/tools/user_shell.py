@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import trio
 
-from actors.ports.processes import SpawnRequest
-from actors.tool_worker.command_display import command_actions, display_command
-from actors.tool_worker.one_shot import NotStarted, Ran, run_to_end
+from actors.tool_worker.one_shot import NotStarted, Ran, command_item, run_to_end, spawn_request
 from actors.tool_worker.tool import Job, Prepared, Result
 from actors.tool_worker.truncation import call_policy, truncate_output
-from messages.client.item import CommandExecution
 
 DEFAULT_SECONDS = 3600.0
 """A person watches and may interrupt; this is for the one who has left."""
@@ -24,21 +21,8 @@ async def prepare_user_shell(job: Job) -> Prepared:
     workshop = job.workshop
     cwd = workshop.settings.cwd
     argv = (workshop.shell, "-lc" if workshop.login.allowed else "-c", job.call.arguments)
-    item = CommandExecution(
-        id=job.call.item_id,
-        command=display_command(argv),
-        cwd=cwd,
-        status="inProgress",
-        command_actions=command_actions(argv, cwd),
-        source="userShell",
-    )
-    request = SpawnRequest(
-        argv=argv,
-        cwd=cwd,
-        environment=workshop.environment(job.call),
-        needs_setuid=workshop.settings.sandbox_mode == "danger-full-access",
-        confinement=workshop.confinement(),
-    )
+    item = command_item(job, argv, cwd, "userShell")
+    request = spawn_request(job, argv, cwd)
 
     async def run() -> Result:
         seconds = DEFAULT_SECONDS if job.call.timeout_seconds is None else job.call.timeout_seconds
