@@ -106,6 +106,7 @@ async def _sample(
     task_status: trio.TaskStatus[None],
 ) -> None:
     # Three wires and an HTTP client are a third of what a start would import; `Models.warm` does it behind the door.
+    await models.warm()
     from actors.model_stream import actor as model_stream
 
     await model_stream.run(ctx, request, texts, report, models, task_status=task_status)

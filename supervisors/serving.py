@@ -43,6 +43,10 @@ OK, FAILED, IN_USE, INTERRUPTED = 0, 1, 75, 130
 IDLE_POLL_SECONDS = 0.05
 """How often a daemon that ends by itself looks whether anybody needs it."""
 
+WARM_SECONDS = 0.3
+"""From the start until what models need is imported. Whoever started us asks for a thread first, and would share the
+interpreter with the imports; a turn that is in a greater hurry has them done for itself."""
+
 FIRST_CLIENT_SECONDS = 20.0
 """For whoever started it to connect, before it counts as not needed."""
 
@@ -110,7 +114,7 @@ async def _serve(options: DaemonOptions, told: ServeOptions) -> int:
             )
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(daemon.warm)
+                    nursery.start_soon(_warm, daemon)
                     if told.until_idle is not None:
                         nursery.start_soon(_until_idle, daemon, announcement, told.until_idle, nursery.cancel_scope)
                     code = await _until_told(signals)
@@ -118,6 +122,11 @@ async def _serve(options: DaemonOptions, told: ServeOptions) -> int:
             finally:
                 announcement.withdraw()
     return code
+
+
+async def _warm(daemon: RunningDaemon) -> None:
+    await trio.sleep(WARM_SECONDS)
+    await daemon.warm()
 
 
 def _greeting(told: ServeOptions, address: str, settings: Settings) -> str:

@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
+import trio
+
 from actors.kernel import Address, ServiceAddress
 from actors.ports import Ports
 from messages.base import TurnId
@@ -54,6 +56,8 @@ class Models:
         """By id; see `providers.known_providers`. Replaced as a whole when the settings change."""
         self._of_turns: OrderedDict[TurnId, Mapping[str, ProviderSettings]] = OrderedDict()
         self.undelivered_limit = undelivered_limit
+        self._warming = trio.Lock()
+        self._warm = False
         self._transport: HttpTransport | None = None
         self._client: httpx2.AsyncClient | None = None
         self._lines: Lines | None = None
@@ -104,9 +108,14 @@ class Models:
         return self._client
 
     async def warm(self) -> None:
-        """Import what the first request needs, in a thread."""
-        for module in _HEAVY:
-            await self.ports.threads.run(importlib.import_module, module)
+        """Import what the first request needs, in a thread. Costs nothing when it has been done."""
+        if self._warm:
+            return  # before the lock, which costs every request a pass of the scheduler
+        async with self._warming:
+            if not self._warm:
+                for module in _HEAVY:
+                    await self.ports.threads.run(importlib.import_module, module)
+                self._warm = True
 
     async def __aenter__(self) -> Self:
         return self
