@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KILLS ?= 20
+INTERRUPTS ?= 20
 
-.PHONY: demo test check conformance bench kill reference lock clean
+.PHONY: demo test check conformance bench kill interrupts reference lock clean
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "callboard needs Python 3.11 or newer; set PYTHON=... to one")'
@@ -34,6 +35,9 @@ bench: $(VENV)/.ready
 
 kill: $(VENV)/.ready
 	$(BIN)/python -m tests.system.kill --kills $(KILLS)
+
+interrupts: $(VENV)/.ready
+	$(BIN)/python -m tests.system.interrupts --interrupts $(INTERRUPTS)
 
 # the reference in docs/settings.md, made anew from messages/settings
 reference: $(VENV)/.ready

@@ -26,6 +26,8 @@ from rich.text import Text
 from actors.console import home as homes
 from actors.console.client import NotReachableError, WireError, connect
 from actors.model_stream.providers import REHEARSAL, ChoiceError, choose, known_providers
+from actors.ports.processes import LauncherLostError, SpawnError
+from actors.ports.production.processes import confinement_report
 from actors.settings.layers import CONFIG_FILE, SettingsError, environment_layers, file_layer, merge
 from actors.tool_worker.launcher import containment_report
 from messages.settings import SettingsSnapshot
@@ -97,6 +99,7 @@ def examine(home: Path, environment: Mapping[str, str]) -> Report:
         ("auth.credentials", lambda: _credentials(home, environment)),
         ("daemon.status", lambda: _daemon(home)),
         ("containment", _containment),
+        ("sandbox", _confinement),
         ("runtime.search", lambda: _program("rg", _ripgrep(), "reinstall callboard's requirements: make clean test")),
         ("git.environment", lambda: _program("git", shutil.which("git"), "install git", needed=False)),
         ("system.disk", lambda: _disk(home)),
@@ -238,16 +241,39 @@ async def _answers(found: homes.Running, token: str | None) -> bool:
 def _containment() -> Finding:
     try:
         report = containment_report()
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, LauncherLostError) as error:
         return Finding(status="fail", summary=f"commands cannot be started: {error}")
-    gaps = {f"gap {number}": gap for number, gap in enumerate(report.gaps, start=1)}
-    refused = {f"not allowed {number}": text for number, text in enumerate(report.refused, start=1)}
     return Finding(
         status="warning" if report.mechanism == "subreaper" else "ok",
         summary=f"{report.mechanism}: {report.meaning}",
-        details={**gaps, **refused, "confinement": "none yet: commands have your rights"},
+        details=_numbered(gap=report.gaps, refused=report.refused),
         remediation="allow user namespaces" if report.mechanism == "subreaper" else None,
     )
+
+
+def _confinement() -> Finding:
+    try:
+        report = confinement_report()
+    except (OSError, RuntimeError, SpawnError) as error:
+        return Finding(status="fail", summary=f"commands cannot be started: {error}")
+    details = _numbered(gap=report.gaps, refused=report.refused)
+    if report.landlock:
+        details["landlock"] = f"version {report.landlock}"
+    unprotected = report.mechanism == "landlock" and not report.own_mounts
+    return Finding(
+        status="ok" if report.mechanism != "none" and not unprotected else "warning",
+        summary=f"{report.mechanism}: {report.meaning}",
+        details=details,
+        remediation=None
+        if report.mechanism == "bubblewrap"
+        else "install bubblewrap, and allow user namespaces"
+        if unprotected or report.mechanism == "none"
+        else "bubblewrap would close some of the gaps",
+    )
+
+
+def _numbered(**kinds: tuple[str, ...]) -> dict[str, str]:
+    return {f"{kind} {number}": text for kind, texts in kinds.items() for number, text in enumerate(texts, start=1)}
 
 
 def _ripgrep() -> str | None:
@@ -285,7 +311,7 @@ def _print(report: Report) -> None:
     for check in report.checks.values():
         mark, style = MARKS[check.status]
         words = [Text(check.summary)]
-        if check.id == "containment" or check.status != "ok":
+        if check.id in ("containment", "sandbox") or check.status != "ok":
             words += [Text(f"{name}: {text}", style="dim") for name, text in check.details.items()]
         if check.remediation:
             words.append(Text(f"→ {check.remediation}", style="cyan"))

@@ -29,6 +29,11 @@ shows, or all. `session` says yes to the same again in this session, `quit` says
 
 DOCTOR = "Look at what works on this machine and what does not: home, settings, keys, containment, tools, disk, daemon."
 
+SANDBOX = """\
+Run a command in the sandbox in which a thread's commands run, to try out what is allowed there. Everything behind
+-- is the command. docs/containment.md says what each mode allows; callboard doctor, what enforces it here.
+"""
+
 CONFIG = """\
 The layers, from weak to strong: built-in, /etc/callboard/config.toml, config.toml in the home, a profile (-p),
 .callboard/config.toml of a trusted project, CALLBOARD_* variables, -c KEY=VALUE. docs/settings.md has every setting.
@@ -63,6 +68,22 @@ def add_verbs(verbs: Any) -> None:
         verbs, "doctor", "look at what works on this machine", DOCTOR, "exit codes: 0 all that is needed works; 1 not"
     )
     doctor.add_argument("--json", action="store_true", help="as JSON")
+
+    sandbox = _verb(
+        verbs,
+        "sandbox",
+        "run a command in a sandbox",
+        SANDBOX,
+        "exit codes: the command's own; 1 it could not be started, the reason is on standard error",
+    )
+    modes = ["read-only", "workspace-write", "danger-full-access"]
+    sandbox.add_argument("--mode", choices=modes, default="read-only", help="what it may change (default read-only)")
+    sandbox.add_argument("-C", "--cd", default=".", metavar="DIR", help="the workspace (default: here)")
+    sandbox.add_argument(
+        "--writable", action="append", default=[], metavar="DIR", help="with workspace-write: one more folder"
+    )
+    sandbox.add_argument("--network", action="store_true", help="with the network, and Unix sockets")
+    sandbox.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
 
     completion = _verb(verbs, "completion", "print a shell's completion script", COMPLETION)
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])

@@ -64,6 +64,21 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             from actors.console import doctor
 
             return doctor.run(as_json=options.json)
+        case "sandbox":
+            from actors.console import sandbox
+
+            command = tuple(options.command[1:] if options.command[:1] == ["--"] else options.command)
+            if not command:
+                parser.error("sandbox needs a command: callboard sandbox --mode workspace-write -- make test")
+            return sandbox.run(
+                sandbox.SandboxOptions(
+                    mode=options.mode,
+                    cwd=os.path.abspath(options.cd),
+                    command=command,
+                    writable=tuple(os.path.abspath(folder) for folder in options.writable),
+                    network=options.network,
+                )
+            )
         case "undo":
             from actors.console import undo
 

@@ -28,7 +28,7 @@ from actors.ports.processes import (
     TerminalSize,
 )
 from actors.tool_worker.confinement.mechanism import ConfinementReport
-from actors.tool_worker.launcher import ContainmentReport, LauncherHandle
+from actors.tool_worker.launcher import ContainmentReport, LauncherHandle, start_launcher
 from actors.tool_worker.launcher.confiner import FREE, TRIAL, Confined, Confiner
 from actors.tool_worker.launcher.link import Born, Link
 from actors.tool_worker.launcher.outside import wire
@@ -397,3 +397,22 @@ class LauncherProcesses:
         if self._link is None:
             raise SpawnError(f"{shown(request.argv[0])} was not started: there is no launcher (it is being restarted)")
         return self._link
+
+
+def confinement_report() -> ConfinementReport:
+    """Try out what enforces a sandbox here: starts a launcher and a few calls, and ends them. Blocks for about a tenth
+    of a second; not to be called from a running loop. Raises SpawnError, OSError."""
+    handle = start_launcher()
+
+    async def explore() -> ConfinementReport:
+        async with trio.open_nursery() as nursery:
+            processes = LauncherProcesses(handle)
+            await nursery.start(processes.run)
+            report = await processes.confinement()
+            nursery.cancel_scope.cancel()
+        return report
+
+    try:
+        return trio.run(explore)
+    finally:
+        handle.release()
