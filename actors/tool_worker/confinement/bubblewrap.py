@@ -11,13 +11,10 @@ from __future__ import annotations
 from actors.ports.processes import Confinement
 from actors.tool_worker.confinement.ground import Ground
 from actors.tool_worker.confinement.limits import (
-    FILE_BYTES_MAX,
     KEPT_NAMES,
     MEMORY_FOLDER,
     MEMORY_FOLDER_BYTES_MAX,
-    PROCESSES_MAX,
-    RLIMIT_CORE,
-    RLIMIT_FSIZE,
+    resource_steps,
 )
 from actors.tool_worker.confinement.seccomp import Sockets, filter_code
 
@@ -25,17 +22,11 @@ FILTER_FD = 9
 """Where the init puts the filter (`launcher/outside/confine.py`)."""
 
 
-def bubblewrap_steps(confinement: Confinement, ground: Ground, *, own_mounts: bool, machine: str) -> tuple[str, ...]:
-    """Steps for the init, which bubblewrap inherits. Raises LookupError for a machine without a table.
-
-    A symbolic link can only be pinned before bubblewrap: it would follow it.
-    """
+def bubblewrap_steps(confinement: Confinement, *, machine: str) -> tuple[str, ...]:
+    """Steps for the init, which bubblewrap inherits. Raises LookupError for a machine without a table."""
     sockets: Sockets = "all" if confinement.network else "inet and unix" if confinement.unix_sockets else "inet"
     return (
-        *((f"pin {path}" for path in ground.pinned if path in ground.links) if own_mounts else ()),
-        f"processes {PROCESSES_MAX}",
-        f"limit {RLIMIT_FSIZE} {FILE_BYTES_MAX}",
-        f"limit {RLIMIT_CORE} 0",
+        *resource_steps(),
         f"hand_over {filter_code(machine, sockets).hex()}",
     )
 
@@ -43,7 +34,10 @@ def bubblewrap_steps(confinement: Confinement, ground: Ground, *, own_mounts: bo
 def bubblewrap_command(
     program: str, confinement: Confinement, ground: Ground, *, cwd: str, root: bool
 ) -> tuple[str, ...]:
-    """What to put before the call's own argv. ``root``: whether we are."""
+    """What to put before the call's own argv. ``root``: whether we are.
+
+    A protected symbolic link is not held fast: bubblewrap follows it, and does not start where one is mounted on.
+    """
     whole = "/" in ground.writable
     return (
         *(program, "--die-with-parent", "--unshare-pid", "--unshare-ipc"),

@@ -28,14 +28,14 @@ KEPT_NAMES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID")
 
 
 def limit_steps() -> tuple[str, ...]:
-    """For every mechanism."""
+    """For an init that is confined itself: what it may use, and what it may do."""
     kept = sum(1 << number for number in KEPT_CAPABILITIES)
-    return (
-        f"processes {PROCESSES_MAX}",
-        f"limit {RLIMIT_FSIZE} {FILE_BYTES_MAX}",
-        f"limit {RLIMIT_CORE} 0",
-        f"capabilities {kept}",
-    )
+    return (*resource_steps(), f"capabilities {kept}")
+
+
+def resource_steps() -> tuple[str, ...]:
+    """For every init."""
+    return (f"processes {PROCESSES_MAX}", f"limit {RLIMIT_FSIZE} {FILE_BYTES_MAX}", f"limit {RLIMIT_CORE} 0")
 
 
 def memory_step() -> str:

@@ -97,6 +97,8 @@ class Confiner:
             reasons = "; ".join(report.refused)
             raise SpawnError(UNCONFINED.format(reasons=reasons))
         ground = survey(confinement)
+        if ground.links and report.mechanism == "bubblewrap" and report.landlock and report.own_mounts:
+            report = msgspec.structs.replace(report, mechanism="landlock")  # bubblewrap cannot hold a link fast
         if report.mechanism == "landlock" and not report.own_mounts:
             return self.equip(report, request, confinement, ground)
         made = self.placeholders.make(ground)
@@ -118,7 +120,7 @@ class Confiner:
             return Confined(steps=steps)
         assert report.program is not None
         return Confined(
-            steps=bubblewrap_steps(confinement, ground, own_mounts=report.own_mounts, machine=machine),
+            steps=bubblewrap_steps(confinement, machine=machine),
             command=bubblewrap_command(report.program, confinement, ground, cwd=request.cwd, root=os.geteuid() == 0),
         )
 
