@@ -50,6 +50,11 @@ def own_server() -> None:
         client.connect(server.getsockname())
 
 
+def pair() -> None:
+    for end in socket.socketpair():
+        end.close()
+
+
 def rename_git(folder: str) -> None:
     os.rename(f"{folder}/.git", f"{folder}/elsewhere")
     os.mkdir(f"{folder}/.git")
@@ -223,7 +228,7 @@ def main(given: dict[str, object]) -> None:
         "unix": lambda: connect(socket.AF_UNIX, socket.SOCK_STREAM, str(given["unix"])),
         "abstract": lambda: connect(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + str(given["abstract"])),
         "own_server": own_server,
-        "socketpair": lambda: [end.close() for end in socket.socketpair()],
+        "socketpair": pair,
         "namespace": namespace,
         "mount": lambda: mount(workspace),
         "type": type_into_terminal,
