@@ -10,6 +10,7 @@ import trio
 
 from actors.ports import Ports
 from actors.ports.processes import LauncherLostError, SpawnError, SpawnRequest, TerminalSize
+from actors.tool_worker.approval import rejected_command_output
 from actors.tool_worker.command_display import command_actions, display_command
 from actors.tool_worker.patch.invocation import is_raw_patch, parse_heredoc_invocation
 from actors.tool_worker.terminals import Terminal, Terminals
@@ -20,6 +21,9 @@ from messages.client.item import CommandExecution
 
 YIELD_DEFAULT_MS, YIELD_MIN_MS, YIELD_MAX_MS = 10_000, 250, 30_000
 """How long a call waits for its command: models know these numbers."""
+
+ANYBODY_EXECUTES = 0o111
+"""Who exactly may is the kernel's to say; a file that nobody may execute is no shell."""
 
 RAW_PATCH = (
     "apply_patch verification failed: this is a patch, not a command; call the apply_patch tool with it as the input"
@@ -79,7 +83,8 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
         login = workshop.login.allowed if arguments.login is None else arguments.login
         if login and not workshop.login.allowed:
             raise ToolError("login shells are switched off here (allow_login_shell = false); leave `login` out")
-        argv = (arguments.shell or workshop.shell, "-lc" if login else "-c", arguments.cmd)
+        shell = await _shell_to_use(job, arguments.shell)
+        argv = (shell, "-lc" if login else "-c", arguments.cmd)
         need = await workshop.command_need(
             argv,
             cwd,
@@ -122,6 +127,29 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
             side_effects=need.risk != "known_safe",
             approval=need,
         )
+
+
+async def _shell_to_use(job: Job, asked: str | None) -> str:
+    """The shell that was asked for, or the thread's own where that is no program: what is to be run is the command, and
+    models guess paths."""
+    workshop = job.workshop
+    if not asked:
+        return workshop.shell
+    ports = workshop.ports
+    path = workshop.environment(job.call).get("PATH", "")
+    places = (asked,) if "/" in asked else tuple(f"{folder}/{asked}" for folder in path.split(":") if folder)
+
+    def usable() -> bool:
+        for place in places:
+            try:
+                found = ports.files.stat(workshop.resolve(place))
+            except OSError:
+                continue
+            if found is not None and found.kind == "file" and found.mode & ANYBODY_EXECUTES:
+                return True
+        return False
+
+    return asked if await ports.threads.run(usable) else workshop.shell
 
 
 async def _run(
@@ -188,9 +216,8 @@ def answer(
 
 
 def _not_started(item: CommandExecution, reason: str, outcome: Literal["failed", "unknown"]) -> Result:
-    words = f'exec_command failed: CreateProcess {{ message: "{reason}" }}'
     return Result(
-        output=words,
+        output=rejected_command_output(f"Failed to create unified exec process: {reason}"),
         outcome=outcome,
         item=msgspec.structs.replace(item, status="failed", aggregated_output=reason, duration_ms=0),
     )

@@ -231,11 +231,42 @@ def test_a_patch_that_comes_as_a_command_is_applied_as_a_patch() -> None:
 
 def test_a_command_that_cannot_start_fails_with_the_reason_and_a_finished_item() -> None:
     async def test(bench: Bench) -> None:
-        _, finished = await bench.run("exec_command", {"cmd": "x", "shell": "/no/such/shell"})
+        _, finished = await bench.run("exec_command", {"cmd": "x"})
         assert finished.outcome == "failed"
         assert str(finished.output).startswith("exec_command failed: CreateProcess")
-        assert "/no/such/shell" in str(finished.output)
+        assert SHELL in str(finished.output)
         assert isinstance(finished.item, CommandExecution)
         assert finished.item.status == "failed"
+
+    on_bench(World(1), test)
+
+
+def test_a_shell_that_is_none_gives_way_to_the_threads_own() -> None:
+    async def tells(run: ProgramRun) -> int:
+        await run.write(run.argv[0].encode())
+        return 0
+
+    world = World(1)
+    world.programs.add(SHELL, tells)
+    world.programs.add("/bin/other", tells)
+    world.outside.files.make_dirs("/bin")
+    world.outside.files.write_atomic("/bin/other", b"", mode=0o755)
+    world.outside.files.write_atomic("/bin/text", b"", mode=0o644)
+
+    async def test(bench: Bench) -> None:
+        used = []
+        for shell in ("/bin/other", "/none", "/bin/text", "/bin", "nosuchshell", ""):
+            _, finished = await bench.run("exec_command", {"cmd": "x", "shell": shell})
+            used.append(str(finished.output).rpartition("\n")[2])
+        assert used == ["/bin/other", *[SHELL] * 5]
+
+    on_bench(world, test)
+
+
+def test_a_command_that_cannot_be_started_is_told_in_the_words_models_know() -> None:
+    async def test(bench: Bench) -> None:
+        _, finished = await bench.run("exec_command", {"cmd": "x"})
+        words = 'exec_command failed: CreateProcess { message: "Rejected(\\"Failed to create unified exec process: '
+        assert str(finished.output).startswith(words)
 
     on_bench(World(1), test)
