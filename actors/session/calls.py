@@ -60,19 +60,21 @@ def start(step: Step, wanted: tuple[HistoryItem | Block, ...]) -> None:
             made.append(scripts.make(step, each, behind=sum(call.script is None for call in made)))
         else:
             made.append(Call(call=tool_call(step, each, ItemId(step.new_id()))))
-    broken = {
-        call.child: block
-        for call, block in zip(made, wanted, strict=True)
-        if isinstance(block, Block) and block.problem
+    broken: dict[ChildId, str] = {
+        call.child: each.problem
+        for call, each in zip(made, wanted, strict=True)
+        if isinstance(each, Block) and each.problem is not None
     }
+    broken |= {call.child: "budget" for call in made[room:] if call.script is not None}
     begun = [call for call in made[:room] if call.child not in broken]
     live = turn.live | {call.child for call in begun}
     step.put_turn(calls=tuple(made), calls_used=turn.calls_used + len(made), live=live)
     step.do(*(StartTool(call=call.call, script=call.script.job if call.script else None) for call in begun))
     for call in made[room:]:
-        output = history.over_budget_output(turn.budget.tool_calls)
-        settle(step, call, CallResult(outcome="denied", output=output))
-    for call in made[:room]:
+        if call.script is None:
+            output = history.over_budget_output(turn.budget.tool_calls)
+            settle(step, call, CallResult(outcome="denied", output=output))
+    for call in made:
         if call.child in broken:
             scripts.refuse(step, call, broken[call.child])
 

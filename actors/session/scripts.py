@@ -67,6 +67,7 @@ _PROBLEMS = {
         "alone on its line."
     ),
     "too_large": "the script was not run: it is longer than {limit} bytes. Split it, or read long texts from files.",
+    "budget": "the script was not run: this turn has used up its tool calls.",
 }
 
 
@@ -184,13 +185,13 @@ def _context(step: Step, limits: ScriptLimits) -> dict[str, Any]:
     }
 
 
-def refuse(step: Step, call: Call, block: Block) -> None:
-    """A block that cannot be run: the model is told why, people are shown that."""
+def refuse(step: Step, call: Call, problem: str) -> None:
+    """A script that is not run: the model is told why, people are shown that, when its turn comes."""
     assert call.script is not None
-    assert block.problem is not None
-    text = _PROBLEMS[block.problem].format(limit=call.script.job.limits.source_bytes)
-    failure = ScriptFailure(kind="syntax", code=block.problem, message=text)
-    calls.settle(step, call, _result(call, ScriptOutcome(status="refused", failure=failure)))
+    text = _PROBLEMS[problem].format(limit=call.script.job.limits.source_bytes)
+    kind: ScriptFailureKind = "limit" if problem == "budget" else "syntax"
+    failure = ScriptFailure(kind=kind, code=problem, message=text)
+    end(step, call, _result(call, ScriptOutcome(status="refused", failure=failure)))
 
 
 # --- what a script says -------------------------------------------------------------------------------------------
@@ -450,13 +451,14 @@ def stop(step: Step, call: Call) -> None:
 
 
 def settle_ended(step: Step) -> None:
-    """Answer the scripts of which nothing is left."""
+    """Answer the scripts of which nothing is left, in the order in which they were written."""
     for call in step.turn.calls:
         script = call.script
-        if script is None or script.result is None or call.phase == "answered":
+        if script is None or call.phase == "answered":
             continue
-        if not script.terminals and not nested(step.turn, call):
-            calls.settle(step, call, script.result)
+        if script.result is None or script.terminals or nested(step.turn, call):
+            return
+        calls.settle(step, call, script.result)
 
 
 def _ends(step: Step, script: Call) -> bool:

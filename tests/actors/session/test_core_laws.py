@@ -5,6 +5,8 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from messages.script import ScriptMode
+from tests.actors.session.scripting import ScriptedWorld
 from tests.actors.session.world import World
 
 WALK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,4 +41,20 @@ def test_the_laws_hold_when_turns_are_left_to_work(data: st.DataObject, steps: i
 def test_the_laws_hold_when_children_talk_nonsense(data: st.DataObject, steps: int) -> None:
     world = World()
     walk(data, world, steps, clients_in_ten=2, junk_in_ten=3)
+    world.close()
+
+
+@WALK
+@given(st.data(), st.integers(20, 90), st.sampled_from(["enabled", "dry-run"]))
+def test_the_laws_hold_when_models_write_scripts(data: st.DataObject, steps: int, mode: ScriptMode) -> None:
+    world = ScriptedWorld(mode)
+    walk(data, world, steps, clients_in_ten=1)
+    world.close()
+
+
+@WALK
+@given(st.data(), st.integers(20, 70))
+def test_scripts_end_whoever_interferes(data: st.DataObject, steps: int) -> None:
+    world = ScriptedWorld()
+    walk(data, world, steps, clients_in_ten=4, junk_in_ten=1)
     world.close()

@@ -423,6 +423,10 @@ class World:
             )
         )
 
+    def living(self) -> list[ChildId]:
+        """The children that have not ended."""
+        return [*self.scouts, *self.models, *self.workers]
+
     def down(self, child: ChildId, crash: str | None) -> None:
         self.models.pop(child, None)
         self.scouts.discard(child)
@@ -460,7 +464,7 @@ class World:
         self.closing = True
         self.ask(CloseThread())
         while not self.laws.stopped:
-            for child in [*self.scouts, *self.models, *self.workers]:
+            for child in self.living():
                 self.down(child, None)
             for terminal in [each for each in self.terminals if each in self.killed]:
                 self.end_terminal(terminal)
