@@ -103,7 +103,7 @@ PROJECT_MAY_SET: Final = frozenset(
 can commit to a repository should not become whoever can send your keys elsewhere, start programs or open the door."""
 
 PROJECT_MAY_TIGHTEN: Final[dict[str, tuple[str, ...]]] = {
-    "approval_policy": ("never", "on-request"),
+    "approval_policy": ("never", "on-request", "untrusted"),
     "sandbox_mode": ("danger-full-access", "workspace-write", "read-only"),
     "web_search": ("live", "cached", "disabled"),
 }

@@ -44,7 +44,15 @@ class PatchFiles(Protocol):
 
 
 class PatchFileError(PatchError):
-    """A file could not be read, written or deleted as the patch wants."""
+    """A file could not be read, written or deleted as the patch wants. ``cause``: why, which the command leaves out."""
+
+    def __init__(self, message: str, cause: str | None = None) -> None:
+        super().__init__(message if cause is None else f"{message}: {cause}")
+        self.message = message
+
+    @property
+    def command_text(self) -> str:
+        return self.message
 
 
 class AppliedHunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,10 +193,10 @@ def _write(path: str, data: bytes, files: PatchFiles) -> None:
     try:
         found = files.stat(path)
         if found is not None and found.kind == "other":  # opening a pipe for writing waits for a reader
-            raise PatchFileError(f"Failed to write file {path}: it is not a regular file")
+            raise PatchFileError(f"Failed to write file {path}", "it is not a regular file")
         files.write(path, data)
     except OSError as error:
-        raise PatchFileError(f"Failed to write file {path}: {os_error_text(error)}") from error
+        raise PatchFileError(f"Failed to write file {path}", os_error_text(error)) from error
 
 
 def _delete(path: str, files: PatchFiles) -> FileContent:
@@ -233,7 +241,7 @@ def _make_parents(path: str, files: PatchFiles) -> None:
     try:
         files.make_dirs(posixpath.dirname(path))
     except OSError as error:
-        raise PatchFileError(f"Failed to create parent directories for {path}: {os_error_text(error)}") from error
+        raise PatchFileError(f"Failed to create parent directories for {path}", os_error_text(error)) from error
 
 
 class Overlay:
