@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from actors.tool_worker.approval import MEANINGS, TABLE, Situation
-from actors.tool_worker.needs import PROTECTED_NAMES
+from actors.tool_worker.confinement.ground import PROTECTED_NAMES
 from actors.tool_worker.rules.language import PARAMETERS
 from messages.approval import PolicyName
 
