@@ -37,6 +37,7 @@ class SessionMeta(msgspec.Struct, frozen=True, kw_only=True, tag="session_meta")
     originator: str
     cli_version: str
     settings: ThreadSettings
+    thread_source: str | None = None
     git_branch: str | None = None
     git_commit: str | None = None
     git_origin: str | None = None

@@ -504,6 +504,9 @@ class ThreadSummary(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     updated_at: float
     cli_version: str
+    originator: str | None = None
+    thread_source: str | None = None
+    """These two are known of a loaded thread only: no list shows them."""
     git_branch: str | None = None
     git_commit: str | None = None
     git_origin: str | None = None
@@ -519,6 +522,9 @@ class ThreadView(msgspec.Struct, frozen=True, kw_only=True):
     settings: ThreadSettings
     status: ThreadStatus
     turns: tuple[Turn, ...]
+    turn_count: int = 0
+    item_count: int = 0
+    """Of all turns, also where the view is without them."""
     usage: TokenUsage
     approvals: tuple[Approval, ...] = ()
     """The questions people have not answered yet."""

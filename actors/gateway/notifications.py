@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.gateway.views import error_body, sandbox_body, status_body, thread_body, turn_body
+from actors.gateway.views import environments, error_body, sandbox_body, status_body, thread_body, turn_body
 from actors.session.open_text import OpenText
 from actors.tool_worker.command_display import command_actions, display_command
 from messages.approval import ApprovalDecision, CommandNeed, PatchNeed, Question, QuestionNeed
@@ -212,6 +212,7 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                 approval.id,
                 CommandApprovalParams(
                     kind="command",
+                    environment_id="local",
                     thread_id=thread_id,
                     turn_id=approval.turn_id,
                     item_id=approval.item_id,
@@ -292,6 +293,7 @@ def settings_body(settings: ThreadSettings) -> wire.ThreadSettingsBody:
             mode=settings.mode,
             settings=CollaborationSettings(model=settings.model, reasoning_effort=settings.reasoning_effort),
         ),
+        environments=environments(settings),
         effort=settings.reasoning_effort,
         summary=settings.reasoning_summary,
     )

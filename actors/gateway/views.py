@@ -9,12 +9,12 @@ import msgspec
 
 from messages.client.item import AgentMessage, UserMessage
 from messages.client.sandbox import Enforcement, SandboxPolicy
-from messages.client.thread import GitInfo, ThreadBody, ThreadStatusBody
+from messages.client.thread import EnvironmentBody, GitInfo, ThreadBody, ThreadStatusBody
 from messages.client.turn import ItemsView, TurnBody, TurnError
 from messages.failure import Failure, FailureKind
 from messages.session import ThreadSettings, ThreadStatus, ThreadSummary, ThreadView, Turn
 
-NO_HANDS: Final = SandboxPolicy(type="readOnly")
+NO_HANDS: Final = SandboxPolicy(type="readOnly", network_access=False)
 """Of a thread without tools."""
 
 WIRE_SOURCES: Final = frozenset({"cli", "vscode", "exec", "appServer", "unknown"})
@@ -64,6 +64,7 @@ def turn_body(turn: Turn, *, items_view: ItemsView = "full") -> TurnBody:
         items = asked + tuple(islice((item for item in reversed(items) if isinstance(item, AgentMessage)), 1))
     return TurnBody(
         id=turn.id,
+        root_turn_id=turn.id,
         items=items,
         items_view=items_view,
         status=turn.status,
@@ -121,6 +122,10 @@ def summary_body(summary: ThreadSummary, status: ThreadStatus, turns: tuple[Turn
         source=summary.source if summary.source in WIRE_SOURCES else {"custom": summary.source},
         status=status_body(status),
         turns=turns,
+        history_mode="paginated",
+        can_accept_direct_input=True,
+        thread_source=summary.thread_source,
+        originator=summary.originator,
         path=summary.path,
         name=summary.name,
         git_info=git,
@@ -136,5 +141,20 @@ def thread_body(view: ThreadView, *, include_turns: bool = True) -> ThreadBody:
         model=settings.model,
         model_provider=settings.provider,
         cwd=settings.cwd,
+        environments=environments(settings),
         reasoning_effort=settings.reasoning_effort,
     )
+
+
+def environments(settings: ThreadSettings) -> tuple[EnvironmentBody, ...]:
+    """Where a thread works: nowhere, if it has no tools."""
+    if settings.tools.only == ():
+        return ()
+    return (
+        EnvironmentBody(environment_id="local", cwd=settings.cwd, runtime_workspace_roots=workspace_roots(settings)),
+    )
+
+
+def workspace_roots(settings: ThreadSettings) -> tuple[str, ...]:
+    """The folders a thread works in."""
+    return (settings.cwd, *(root for root in settings.writable_roots if root != settings.cwd))

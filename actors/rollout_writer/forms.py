@@ -86,6 +86,7 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     originator: str = ""
     cli_version: str = ""
     source: Any = None
+    thread_source: Any = None
     model_provider: str | None = None
     base_instructions: Text | str | None = None
     history_mode: str | None = None

@@ -194,6 +194,7 @@ def _keep_meta(record: SessionMeta) -> forms.Meta:
         timestamp=format_time(record.created_at),
         cwd=record.cwd,
         originator=record.originator,
+        thread_source=record.thread_source,
         cli_version=record.cli_version,
         source=record.source,
         model_provider=record.settings.provider,

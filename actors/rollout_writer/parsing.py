@@ -240,6 +240,7 @@ def _read_meta(head: forms.Head) -> Line:
         cwd=meta.cwd,
         source=meta.source if isinstance(meta.source, str) else "unknown",
         originator=meta.originator,
+        thread_source=meta.thread_source if isinstance(meta.thread_source, str) else None,
         cli_version=meta.cli_version,
         settings=(
             note.settings

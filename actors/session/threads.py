@@ -31,3 +31,5 @@ class NewThread(msgspec.Struct, frozen=True, kw_only=True):
     """Where it came from, in the wire's word for it."""
     originator: str
     """The client's name, for the log."""
+    thread_source: str | None = None
+    """What the client begins it for, in its words."""

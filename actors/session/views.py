@@ -25,6 +25,8 @@ def thread(state: SessionState, *, include_turns: bool) -> ThreadView:
         settings=state.settings,
         status=status_of(state),
         turns=turns,
+        turn_count=len(state.turns) + (turn is not None),
+        item_count=sum(len(each.items) for each in state.turns) + (0 if turn is None else len(turn.items)),
         usage=state.usage,
         approvals=() if turn is None else tuple(call.approval for call in turn.calls if call.approval is not None),
         terminals=terminals.views(state.terminals),

@@ -25,6 +25,7 @@ class CommandApprovalParams(Wire, frozen=True, kw_only=True):
     item_id: str
     started_at_ms: int
     kind: str
+    environment_id: str
     command: str
     cwd: str
     command_actions: tuple[CommandAction, ...]
@@ -48,7 +49,7 @@ class UserInputOption(Wire, frozen=True, kw_only=True):
     description: str
 
 
-class UserInputQuestion(Wire, frozen=True, kw_only=True):
+class UserInputQuestion(Wire, frozen=True, kw_only=True, omit_defaults=False):
     """``is_other``: the user may answer in their own words as well."""
 
     id: str

@@ -7,7 +7,7 @@ from typing import Literal
 from messages.approval import ApprovalPolicy
 from messages.client.item import PlanStep, ThreadItem, Wire
 from messages.client.sandbox import SandboxPolicy
-from messages.client.thread import ThreadBody, ThreadStatusBody
+from messages.client.thread import EnvironmentBody, ThreadBody, ThreadStatusBody
 from messages.client.turn import CollaborationMode, TurnBody, TurnError
 from messages.hooks import HookRun, HookStatus
 
@@ -38,6 +38,7 @@ class ThreadSettingsBody(Wire, frozen=True, kw_only=True):
     approvals_reviewer: str
     sandbox_policy: SandboxPolicy
     collaboration_mode: CollaborationMode
+    environments: tuple[EnvironmentBody, ...]
     effort: str | None = None
     summary: str | None = None
 

@@ -10,6 +10,7 @@ from messages.client.item import ThreadItem, Wire
 from messages.client.sandbox import SandboxModeParam, SandboxPolicy
 from messages.client.turn import (
     ApprovalPolicyParam,
+    CollaborationMode,
     ItemsView,
     SettingsFields,
     ToolChoiceParam,
@@ -31,6 +32,14 @@ class GitInfo(Wire, frozen=True, kw_only=True):
     sha: str | None = None
 
 
+class EnvironmentBody(Wire, frozen=True, kw_only=True):
+    """Where a thread works. There is one place yet: this machine."""
+
+    environment_id: Literal["local"]
+    cwd: str
+    runtime_workspace_roots: tuple[str, ...]
+
+
 class ThreadBody(Wire, frozen=True, kw_only=True):
     """A thread; times in unix seconds."""
 
@@ -47,6 +56,12 @@ class ThreadBody(Wire, frozen=True, kw_only=True):
     source: str | dict[str, str]
     status: ThreadStatusBody
     turns: tuple[TurnBody, ...]
+    history_mode: Literal["paginated"]
+    """Its history can be had page by page."""
+    can_accept_direct_input: bool
+    environments: tuple[EnvironmentBody, ...] | None = None
+    thread_source: str | None = None
+    """What its client began it for, in the client's words."""
     model: str | None = None
     reasoning_effort: str | None = None
     path: str | None = None
@@ -116,7 +131,12 @@ class ThreadOpened(Wire, frozen=True, kw_only=True):
     approval_policy: ApprovalPolicy
     approvals_reviewer: Literal["user"]
     sandbox: SandboxPolicy
+    runtime_workspace_roots: tuple[str, ...]
     reasoning_effort: str | None = None
+    collaboration_mode: CollaborationMode | None = None
+    turns_backwards_cursor: str | None = None
+    """For `thread/turns/list` and `thread/items/list`, to page back from the present. None: there is nothing yet."""
+    items_backwards_cursor: str | None = None
     callboard: Standing
 
 

@@ -27,6 +27,8 @@ class TurnBody(Wire, frozen=True, kw_only=True):
     """A turn; times in unix seconds."""
 
     id: str
+    root_turn_id: str
+    """Of a turn inside another one, the outermost. Here every turn is its own."""
     items: tuple[ThreadItem, ...]
     status: TurnStatus
     items_view: ItemsView

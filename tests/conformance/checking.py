@@ -31,7 +31,7 @@ from tests.conformance.transcripts import Line, Transcript, read_transcript
 Verdict = Literal["clean", "differs", "not ours", "empty"]
 
 
-PAST = re.compile(r".*:thread\.(status\.type|turns.*|forkedFromId|name)|thread/(turns|items)/list:data.*")
+PAST = re.compile(r".*:thread\.(status\.type|turns.*|forkedFromId|name|threadSource)|thread/(turns|items)/list:data.*")
 """What an answer tells of a thread that was there before a recording began, and that nobody can know to make."""
 
 

@@ -32,7 +32,8 @@ FREE_TEXT = frozenset(
         "userAgent", "version",
     }
 )  # fmt: skip
-"""Words for people, versions, and what a command prints on this machine: members whose text may be any."""
+"""Words for people, versions, and what a command prints on this machine: members whose text may be any. So may cursors:
+they mean something to the server that gave them only."""
 
 EXACT_NUMBERS = frozenset({"exitCode", "summaryIndex", "contentIndex"})
 """Numbers that say something; the others are times and counts."""
@@ -56,6 +57,9 @@ INSTALLATION = re.compile(
     r"|featuredPluginIds|nextCursor|backwardsCursor|account|rateLimits.*)?.*"
 )
 """Answers that tell what is installed, configured and there: their contents are the machine's."""
+
+REPOSITORY = re.compile(r".*[:.]thread\.gitInfo.*")
+"""Of what repository a folder is, and at which commit."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -133,6 +137,8 @@ def compare(recorded: list[Event], ours: list[Event], threads: dict[str, str]) -
 def _is_of_the_installation(event: Event, mismatch: Mismatch) -> bool:
     if event.method == "fuzzyFileSearch/sessionUpdated":
         return mismatch.path.partition(":")[2].startswith("files[]")
+    if REPOSITORY.fullmatch(mismatch.path):
+        return True
     return event.kind == "answer" and not event.failed and INSTALLATION.fullmatch(mismatch.path) is not None
 
 
@@ -302,7 +308,7 @@ def _value(recorded: Any, ours: Any, path: str, ids: Correspondence) -> Iterator
     elif isinstance(recorded, int | float):
         if key in EXACT_NUMBERS and recorded != ours:
             yield Mismatch(path, f"{ours} for {recorded}", recorded, ours)
-    elif recorded != ours and key not in FREE_TEXT:
+    elif recorded != ours and key not in FREE_TEXT and not key.endswith("Cursor"):
         yield Mismatch(path, f"{_short(ours)} for {_short(recorded)}", recorded, ours)
 
 

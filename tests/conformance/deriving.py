@@ -25,6 +25,9 @@ event."""
 SHORT_YIELD_MS = 250
 """The least that the tool allows: how long the recorded model waited for its command is not told."""
 
+QUESTION = ("id", "header", "question", "options")
+"""Of a question what the model says; the rest is the server's."""
+
 SUMMARY = "What was said before, in short."
 """What the model wrote when it was asked to sum up is told to nobody."""
 
@@ -48,7 +51,7 @@ class Piece:
 class Part:
     """One output item of a response."""
 
-    kind: Literal["message", "reasoning", "call", "patch"]
+    kind: Literal["message", "reasoning", "call", "patch", "search"]
     pieces: list[Piece] = field(default_factory=list)
     """Of a message; of a reasoning item its raw text."""
     summaries: list[list[Piece]] = field(default_factory=list)
@@ -58,7 +61,7 @@ class Part:
     name: str = ""
     arguments: Frame = field(default_factory=dict)
     text: str = ""
-    """A patch."""
+    """A patch; what is searched for."""
     after: int = 0
 
 
@@ -165,6 +168,9 @@ class _Thread:
         self.response: Response | None = None
         self.parts: dict[str, Part] = {}
         self.users = 0
+        self.escalated: dict[str, str] = {}
+        """Commands that a person was asked about because the model wanted more rights, and why it did: it will have
+        wanted them again where nobody was asked again."""
 
     def hear(self, method: str, params: Frame, sent: int) -> None:
         item = params.get("item")
@@ -181,6 +187,11 @@ class _Thread:
             if part is not None and params.get("reason") is not None:
                 part.arguments["sandbox_permissions"] = "require_escalated"
                 part.arguments["justification"] = params["reason"]
+                self.escalated[part.arguments["cmd"]] = params["reason"]
+        elif method == "item/tool/requestUserInput":
+            asked = [{key: each[key] for key in QUESTION if key in each} for each in params.get("questions") or []]
+            id_ = str(params["itemId"])
+            self._add(Part("call", id=id_, name="request_user_input", arguments={"questions": asked}, after=sent))
         elif method == "thread/tokenUsage/updated" and not self._speaking():
             last = (params.get("tokenUsage") or {}).get("last") or {}
             if self.turn is not None:
@@ -247,7 +258,12 @@ class _Thread:
         elif kind == "contextCompaction":
             self._add(Part("message", [Piece(SUMMARY, sent)], id=id_, whole=False, after=sent))
         elif kind == "commandExecution" and item.get("source") != "userShell":
-            self._add(_command(item, sent))
+            self._add(_command(item, sent, self.escalated))
+        elif kind == "imageView":
+            arguments = {"path": str(item["path"])}
+            self._add(Part("call", id=id_, name="view_image", arguments=arguments, whole=False, after=sent))
+        elif kind == "webSearch":
+            self._add(Part("search", id=id_, text=str(item["query"]), after=sent))
         elif kind == "dynamicToolCall":
             self._add(
                 Part(
@@ -357,8 +373,10 @@ def _completed(pieces: list[Piece], whole: str, begun: int, sent: int) -> list[P
     return [Piece(whole, first)]
 
 
-def _command(item: Frame, sent: int) -> Part:
+def _command(item: Frame, sent: int, escalated: dict[str, str]) -> Part:
     arguments: Frame = {"cmd": shell_script(str(item["command"]))}
+    if arguments["cmd"] in escalated:
+        arguments |= {"sandbox_permissions": "require_escalated", "justification": escalated[arguments["cmd"]]}
     return Part("call", id=str(item["id"]), name="exec_command", arguments=arguments, whole=False, after=sent)
 
 

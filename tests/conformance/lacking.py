@@ -51,15 +51,6 @@ def _told(prefix: str) -> Callable[[Transcript], bool]:
     )
 
 
-def _asks_for_patches_in_read_only(transcript: Transcript) -> bool:
-    confined = {
-        ((answer.frame or {}).get("result") or {}).get("thread", {}).get("id")
-        for asked, answer in transcript.answers()
-        if asked.method == "thread/start" and asked.params.get("sandbox") == "read-only"
-    }
-    return any(params.get("threadId") in confined for params in transcript.told("item/fileChange/requestApproval"))
-
-
 def is_stand_in(transcript: Transcript) -> bool:
     """Whether the server was no app-server but something small that stood in for one (an app-server's ``userAgent``
     names its platform and the client in parentheses). What it said must come, and much else may."""
@@ -73,14 +64,10 @@ def is_stand_in(transcript: Transcript) -> bool:
 
 LACKS: tuple[Lack, ...] = (
     Lack("MCP servers", _items("mcpToolCall")),
-    Lack("hosted web search", _items("webSearch")),
-    Lack("the tool that views images", _items("imageView")),
     Lack("reviews", _items("enteredReviewMode", "exitedReviewMode")),
     Lack("plan mode", _items("plan")),
-    Lack("questions of the model", _asked("item/tool/requestUserInput")),
     Lack("elicitations", _asked("mcpServer/elicitation/request")),
     Lack("approval by a reviewing model", _told("item/autoApprovalReview/")),
-    Lack("the sandbox mode read-only", _asks_for_patches_in_read_only),
 )
 
 

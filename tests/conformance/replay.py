@@ -49,6 +49,9 @@ MAX_SECONDS = 90.0
 
 PROVIDER = "recorded"
 
+MODES = {"workspaceWrite": "workspace-write", "readOnly": "read-only", "dangerFullAccess": "danger-full-access"}
+"""The recorded server's own setting, from what the first thread was told."""
+
 HISTORIAN = "historian"
 """The connection that makes what was there before a recording began."""
 
@@ -84,7 +87,7 @@ on each machine."""
 STRUCTURE = (
     "turn/started", "turn/completed", "item/started", "item/completed", "serverRequest/", "thread/closed",
     "thread/started", "error", "item/commandExecution/requestApproval", "item/fileChange/requestApproval",
-    "command/exec/", "fuzzyFileSearch/",
+    "command/exec/", "fuzzyFileSearch/", "item/tool/", "mcpServer/elicitation/",
 )  # fmt: skip
 """What a client may have waited for; the rest accompanies it."""
 
@@ -182,7 +185,8 @@ def _settings(transcript: Transcript, scripts: Scripts, model: ScriptedModel) ->
     provider = next((each["modelProvider"] for each in [*opened, *told] if each.get("modelProvider")), PROVIDER)
     name = next((each["model"] for each in [*opened, *told] if each.get("model")), "recorded-model")
     effort = next((each["reasoningEffort"] for each in opened if each.get("reasoningEffort")), None)
-    lines = [f'model = "{name}"', f'model_provider = "{provider}"']
+    sandbox = next((MODES[each["sandbox"]["type"]] for each in opened if each.get("sandbox")), MODES["workspaceWrite"])
+    lines = [f'model = "{name}"', f'model_provider = "{provider}"', f'sandbox_mode = "{sandbox}"']
     if effort is not None:
         lines.append(f'model_reasoning_effort = "{effort}"')
     table = [f"[model_providers.{provider}]", f'base_url = "{model.url}"']

@@ -36,6 +36,8 @@ def speak(exchange: Exchange, response: Response, gate: Gate) -> None:
                 exchange.call(part.name, part.arguments, part.id or f"call_{exchange.serial}_{index}")
             case "patch":
                 exchange.patch(part.text, part.id)
+            case "search":
+                _search(exchange, index, part)
     if not calls:
         gate(response.after)
     if response.failed is not None:
@@ -54,6 +56,15 @@ def speak(exchange: Exchange, response: Response, gate: Gate) -> None:
             raise HangUp
         case "stop":
             exchange.end()
+
+
+def _search(exchange: Exchange, index: int, part: Part) -> None:
+    """One that the provider makes for its model."""
+    action = {"type": "search", "query": part.text}
+    item: dict[str, Any] = {"id": part.id, "type": "web_search_call", "status": "in_progress", "action": action}
+    exchange.event("response.output_item.added", output_index=index, item=item)
+    done = {**item, "status": "completed"}
+    exchange.event("response.output_item.done", output_index=index, item=done)
 
 
 def _message(exchange: Exchange, index: int, part: Part, gate: Gate, *, finish: bool) -> None:

@@ -6,11 +6,13 @@ import contextlib
 import posixpath
 from typing import Final
 
+import msgspec
 import trio
 
 from actors.gateway.caller import Caller
 from actors.gateway.dynamic_tools import offered
 from actors.gateway.instructions import base_instructions
+from actors.gateway.notifications import settings_body
 from actors.gateway.rpc import Answer, RpcError, method
 from actors.gateway.sandbox import profile_mode, rules_of
 from actors.gateway.settings_patch import (
@@ -19,7 +21,7 @@ from actors.gateway.settings_patch import (
     policy_of,
     selection_of,
 )
-from actors.gateway.views import sandbox_body, summary_body, thread_body
+from actors.gateway.views import sandbox_body, summary_body, thread_body, workspace_roots
 from actors.kernel import Address, KernelError
 from actors.ports.processes import SpawnError
 from actors.session.feed import Subscription
@@ -110,6 +112,7 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
         ),
         source=SOURCE,
         originator=caller.client_name,
+        thread_source=params.thread_source,
     )
     enforced = await enforcement(caller, sandbox)
     view, address = await caller.house.sessions.start_thread(request)
@@ -159,7 +162,7 @@ async def resume(caller: Caller, params: ThreadResumeParams) -> Answer:
         ),
     )
     enforced = await enforcement(caller, subscription.view.settings.sandbox_mode)
-    opened = _opened(subscription, enforced, include_turns=include_turns)
+    opened = _resumed(subscription, enforced, include_turns=include_turns)
     return Answer(opened, lambda: caller.watched.watch(subscription))
 
 
@@ -174,6 +177,17 @@ async def enforcement(caller: Caller, mode: SandboxMode) -> Enforcement | None:
     return Enforcement(mechanism=report.mechanism, gaps=report.gaps)
 
 
+def _resumed(subscription: Subscription, enforced: Enforcement | None, *, include_turns: bool) -> ThreadOpened:
+    """With where to page back from, and the mode: a thread that begins has neither history nor a mode of its own."""
+    view, settings = subscription.view, subscription.view.settings
+    return msgspec.structs.replace(
+        _opened(subscription, enforced, include_turns=include_turns),
+        collaboration_mode=settings_body(settings).collaboration_mode,
+        turns_backwards_cursor=str(view.turn_count - 1) if view.turn_count else None,
+        items_backwards_cursor=str(view.item_count - 1) if view.item_count else None,
+    )
+
+
 def _opened(subscription: Subscription, enforced: Enforcement | None, *, include_turns: bool) -> ThreadOpened:
     view, cursor = subscription.view, subscription.cursor
     settings = view.settings
@@ -185,6 +199,7 @@ def _opened(subscription: Subscription, enforced: Enforcement | None, *, include
         approval_policy=settings.approval_policy,
         approvals_reviewer="user",
         sandbox=sandbox_body(settings, enforced),
+        runtime_workspace_roots=workspace_roots(settings),
         reasoning_effort=settings.reasoning_effort,
         callboard=Standing(epoch=cursor.feed.epoch, seq=cursor.next_seq - 1, resumed=subscription.resumed),
     )

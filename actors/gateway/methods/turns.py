@@ -62,7 +62,13 @@ async def start(caller: Caller, params: TurnStartParams) -> TurnStartResponse:
         ),
         TurnAccepted,
     )
-    turn = TurnBody(id=accepted.turn_id, items=(), items_view="notLoaded", status="inProgress")
+    turn = TurnBody(
+        id=accepted.turn_id,
+        root_turn_id=accepted.turn_id,
+        items=(),
+        items_view="notLoaded",
+        status="inProgress",
+    )
     return TurnStartResponse(turn=turn)
 
 

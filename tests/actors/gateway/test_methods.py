@@ -67,7 +67,7 @@ async def test_a_thread_is_started_with_what_was_asked_and_what_the_settings_say
                 "ephemeral": True,
                 "developerInstructions": "Be brief.",
                 "config": {"model_reasoning_effort": "high", "features": {}},
-                "dynamicTools": [{"type": "function"}],
+                "dynamicTools": [],
             },
         )
         thread = result["thread"]
@@ -221,7 +221,13 @@ async def test_a_submission_without_an_id_of_the_clients_gets_one(tmp_path: Path
         session = stage.house.new("0196-a")
         for _ in range(2):
             result = await client.call("turn/start", {"threadId": "0196-a", "input": []})
-            assert result["turn"] == {"id": "turn-1", "items": [], "status": "inProgress", "itemsView": "notLoaded"}
+            assert result["turn"] == {
+                "id": "turn-1",
+                "rootTurnId": "turn-1",
+                "items": [],
+                "status": "inProgress",
+                "itemsView": "notLoaded",
+            }
         first, second = session.heard
         assert isinstance(first, StartTurn)
         assert isinstance(second, StartTurn)

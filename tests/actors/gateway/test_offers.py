@@ -126,6 +126,8 @@ def test_a_snippet_is_the_line_around_the_word() -> None:
         source="cli",
         status=ThreadStatusBody(type="idle"),
         turns=(),
+        history_mode="paginated",
+        can_accept_direct_input=True,
         name="A name",
     )
     assert snippet(thread, "NAME") == "A name"
