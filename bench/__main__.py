@@ -19,6 +19,7 @@ from bench import (
     micro_resume,
     micro_sse,
     micro_websocket,
+    micro_wires,
     picture,
     report,
 )
@@ -34,6 +35,7 @@ MICRO: dict[str, Callable[[], tuple[Suite, ...]]] = {
     "mailbox": micro_mailbox.suites,
     "sse": micro_sse.suites,
     "decode": micro_decode.suites,
+    "wires": micro_wires.suites,
     "feed": micro_feed.suites,
     "log_append": micro_log_append.suites,
     "resume": micro_resume.suites,
