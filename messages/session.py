@@ -28,6 +28,10 @@ StatusFlag = Literal["waitingOnApproval", "waitingOnUserInput"]
 TurnStatus = Literal["inProgress", "completed", "interrupted", "failed"]
 
 
+ShowReasoning = Literal["none", "readable", "raw"]
+"""What clients see of a model's reasoning: nothing, the readable form, everything."""
+
+
 class ThreadSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a turn runs under. A turn may override them; the override stays for the turns after it."""
 
@@ -45,6 +49,9 @@ class ThreadSettings(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_effort: str | None = None
     reasoning_summary: str | None = None
     verbosity: str | None = None
+    show_reasoning: ShowReasoning = "readable"
+    show_reasoning_chars: int = 200_000
+    """Of one text of reasoning."""
     base_instructions: str | None = None
     """Replaces our own system prompt."""
     developer_instructions: str | None = None
@@ -70,6 +77,7 @@ class SettingsPatch(msgspec.Struct, frozen=True, kw_only=True):
     exclude_slash_tmp: bool | None = None
     reasoning_effort: str | None = None
     reasoning_summary: str | None = None
+    show_reasoning: ShowReasoning | None = None
     mode: CollaborationMode | None = None
     tools: ToolSelection | None = None
     base_instructions: str | None = None

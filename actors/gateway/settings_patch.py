@@ -29,6 +29,7 @@ def patch_of(fields: SettingsFields) -> SettingsPatch | None:
         mode=None if fields.collaboration_mode is None else mode_of(fields.collaboration_mode.mode),
         tools=None if chosen is None else selection_of(chosen),
         base_instructions=fields.base_instructions,
+        show_reasoning=fields.show_reasoning,
         developer_instructions=None if mode is None else mode.developer_instructions,
         **policy_patch(fields.sandbox_policy, fields.permissions),
     )

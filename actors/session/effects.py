@@ -184,6 +184,8 @@ class AttachText(msgspec.Struct, frozen=True, kw_only=True):
     item_id: ItemId | None
     request_id: str
     text_slot: int
+    limit: int | None = None
+    """Show it in larger pieces, up to so many characters; None: all of it, as it comes."""
 
 
 class AttachOutput(msgspec.Struct, frozen=True, kw_only=True):

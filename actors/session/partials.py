@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.session import reasoning
 from actors.session.shown import partial
 from actors.session.state import Sampling, Slot
 from actors.session.step import Step, item_id
@@ -20,4 +21,5 @@ def complete_cut(step: Step, slot: Slot) -> None:
     """Complete one item as far as it came."""
     if slot.shown is not None:
         texts = step.at.texts.partial(item_id(slot.shown))
-        step.complete_item(step.turn.id, partial(slot.shown, texts), partial=True)
+        cut = reasoning.as_shown(partial(slot.shown, texts), step.turn.settings)
+        step.complete_item(step.turn.id, cut, partial=True)

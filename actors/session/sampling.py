@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import assert_never
 
+import msgspec
+
 from actors.rollout_writer.transcript import is_call
 from actors.sandbox_pool.scanner import Block
-from actors.session import calls, closing, compaction, guidance, history, partials, web_search
+from actors.session import calls, closing, compaction, guidance, history, partials, reasoning, web_search
 from actors.session.effects import AttachText, ChildId, StartSampling
 from actors.session.shown import begun, finished, partial
 from actors.session.sieve import scripts_of
@@ -127,7 +129,7 @@ def _began(step: Step, sampling: Sampling, event: ItemBegan) -> None:
     if any(slot.number == event.slot for slot in sampling.slots):
         return
     # Nothing is shown of a summary: it is for the model alone.
-    if step.turn.compaction is not None:
+    if step.turn.compaction is not None or not reasoning.is_shown(event.kind, step.turn.settings):
         item = None
     else:
         item = begun(event.kind, ItemId(step.new_id()), event.phase, event.name)
@@ -137,9 +139,16 @@ def _began(step: Step, sampling: Sampling, event: ItemBegan) -> None:
 
 
 def _text_began(step: Step, turn: TurnState, sampling: Sampling, event: TextBegan) -> None:
-    shown = next((slot.shown for slot in sampling.slots if slot.number == event.slot), None)
-    if shown is not None and event.channel == "summary":
+    slot = next((slot for slot in sampling.slots if slot.number == event.slot), None)
+    shown = None if slot is None else slot.shown
+    if slot is not None and shown is not None and event.channel == "summary":
         step.show(ReasoningPartAdded(turn_id=turn.id, item_id=item_id(shown), index=event.index))
+        told = msgspec.structs.replace(slot, summarised=True)
+        slots = tuple(told if each is slot else each for each in sampling.slots)
+        step.put_turn(sampling=msgspec.structs.replace(sampling, slots=slots))
+    summarised = slot is not None and slot.summarised
+    if not reasoning.is_text_shown(event.channel, summarised=summarised, settings=turn.settings):
+        shown = None
     # A text that nobody is shown is taken over all the same: until then its stream counts it as undelivered.
     step.do(
         AttachText(
@@ -147,6 +156,7 @@ def _text_began(step: Step, turn: TurnState, sampling: Sampling, event: TextBega
             item_id=None if shown is None else item_id(shown),
             request_id=event.request_id,
             text_slot=event.text_slot,
+            limit=reasoning.limit_of(event.channel, turn.settings),
         )
     )
 
@@ -154,7 +164,7 @@ def _text_began(step: Step, turn: TurnState, sampling: Sampling, event: TextBega
 def _with_finished(slot: Slot, event: ItemFinished) -> Slot:
     if slot.number != event.slot:
         return slot
-    return Slot(number=slot.number, kind=slot.kind, shown=slot.shown, finished=event.item)
+    return msgspec.structs.replace(slot, finished=event.item)
 
 
 def _completed(step: Step, turn: TurnState, sampling: Sampling, event: SampleCompleted) -> None:
@@ -221,7 +231,7 @@ def _make_final(step: Step, turn: TurnState, sampling: Sampling, slot: Slot, ite
         # It cannot be read as what it began as; what was shown of it stays.
         final = partial(slot.shown, step.at.texts.partial(shown_id))
     step.remember(turn.id, item, response_id=sampling.request_id, shown_as=shown_id)
-    step.complete_item(turn.id, final)
+    step.complete_item(turn.id, reasoning.as_shown(final, turn.settings))
     if isinstance(final, AgentMessage):
         step.put_turn(last_message=final.text)
 

@@ -62,7 +62,9 @@ from actors.session.effects import (
 )
 from actors.session.effects import Reply as Answer
 from actors.session.feed import Feed
+from actors.session.open_text import OpenText
 from actors.session.outbox import Outbox, Write
+from actors.session.reasoning import InPieces
 from actors.session.shown import partial
 from actors.session.state import SessionState
 from actors.session.troupe import Troupe, so_far
@@ -146,6 +148,7 @@ class Shell:
         "_date",
         "_date_until",
         "_feed",
+        "_in_pieces",
         "_inlet",
         "_log",
         "_path",
@@ -185,6 +188,8 @@ class Shell:
         self._feed = feed
         self._path = path
         self._troupe = troupe
+        self._in_pieces: dict[ItemId, list[InPieces]] = {}
+        """The reasoning that is being shown."""
         self._checkpoints = checkpoints
         self._date = ""
         self._date_until = 0.0
@@ -350,6 +355,9 @@ class Shell:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Show(event=event):
+                if self._in_pieces and isinstance(event, ItemCompleted):
+                    for thought in self._in_pieces.pop(ItemId(event.item.id), ()):
+                        thought.flush()
                 self._feed.put(event, ordinal=self.outbox.ordinal)
                 if isinstance(event, ItemCompleted):
                     self._troupe.item_over(ItemId(event.item.id))
@@ -359,6 +367,8 @@ class Shell:
             case AttachText() | AttachOutput():
                 text = self._troupe.text_for(effect)
                 if text is not None and effect.item_id is not None:
+                    if isinstance(effect, AttachText) and effect.limit is not None:
+                        text = self._shown_in_pieces(effect.item_id, text, effect.limit)
                     self._feed.attach(effect.turn_id, effect.item_id, text)
                     if self._path is not None:
                         kind = KINDS[text.channel]
@@ -414,6 +424,14 @@ class Shell:
         turn = next((each for each in reversed(self.state.turns) if each.id == turn_id), None)
         if turn is not None:
             self._troupe.turn_over(turn, self.state.settings)
+
+    def _shown_in_pieces(self, item_id: ItemId, text: OpenText, limit: int) -> OpenText:
+        """What is shown of a text in its place; what was shown before it in its item has ended."""
+        texts = self._in_pieces.setdefault(item_id, [])
+        for earlier in texts:
+            earlier.flush()
+        texts.append(InPieces(text, limit))
+        return texts[-1].text
 
     def _answer(self, token: object, value: object) -> None:
         assert isinstance(token, Reply)

@@ -42,6 +42,8 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     kind: SlotKind
     shown: ThreadItem | None = None
     finished: HistoryItem | None = None
+    summarised: bool = False
+    """Of reasoning: a summary of it has begun."""
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,6 +78,8 @@ class SettingsFields(Wire, frozen=True, kw_only=True):
     callboard_tools: ToolChoiceParam | None = None
     base_instructions: str | None = None
     """Our addition: replaces the system prompt from this turn on."""
+    show_reasoning: Literal["none", "readable", "raw"] | None = None
+    """Our addition: what is shown of the model's reasoning from this turn on."""
 
 
 class ScriptsParam(Wire, frozen=True, kw_only=True):

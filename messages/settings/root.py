@@ -42,6 +42,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How hard the model thinks, in the provider's words (low, medium, high …); unset: as the model does by default."""
     model_reasoning_summary: Literal["auto", "concise", "detailed", "none"] | None = None
     """How much of its reasoning a model that keeps it to itself tells."""
+    show_reasoning: Literal["none", "readable", "raw"] = "readable"
+    """What clients are shown of a model's reasoning: nothing; the summary a provider makes, or else the thoughts
+    themselves; or everything that comes. A turn may choose otherwise."""
+    show_reasoning_chars: int = 200_000
+    """Of one text of reasoning, at most so many characters are shown; the model is sent back all of it."""
     model_verbosity: Literal["low", "medium", "high"] | None = None
     """How much the model says, where the provider lets one choose."""
     model_context_window: int | None = None

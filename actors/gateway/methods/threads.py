@@ -104,6 +104,8 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
             reasoning_effort=settings.model_reasoning_effort,
             reasoning_summary=settings.model_reasoning_summary,
             verbosity=settings.model_verbosity,
+            show_reasoning=settings.show_reasoning,
+            show_reasoning_chars=settings.show_reasoning_chars,
             base_instructions=instructions,
             developer_instructions=params.developer_instructions or settings.developer_instructions,
             ephemeral=bool(params.ephemeral),
