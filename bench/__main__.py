@@ -17,6 +17,7 @@ from bench import (
     micro_mailbox,
     micro_prices,
     micro_resume,
+    micro_spawn,
     micro_sse,
     micro_websocket,
     micro_wires,
@@ -40,6 +41,7 @@ MICRO: dict[str, Callable[[], tuple[Suite, ...]]] = {
     "log_append": micro_log_append.suites,
     "resume": micro_resume.suites,
     "http": micro_http.suites,
+    "spawn": micro_spawn.suites,
     "websocket": micro_websocket.suites,
 }
 

@@ -1,10 +1,15 @@
-"""The sandbox that a client asks for, in our words. Pure; `views.sandbox_body` is the way back."""
+"""The sandbox that a client asks for, in our words, and the one that holds when nobody asks.
+
+`views.sandbox_body` is the way back.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from actors.gateway.rpc import RpcError
+from actors.ports.processes import Processes, SpawnError
+from actors.tool_worker.confinement.policy import default_mode, trust_of
 from messages.client.envelope import INVALID_PARAMS
 from messages.client.sandbox import SandboxPolicy
 from messages.settings import SandboxMode, Settings
@@ -64,3 +69,17 @@ def rules_of(settings: Settings) -> dict[str, Any]:
         "exclude_slash_tmp": rules.exclude_slash_tmp,
         "unix_sockets": rules.unix_sockets,
     }
+
+
+async def mode_in_force(processes: Processes, settings: Settings, cwd: str) -> SandboxMode:
+    """The mode of a folder for which a client asks none: the setting's, or by what was said of the folder's trust."""
+    if settings.sandbox_mode is not None:
+        return settings.sandbox_mode
+    level = trust_of(cwd, settings.projects)
+    if level is None:
+        return default_mode(None, enforceable=False)
+    try:
+        report = await processes.confinement()
+    except SpawnError:
+        return default_mode(level, enforceable=True)  # commands then fail to start, and say why
+    return default_mode(level, enforceable=report.mechanism != "none")

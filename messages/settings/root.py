@@ -36,7 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Before which tool calls a person is asked. `on-request`: whatever is not known to be harmless; `never`: none;
     `untrusted`: all of them; `{granular = {…}}`: as on-request, kind by kind (docs/approvals.md)."""
     sandbox_mode: SandboxMode | None = None
-    """Nothing: `workspace-write` in a project that is trusted, else `read-only`; see docs/containment.md."""
+    """What commands may change: `read-only` nothing, `workspace-write` the workspace and temporary folders,
+    `danger-full-access` all. Unset: `workspace-write` in a folder that is trusted, `read-only` in one that is
+    untrusted, else `danger-full-access`."""
     sandbox_workspace_write: WorkspaceWriteSettings = WorkspaceWriteSettings()
     model_reasoning_effort: str | None = None
     """How hard the model thinks, in the provider's words (low, medium, high …); unset: as the model does by default."""

@@ -14,7 +14,7 @@ from actors.gateway.dynamic_tools import offered
 from actors.gateway.instructions import base_instructions
 from actors.gateway.notifications import settings_body
 from actors.gateway.rpc import Answer, RpcError, method
-from actors.gateway.sandbox import profile_mode, rules_of
+from actors.gateway.sandbox import mode_in_force, profile_mode, rules_of
 from actors.gateway.settings_patch import (
     configured_selection,
     patch_of,
@@ -93,7 +93,9 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
     instructions = params.base_instructions
     if instructions is None:
         instructions = await base_instructions(settings, caller.house.ports, caller.house.home)
-    sandbox = profile_mode(params.permissions) or params.sandbox or settings.sandbox_mode or "danger-full-access"
+    sandbox = profile_mode(params.permissions) or params.sandbox
+    if sandbox is None:
+        sandbox = await mode_in_force(caller.house.ports.processes, settings, cwd)
     request = NewThread(
         settings=ThreadSettings(
             provider=provider,

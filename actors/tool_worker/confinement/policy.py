@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from typing import Any
 
 from actors.ports.processes import Confinement
 from messages.session import ThreadSettings
 from messages.settings import SandboxMode
+from messages.settings.project import ProjectSettings, TrustLevel
 
 SLASH_TMP = "/tmp"  # noqa: S108 - the folder itself, which commands are allowed to use
-
-TRUSTED = "trusted"
 
 
 def confinement_of(settings: ThreadSettings, environment: Mapping[str, str], *, home: str = "") -> Confinement | None:
@@ -61,24 +59,24 @@ def patch_roots(settings: ThreadSettings, environment: Mapping[str, str]) -> tup
             return (*workspace_roots(settings), *scratch_folders(settings, environment))
 
 
-def default_mode(cwd: str, projects: Mapping[str, Mapping[str, Any]], *, enforceable: bool) -> SandboxMode:
+def default_mode(level: TrustLevel | None, *, enforceable: bool) -> SandboxMode:
     """The mode of a thread for which neither a client nor a setting has said one.
 
-    In a project that was declared trusted (its folder, or one above it) commands may write in the workspace; anywhere
-    else they may only read. Where nothing can enforce that, they run without a sandbox, and are said to.
+    A folder that was declared trusted may be written in, one declared untrusted only read. One of which nobody has said
+    anything has no sandbox, and neither has any where nothing can enforce it: the approval policy then asks about each
+    command that is not known to be safe.
     """
-    if not enforceable:
+    if level is None or not enforceable:
         return "danger-full-access"
-    return "workspace-write" if trust_of(cwd, projects) == TRUSTED else "read-only"
+    return "workspace-write" if level == "trusted" else "read-only"
 
 
-def trust_of(cwd: str, projects: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The trust level of the nearest folder that has one."""
+def trust_of(cwd: str, projects: Mapping[str, ProjectSettings]) -> TrustLevel | None:
+    """What was said of the nearest folder, the thread's own or one above it."""
+    said = {posixpath.normpath(path): entry.trust_level for path, entry in projects.items()}
     folder = posixpath.normpath(cwd)
     while True:
-        level = projects.get(folder, {}).get("trust_level")
-        if isinstance(level, str):
+        level = said.get(folder)
+        if level is not None or folder == "/":
             return level
-        if folder in ("/", "", "."):
-            return None
         folder = posixpath.dirname(folder)
