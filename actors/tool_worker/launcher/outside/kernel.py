@@ -84,7 +84,7 @@ class Kernel:
     def restrict_calls(self, program: bytes) -> None:
         """A seccomp filter of this process and its children: whole instructions. Raises OSError."""
         code = ctypes.create_string_buffer(program, len(program))
-        head = _Program(len(program) // INSTRUCTION_BYTES, ctypes.cast(code, ctypes.c_void_p))
+        head = _Program(len(program) // INSTRUCTION_BYTES, ctypes.addressof(code))
         self._checked(self._libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(head), 0, 0))
 
     def capget(self, header: bytes, held: bytearray) -> None:
