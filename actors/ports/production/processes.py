@@ -47,6 +47,9 @@ SWEEP_SECONDS = 3.0
 VANISH_SECONDS = 2.0
 """How long the end of the launcher waits for the ends of its containers: the kernel needs a millisecond for each."""
 
+OFFLINE_VARIABLE = "CODEX_SANDBOX_NETWORK_DISABLED"
+"""Set for confined programs without a network, under the name that test suites in the field look for."""
+
 KILLED = ExitStatus(code=128 + signal.SIGKILL, signal=int(signal.SIGKILL))
 """Of an init that was killed, by us or by somebody else: it took the tool along and could not say more."""
 
@@ -350,7 +353,11 @@ class LauncherProcesses:
         """See `actors.ports.processes.Processes`."""
         if request.confinement is None:
             return await self._start(request, FREE)
+        if not request.confinement.network:
+            environment = {**request.environment, OFFLINE_VARIABLE: "1"}
+            request = msgspec.structs.replace(request, environment=environment)
         report = await self.confinement()
+        assert request.confinement is not None
         confined = await trio.to_thread.run_sync(self._confiner.prepare, report, request, request.confinement)
         return await self._start(request, confined)
 
