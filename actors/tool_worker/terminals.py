@@ -87,6 +87,8 @@ class Terminal:
     def explain(self) -> None:
         """Under the output of a command that its sandbox has probably denied something, say so."""
         assert self.status is not None
+        if self.request.confinement is None or self.status.code == 0:
+            return
         text = self.buffer.output().text
         note = denial_note(self.status, text, self.request.confinement)
         if note:

@@ -29,15 +29,12 @@ from tests.actors.tool_worker.launcher.stage import (
 SECONDS = 3 * DEADLINE_SECONDS
 
 
-async def spawn(
-    processes: LauncherProcesses, script: str, folder: Path, mark: str, **options: object
-) -> ContainedProcess:
+async def spawn(processes: LauncherProcesses, script: str, folder: Path, mark: str) -> ContainedProcess:
     confinement = Confinement(mode="workspace-write", workspace=(str(folder),))
     environment = {"PATH": PATH, MARK: mark}
+    argv = ("sh", "-c", script)
     return await processes.spawn(
-        SpawnRequest(  # type: ignore[call-arg]  # the tests pass what they mean
-            argv=("sh", "-c", script), cwd=str(folder), environment=environment, confinement=confinement, **options
-        )
+        SpawnRequest(argv=argv, cwd=str(folder), environment=environment, confinement=confinement)
     )
 
 
