@@ -39,7 +39,7 @@ async def session_with_permission(stage: Stage) -> None:
         session = await editor.new_session()
         assert await editor.prompt(session, "answer me") == "end_turn"
         assert editor.said() == ANSWER
-        assert await editor.prompt(session, "run touch made.txt") == "end_turn"
+        assert await editor.prompt(session, "ask touch made.txt") == "end_turn"
         [question] = editor.questions
         assert "touch made.txt" in msgspec.json.encode(question["toolCall"]).decode()
         assert editor.said().endswith(ANSWERED)
@@ -55,7 +55,7 @@ async def permission_refused(stage: Stage) -> None:
     """The person says no: the command is not run, and the session goes on."""
     async with _editor(stage, allow=False) as editor:
         session = await editor.new_session()
-        await editor.prompt(session, "run touch made.txt")
+        await editor.prompt(session, "ask touch made.txt")
         assert len(editor.questions) == 1
         assert not (stage.work / "made.txt").exists()
         assert await editor.prompt(session, "answer me") == "end_turn"

@@ -1,5 +1,5 @@
-"""Where callboard differs from what was recorded, on purpose: each with its reason. `docs/protocol-differences.md` is
-written from this list (``python -m tests.conformance.differences``), and a test sees that it is up to date.
+"""Where callboard differs from what was recorded, on purpose: each with its reason. The last part of `docs/protocol.md`
+is written from this list (``python -m tests.conformance.differences``), and a test sees that it is up to date.
 
 A difference that is not declared here fails the replay of a recording. A rule is as narrow as its reason: it names
 methods, members of messages, or pairs whose order may differ. What recordings hold that callboard does not have at all
@@ -21,7 +21,8 @@ from typing import Any
 from tests.conformance.compare import Comparison, Mismatch
 from tests.conformance.shape import Event
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol-differences.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
+BEGIN, END = "<!-- differences: begin -->\n", "<!-- differences: end -->\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -399,24 +400,24 @@ DIFFERENCES: tuple[Difference, ...] = (
 )
 
 
-def document() -> str:
-    """The page."""
-    lines = [
-        "# Where callboard differs from the original protocol",
-        "",
-        "The same conversations, played to the Codex app-server 0.169.0 and to callboard, differ in what is listed",
-        "here and in nothing else that recordings show: `make conformance` plays them again and fails on any difference",
-        "that is not in this list. The list is code, `tests/conformance/differences.py`; this page is written from it.",
-        "What differs in any two runs (ids, times, token counts, how text is cut into deltas, what of a command's output",
-        "is told live) is no difference. What callboard adds is in [protocol.md](protocol.md).",
-        "",
-    ]
+def section() -> str:
+    """The list as the page has it, between its marks."""
+    lines: list[str] = []
     for each in DIFFERENCES:
-        lines += [f"## {each.name[0].upper()}{each.name[1:]}", ""]
+        lines += [f"### {each.name[0].upper()}{each.name[1:]}", ""]
         lines += [f"* The original: {each.original}.", f"* callboard: {each.ours}.", f"* Why: {each.reason}", ""]
     return "\n".join(lines)
 
 
+def document(page: str) -> str:
+    """The page with the list as it is now. Raises ValueError if it has no place for it."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{DOCUMENT.name} has no {BEGIN.strip()} … {END.strip()}")
+    return f"{before}{begin}\n{section()}\n{end}{after}"
+
+
 if __name__ == "__main__":
-    DOCUMENT.write_text(document())
+    DOCUMENT.write_text(document(DOCUMENT.read_text()))
     sys.stdout.write(f"written: {DOCUMENT}\n")

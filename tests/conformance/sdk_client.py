@@ -20,7 +20,7 @@ def main(binary: str, folder: str, what: str, thread_id: str = "") -> dict:
     with Codex(CodexConfig(codex_bin=binary, cwd=folder)) as codex:
         if what == "turn":
             thread = codex.thread_start(cwd=folder)
-            first = thread.run("run touch made.txt")
+            first = thread.run("ask touch made.txt")
             second = thread.run("answer me")
             return {
                 "server": codex.metadata.serverInfo.version,

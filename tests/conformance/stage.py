@@ -5,6 +5,7 @@ The model's plays are called by the first word of a prompt:
     answer   a short answer, at once
     stream   so many numbered words, twenty a second
     run      the rest of the prompt is a command; then a word about it
+    ask      the same, outside the sandbox: a person is asked
     patch    adds the file that the prompt names
 """
 
@@ -278,7 +279,7 @@ class StageModel(ScriptedModel):
 
     def __init__(self) -> None:
         super().__init__()
-        for play in (answer, stream, run, patch):
+        for play in (answer, stream, run, ask, patch):
             self.on(play.__name__, play)
 
     def choose(self, exchange: Exchange) -> Play:
@@ -306,6 +307,15 @@ def stream(exchange: Exchange) -> None:
 def run(exchange: Exchange) -> None:
     if exchange.round == 0:
         exchange.run(_rest(exchange), f"call_{exchange.serial}")
+    else:
+        exchange.say(ANSWERED)
+    exchange.complete()
+
+
+def ask(exchange: Exchange) -> None:
+    if exchange.round == 0:
+        more = {"sandbox_permissions": "require_escalated", "justification": "It changes files."}
+        exchange.call("exec_command", {"cmd": _rest(exchange), **more}, f"call_{exchange.serial}")
     else:
         exchange.say(ANSWERED)
     exchange.complete()

@@ -22,6 +22,7 @@ def flow(run: Callable[[Stage], Awaitable[None]]) -> Callable[[Stage], Awaitable
 
 TRUST = r"Trust this folder\?"
 APPROVAL = r"Would you like to run the following command\?"
+EDITS = r"Would you like to make the following edits\?"
 INTERRUPTED = r"Conversation interrupted"
 
 
@@ -77,7 +78,7 @@ async def streamed_answer(stage: Stage) -> None:
 async def call_approved(stage: Stage) -> None:
     """A command that needs a yes is asked about, approved, run and shown."""
     window = await stage.ready_tui()
-    await window.enter("run touch made.txt")
+    await window.enter("ask touch made.txt")
     await window.shows(APPROVAL)
     assert not (stage.work / "made.txt").exists()
     await window.key("y")
@@ -94,16 +95,16 @@ async def call_approved(stage: Stage) -> None:
 async def call_approved_for_session(stage: Stage) -> None:
     """Approved for the session, the same command is not asked about again, and another one is."""
     window = await stage.ready_tui()
-    await window.enter("run touch made.txt")
+    await window.enter("ask touch made.txt")
     await window.shows(APPROVAL)
     await window.key("a")
     await window.shows(r"every time this session")
     await stage.turn_ended(1)
-    await window.enter("run touch made.txt")
+    await window.enter("ask touch made.txt")
     await stage.turn_ended(2)
     asked = stage.recording.told("item/commandExecution/requestApproval")
     assert len(asked) == 1
-    await window.enter("run touch other.txt")
+    await window.enter("ask touch other.txt")
     await window.shows(APPROVAL)
 
 
@@ -111,7 +112,7 @@ async def call_approved_for_session(stage: Stage) -> None:
 async def call_declined(stage: Stage) -> None:
     """Declined, a command is not run, the model is told, and the turn goes on."""
     window = await stage.ready_tui()
-    await window.enter("run touch made.txt")
+    await window.enter("ask touch made.txt")
     await window.shows(APPROVAL)
     await window.key("d")
     await window.shows(r"You did not approve codex to run touch made.txt")
@@ -127,7 +128,7 @@ async def call_declined(stage: Stage) -> None:
 async def call_cancelled(stage: Stage) -> None:
     """Esc at the question declines the command and ends the turn; the next prompt is answered."""
     window = await stage.ready_tui()
-    await window.enter("run touch made.txt")
+    await window.enter("ask touch made.txt")
     await window.shows(APPROVAL)
     await window.key("Escape")
     await window.shows(INTERRUPTED)
@@ -140,9 +141,11 @@ async def call_cancelled(stage: Stage) -> None:
 
 @flow
 async def patch_approved(stage: Stage) -> None:
-    """A patch inside the folder is applied and shown with its lines, and ``turn/diff/updated`` has it."""
+    """A patch that people are asked about is applied and shown with its lines, and ``turn/diff/updated`` has it."""
     window = await stage.ready_tui()
     await window.enter("patch added.txt")
+    await window.shows(EDITS)
+    await window.key("y")
     await window.shows(r"Added added.txt \(\+1 -0\)")
     await window.shows(ANSWERED)
     await stage.turn_ended(1)
@@ -171,7 +174,7 @@ async def esc_interrupts_text(stage: Stage) -> None:
 async def esc_interrupts_command(stage: Stage) -> None:
     """Esc during a command: when the turn has ended, so has the command, and so has everything it started."""
     window = await stage.ready_tui()
-    await window.enter("run sleep 987 & sleep 986")
+    await window.enter("ask sleep 987 & sleep 986")
     await window.shows(APPROVAL)
     await window.key("y")
     await stage.passed(lambda: stage.recording.told("serverRequest/resolved"), "the answer taken")
@@ -322,7 +325,7 @@ async def two_tuis_one_approval(stage: Stage) -> None:
     [thread] = stage.shown_threads()
     second = await stage.ready_tui("resume", thread, name="second")
     await second.shows(ANSWER)
-    await first.enter("run touch made.txt")
+    await first.enter("ask touch made.txt")
     await first.shows(APPROVAL)
     await second.shows(APPROVAL)
     asked = stage.recording.told("item/commandExecution/requestApproval")
@@ -368,6 +371,13 @@ async def methods_we_lack(stage: Stage) -> None:
     await stage.passed(lambda: stage.recording.answers("mcpServerStatus/list"), "an answer about MCP servers")
     await window.enter("answer me")
     await window.shows(ANSWER)
+    await stage.turn_ended(1)
+    await window.enter("/review")
+    await window.key("Down", "Enter")
+    await stage.passed(lambda: stage.recording.answers("review/start"), "an answer about the review")
+    await window.key("Escape")
+    await window.enter("answer me again")
+    await stage.turn_ended(2)
 
 
 def _repository_with_a_change(folder: Path) -> None:
