@@ -39,6 +39,7 @@ RESPONSES = {
     "thread/backgroundTerminals/terminate": "v2/ThreadBackgroundTerminalsTerminateResponse.json",
     "turn/start": "v2/TurnStartResponse.json",
     "turn/steer": "v2/TurnSteerResponse.json",
+    "review/start": "v2/ReviewStartResponse.json",
     "turn/interrupt": "v2/TurnInterruptResponse.json",
     "command/exec": "v2/CommandExecResponse.json",
     "command/exec/write": "v2/CommandExecWriteResponse.json",

@@ -17,7 +17,7 @@ METHOD_NOT_FOUND = -32601
 
 CONSEQUENTIAL = (
     "thread/archive", "thread/unarchive", "thread/delete", "thread/fork", "thread/revert",
-    "thread/goal/set", "thread/queue/", "thread/realtime/", "review/start", "thread/shellCommand",
+    "thread/goal/set", "thread/queue/", "thread/realtime/", "thread/shellCommand",
     "fuzzyFileSearch/session", "thread/inject",
 )  # fmt: skip
 """Methods that something follows from: notifications, items, other threads."""

@@ -4,6 +4,7 @@ threads    start, resume, read, list, leave, name, settings
 history    a thread's turns and items, page by page
 terminals  commands that go on beyond their turn
 turns      start, steer, interrupt
+reviews    changes looked at by the model
 settings   account, config, models: what clients ask at start-up
 commands   command/exec
 listings   what there is none of yet
@@ -24,6 +25,7 @@ from actors.gateway.methods import (
     history,
     listings,
     offers,
+    reviews,
     search,
     settings,
     terminals,
@@ -40,6 +42,7 @@ ALL: Final[dict[str, Method[Any]]] = {
         search,
         terminals,
         turns,
+        reviews,
         settings,
         offers,
         commands,
