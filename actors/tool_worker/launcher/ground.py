@@ -35,8 +35,7 @@ class Placeholders:
         for path in ground.absent:
             with contextlib.suppress(OSError):  # where we may not make it, the tool may not either
                 if path not in self._needed and not is_placeholder(path):
-                    os.mkdir(path)
-                    os.chmod(path, PLACEHOLDER_MODE)
+                    os.mkdir(path, PLACEHOLDER_MODE)
                 self._needed[path] = self._needed.get(path, 0) + 1
                 made.append(path)
         return tuple(made)
@@ -55,7 +54,7 @@ def is_placeholder(path: str) -> bool:
     """Whether a folder is one of ours, and empty. False for what does not exist."""
     try:
         found = os.lstat(path)
-        return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == PLACEHOLDER_MODE and not os.listdir(path)
+        return stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_ISVTX) and not os.listdir(path)
     except OSError:
         return False
 

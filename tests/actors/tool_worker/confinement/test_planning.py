@@ -42,7 +42,7 @@ from actors.tool_worker.confinement.seccomp import (
     filter_code,
     filter_program,
 )
-from actors.tool_worker.launcher.ground import PLACEHOLDER_MODE, Placeholders, survey
+from actors.tool_worker.launcher.ground import Placeholders, survey
 from messages.session import ThreadSettings
 from messages.settings import SandboxMode
 from messages.settings.project import ProjectSettings, TrustLevel
@@ -128,7 +128,7 @@ def test_placeholders_are_made_once_go_with_the_last_call_and_keep_what_others_p
     placeholders = Placeholders()
     first, second = placeholders.make(ground), placeholders.make(ground)
     assert first == second == (str(tmp_path / ".git"),)
-    assert (tmp_path / ".git").stat().st_mode & 0o7777 == PLACEHOLDER_MODE
+    assert (tmp_path / ".git").stat().st_mode & 0o1000
     confinement = Confinement(mode="workspace-write", workspace=(str(tmp_path),))
     assert str(tmp_path / ".git") in survey(confinement).absent  # also for a daemon that finds one left behind
     placeholders.remove(first)
