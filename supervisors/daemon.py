@@ -109,6 +109,7 @@ class RunningDaemon:
     async def warm(self) -> None:
         """Import what the first request to a model needs; clients are served meanwhile."""
         await self._parts.models.warm()
+        await self._parts.refresh_models()
 
     async def drain(self, seconds: float | None = None) -> None:
         """Take no more turns; let running ones finish for so long, then interrupt them. Clients hear of each end."""

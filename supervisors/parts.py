@@ -6,7 +6,7 @@ local here. `root` puts the parts under supervision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from types import NoneType
 
@@ -51,6 +51,7 @@ from messages.settings import ProviderSettings, Settings, SettingsSnapshot
 from supervisors.crew import make_crew
 from supervisors.dynamic import DynamicSupervisor
 from supervisors.live import Chooser, LiveSettings, Now
+from supervisors.model_lists import ModelLists
 from supervisors.scripts import NoEngine, make_pool, script_offer
 from supervisors.surroundings import Surroundings
 
@@ -97,6 +98,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage | None
     """The rehearsed model, when it is the one in use."""
     models: Models
+    refresh_models: Callable[[], Awaitable[None]]
+    """Ask the provider in use what its models are, if nobody has done so today."""
     writer: WriterOptions
     checkpoints: TextCheckpoints
     sessions: DynamicSupervisor
@@ -131,10 +134,12 @@ def assemble(
     system.directory.expect(CREDENTIALS)
     system.directory.expect(RULES)
     checkpoints = TextCheckpoints()
+    lists = ModelLists(ports, snapshot.home)
+    lists.load(known_providers(settings, ""))
     models = Models(
         ports,
         system.directory.address(CREDENTIALS),
-        _Providers(settings, stage),
+        _Providers(settings, stage, lists),
         undelivered_limit=settings.undelivered_text_bytes,
     )
     rules = RuleBook(system.directory.address(RULES), lambda: state.current.settings.projects)
@@ -167,8 +172,13 @@ def assemble(
     sessions.on_gave_up = host.gave_up
 
     def take(changed: SettingsSnapshot) -> None:
-        models.providers = _Providers(changed.settings, stage)
+        models.providers = _Providers(changed.settings, stage, lists)
         host.adopt(tools.crew(changed), unload_delay_seconds=changed.settings.thread_unload_delay_seconds)
+
+    async def refresh() -> None:
+        current = live.snapshot
+        if await lists.refresh(models, current.settings.model_provider):
+            take(live.snapshot)
 
     live = LiveSettings(system.directory.address(SETTINGS), snapshot, take)
     return Parts(
@@ -180,6 +190,7 @@ def assemble(
         providers=Now(lambda: models.providers),
         stage=stage,
         models=models,
+        refresh_models=refresh,
         writer=WriterOptions(home=snapshot.home, durability=settings.durability, index_path=index_path),
         checkpoints=checkpoints,
         sessions=sessions,
@@ -191,7 +202,7 @@ def assemble(
             library=Library(ports, log),
             everywhere=everywhere,
             settings=system.directory.address(SETTINGS),
-            models=partial(_models, live),
+            models=partial(_models, live, models),
             tree=tree,
             home=snapshot.home,
             cwd=cwd,
@@ -220,10 +231,13 @@ async def _records_from(ports: Ports, path: str, ordinal: int) -> tuple[Record, 
     return tuple(record for _, record in found)
 
 
-async def _models(live: LiveSettings) -> tuple[ModelEntry, ...]:
+async def _models(live: LiveSettings, models: Models) -> tuple[ModelEntry, ...]:
     await trio.lowlevel.checkpoint()
     settings = live.snapshot.settings
-    return catalogue.offered(settings.model_provider, settings.model)
+    provider = models.providers.get(settings.model_provider)
+    said = {} if provider is None else provider.models
+    own = (*settings.models, *(settings.model_providers.get(settings.model_provider, provider) or _NO_MODELS).models)
+    return catalogue.offered(settings.model_provider, settings.model, said, extra=own)
 
 
 class _Tools:
@@ -258,7 +272,9 @@ class _Tools:
         settings = snapshot.settings
         visible = without_keys(self._environment, self._models.providers)
         self.environment = inherited(visible, settings.shell_environment_policy)
-        known = catalogue.find(settings.model_provider, settings.model)
+        provider = self._models.providers.get(settings.model_provider)
+        said = {} if provider is None else provider.models
+        known = catalogue.find(settings.model_provider, settings.model, said)
         return make_crew(
             ports=self._models.ports,
             models=self._models,
@@ -290,11 +306,14 @@ def without_keys(environment: Mapping[str, str], providers: Mapping[str, Provide
     return {name: value for name, value in environment.items() if name not in secret}
 
 
+_NO_MODELS = ProviderSettings(base_url="")
+
+
 class _Providers(Mapping[str, ProviderSettings]):
     """All providers by id; the rehearsed one is where its stage serves *now*."""
 
-    def __init__(self, settings: Settings, stage: Stage | None) -> None:
-        self._known = known_providers(settings, "")
+    def __init__(self, settings: Settings, stage: Stage | None, lists: ModelLists) -> None:
+        self._known = known_providers(settings, "", lists.said)
         self._stage = stage
 
     def __getitem__(self, name: str) -> ProviderSettings:

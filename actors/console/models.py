@@ -10,8 +10,10 @@ Neither needs a daemon. Keys are read from the environment, as the daemon does i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Self
 
@@ -25,7 +27,7 @@ from rich.table import Table
 from actors.console.home import home
 from actors.console.wire import user_settings
 from actors.credentials.core import headers as credentials
-from actors.model_stream import catalogue
+from actors.model_stream import catalogue, listings
 from actors.model_stream.local import ollama, servers
 from actors.model_stream.local.listing import ListedModel, ListingError
 from actors.model_stream.local.progress import Progress as Fetched
@@ -35,7 +37,7 @@ from actors.model_stream.profiles import profile_of
 from actors.model_stream.providers import REHEARSAL, ChoiceError, choose, known_providers
 from actors.settings.layers import SettingsError
 from messages.failure import Failure
-from messages.settings import ProviderSettings, Settings
+from messages.settings import ModelSettings, ProviderSettings, Settings
 
 DIGEST_CHARS = 12
 """Of a layer's digest: what Ollama's own command shows."""
@@ -83,7 +85,13 @@ async def _models(settings: Settings, provider_id: str | None, as_json: bool) ->
             sections.append((provider_id, await _of_provider(client, settings, provider_id), None))
         else:
             choice = choose(settings, os.environ)
-            sections.append((f"{choice.provider} (in use: {choice.model})", _bundled(choice.provider), None))
+            sections.append(
+                (
+                    f"{choice.provider} (in use: {choice.model})",
+                    _catalogue(choice.provider, settings, choice.model),
+                    None,
+                )
+            )
             for server in await servers.find(client, local_urls(settings, os.environ)):
                 listed = await servers.models(client, server)
                 sections.append((f"{server.name} at {server.url}", listed, _advice(settings, server)))
@@ -105,7 +113,7 @@ async def _of_provider(client: httpx2.AsyncClient, settings: Settings, provider_
     if provider_id not in known:
         raise ListingError(f"there is no provider {provider_id!r}; known are {', '.join(sorted(known))}")
     if provider_id == REHEARSAL:
-        return _bundled(provider_id)
+        return _catalogue(provider_id, settings)
     provider = known[provider_id]
     profile = profile_of(provider_id, provider)
     if profile.id in ("ollama", "lmstudio"):
@@ -117,20 +125,50 @@ async def _of_provider(client: httpx2.AsyncClient, settings: Settings, provider_
     listed = await servers.provider_models(
         client, provider.base_url, _headers(provider_id, provider), provider.query_params
     )
-    return tuple(_described(provider_id, model) for model in listed)
+    _keep(provider_id, listed)
+    return tuple(_described(provider_id, model, provider) for model in listed)
+
+
+def _keep(provider_id: str, listed: tuple[ListedModel, ...]) -> None:
+    """What the provider said is what the daemon goes by from its next start on."""
+    folder = home() / listings.FOLDER
+    with contextlib.suppress(OSError):  # whoever only looks need not be able to write
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / listings.file_of(provider_id)
+        new = file.with_suffix(".new")
+        new.write_bytes(listings.encode(listings.listing(listed, at=time.time())))
+        new.replace(file)
+
+
+def _listed(settings: Settings) -> dict[str, Mapping[str, ModelSettings]]:
+    """What providers have said before."""
+    found: dict[str, Mapping[str, ModelSettings]] = {}
+    for provider_id in known_providers(settings, ""):
+        with contextlib.suppress(OSError):
+            kept = listings.decode((home() / listings.FOLDER / listings.file_of(provider_id)).read_bytes())
+            if kept is not None:
+                found[provider_id] = kept.models
+    return found
 
 
 def _headers(provider_id: str, provider: ProviderSettings) -> dict[str, str]:
     found = credentials(provider_id, provider, os.environ)
     if isinstance(found, Failure):
         raise ListingError(found.message)
-    extra = {"anthropic-version": provider.api_version or "2023-06-01"} if provider.wire_api == "messages" else {}
-    return {**extra, **{name: value.reveal() for name, value in found.items}}
+    return servers.listing_headers(provider, {name: value.reveal() for name, value in found.items})
 
 
-def _described(provider_id: str, model: ListedModel) -> ListedModel:
-    """With what the catalogue knows where the provider says nothing."""
-    known = catalogue.find(provider_id, model.id)
+def _described(provider_id: str, model: ListedModel, provider: ProviderSettings) -> ListedModel:
+    """With what the settings say, and what the catalogue knows where the provider says nothing."""
+    said = provider.models.get(model.id)
+    if said is not None:
+        model = msgspec.structs.replace(
+            model,
+            context_window=said.context_window or model.context_window,
+            images=model.images if said.images is None else said.images,
+            reasoning=model.reasoning if said.efforts is None else bool(said.efforts),
+        )
+    known = catalogue.find(provider_id, model.id, provider.models)
     if not known.known:
         return model
     return msgspec.structs.replace(
@@ -142,7 +180,11 @@ def _described(provider_id: str, model: ListedModel) -> ListedModel:
     )
 
 
-def _bundled(provider_id: str) -> tuple[ListedModel, ...]:
+def _catalogue(provider_id: str, settings: Settings, chosen: str = "") -> tuple[ListedModel, ...]:
+    """The bundled models with what their provider and the settings say of them, and those that settings add."""
+    provider = known_providers(settings, "", _listed(settings))[provider_id]
+    own = settings.model_providers.get(provider_id, provider)
+    extra = (*settings.models, *own.models) if provider_id in settings.model_providers else tuple(settings.models)
     return tuple(
         ListedModel(
             id=model.slug,
@@ -152,8 +194,7 @@ def _bundled(provider_id: str) -> tuple[ListedModel, ...]:
             reasoning=bool(model.efforts),
             detail=model.description,
         )
-        for model in catalogue.BUNDLED
-        if model.provider == provider_id
+        for model in catalogue.of_provider(provider_id, chosen, provider.models, extra)
     )
 
 

@@ -7,10 +7,14 @@ bundled entries: OpenAI's and Anthropic's published model pages and the catalogu
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from actors.model_stream.anthropic.abilities import Abilities, abilities_of, family_of
 from messages.client.model import EffortOption, ModelEntry
+from messages.settings import ModelSettings
 
 FALLBACK_CONTEXT_WINDOW = 128_000
 """For a model nobody has described: what nearly every model that can use tools has at least. Settings override it."""
@@ -25,6 +29,9 @@ EFFORTS = {
     "max": "as thorough as the model can be, whatever it takes",
 }
 """What a client may offer, with words for people."""
+
+
+NOTHING_SAID: Mapping[str, ModelSettings] = MappingProxyType({})
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,8 +147,25 @@ BUNDLED: tuple[Model, ...] = (
 """In the order they are offered; the first of a provider is its default."""
 
 
-def find(provider: str, slug: str) -> Model:
-    """The model of that name, or what may be assumed of one that nobody has described."""
+def find(provider: str, slug: str, said: Mapping[str, ModelSettings] = NOTHING_SAID) -> Model:
+    """The model of that name, or what may be assumed of one that nobody has described.
+
+    ``said``: what settings and the provider's own list say of its models (`ProviderSettings.models`).
+    """
+    known = _bundled(provider, slug)
+    told = said.get(slug)
+    if told is None:
+        return known
+    fields = {name: value for name in told.__struct_fields__ if (value := getattr(told, name)) is not None}
+    if not known.known and "description" not in fields:
+        fields["description"] = "As the settings or its provider describe it."
+    if told.efforts is not None and told.default_effort is None and known.default_effort not in told.efforts:
+        fields["default_effort"] = told.efforts[0] if told.efforts else None
+    described: Model = msgspec.structs.replace(known, **fields, known=known.known or bool(fields.get("context_window")))
+    return described
+
+
+def _bundled(provider: str, slug: str) -> Model:
     for model in BUNDLED:
         if model.provider == provider and model.slug == slug:
             return model
@@ -167,11 +191,22 @@ def default_model(provider: str) -> str | None:
     return next((model.slug for model in BUNDLED if model.provider == provider), None)
 
 
-def offered(provider: str, chosen: str) -> tuple[ModelEntry, ...]:
+def of_provider(
+    provider: str, chosen: str, said: Mapping[str, ModelSettings] = NOTHING_SAID, extra: Iterable[str] = ()
+) -> tuple[Model, ...]:
+    """The models of a provider one may choose from: the bundled ones, ``extra``, and ``chosen`` in any case."""
+    slugs = [model.slug for model in BUNDLED if model.provider == provider]
+    slugs += [slug for slug in extra if slug not in slugs]
+    if chosen and chosen not in slugs:
+        slugs.insert(0, chosen)
+    return tuple(find(provider, slug, said) for slug in slugs)
+
+
+def offered(
+    provider: str, chosen: str, said: Mapping[str, ModelSettings] = NOTHING_SAID, extra: Iterable[str] = ()
+) -> tuple[ModelEntry, ...]:
     """For `model/list`: the models of a provider, ``chosen`` among them, marked as the default."""
-    models = [model for model in BUNDLED if model.provider == provider]
-    if all(model.slug != chosen for model in models):
-        models.insert(0, find(provider, chosen))
+    models = of_provider(provider, chosen, said, extra)
     return tuple(_entry(model, is_default=model.slug == chosen) for model in models)
 
 

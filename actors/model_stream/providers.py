@@ -12,8 +12,9 @@ from collections.abc import Mapping
 import msgspec
 
 from actors.model_stream.catalogue import default_model
+from actors.model_stream.listings import layered
 from actors.model_stream.profiles import PROFILES, settings_of
-from messages.settings import ProviderSettings, Settings
+from messages.settings import ModelSettings, ProviderSettings, Settings
 
 OPENAI = "openai"
 OPENAI_KEY = "OPENAI_API_KEY"
@@ -33,9 +34,12 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     model: str
 
 
-def known_providers(settings: Settings, rehearsal_base_url: str) -> dict[str, ProviderSettings]:
-    """All providers by id. ``rehearsal_base_url`` is where the embedded one serves (empty before it does)."""
-    return {
+def known_providers(
+    settings: Settings, rehearsal_base_url: str, listed: Mapping[str, Mapping[str, ModelSettings]] | None = None
+) -> dict[str, ProviderSettings]:
+    """All providers by id. ``rehearsal_base_url`` is where the embedded one serves (empty before it does); ``listed``
+    is what providers say of their models, over which goes what the settings say."""
+    known = {
         **{profile.id: settings_of(profile) for profile in PROFILES if profile.base_url},
         ANTHROPIC: ProviderSettings(
             name="Anthropic",
@@ -47,6 +51,12 @@ def known_providers(settings: Settings, rehearsal_base_url: str) -> dict[str, Pr
         REHEARSAL: ProviderSettings(name="the rehearsed model", base_url=rehearsal_base_url),
         **settings.model_providers,
     }
+    found = listed or {}
+    for id_, provider in known.items():
+        models = layered(found.get(id_, {}), settings.models, provider.models)
+        if models:
+            known[id_] = msgspec.structs.replace(provider, models=models)
+    return known
 
 
 def choose(settings: Settings, environment: Mapping[str, str]) -> Choice:

@@ -20,7 +20,7 @@ SEARCHING = frozenset(("openai", "anthropic"))
 
 def tool_abilities(provider_id: str, provider: ProviderSettings, model: str) -> Abilities:
     """What this model can do there."""
-    described = find(provider_id, model)
+    described = find(provider_id, model, provider.models)
     lacks: list[ToolNeed] = []
     if not described.commands:
         lacks.append("commands")

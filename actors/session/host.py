@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType, NoneType
 from typing import Protocol, TypeVar
 
+import msgspec
 import trio
 
 from actors.kernel import Address, Context, DownError, KernelError, Start
@@ -151,7 +151,7 @@ class SessionHost:
 
     def adopt(self, crew: Crew, *, unload_delay_seconds: float) -> None:
         """Threads loaded from now on are served by this crew; those loaded keep theirs."""
-        self._means = replace(self._means, crew=crew)
+        self._means = msgspec.structs.replace(self._means, crew=crew)
         self._delay = unload_delay_seconds
 
     # --- for the daemon ---------------------------------------------------------------------------------------------

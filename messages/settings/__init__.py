@@ -25,6 +25,7 @@ from messages.settings.hooks import HookCommand as HookCommand
 from messages.settings.hooks import HookGroup as HookGroup
 from messages.settings.hooks import HooksSettings as HooksSettings
 from messages.settings.listen import ListenSettings as ListenSettings
+from messages.settings.model import ModelSettings as ModelSettings
 from messages.settings.project import ProjectSettings as ProjectSettings
 from messages.settings.provider import Dialect as Dialect
 from messages.settings.provider import ProviderSettings as ProviderSettings

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from messages.settings.model import ModelSettings
 from messages.settings.scripts import ScriptSettings
 
 WireApi = Literal["responses", "chat", "messages"]
@@ -85,6 +86,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Header name -> environment variable; left out while the variable is unset or empty."""
     query_params: dict[str, str] = {}
     """Added to the URL of every request."""
+    models: dict[str, ModelSettings] = {}
+    """What you know of its models, by name."""
     web_search: bool | None = None
     """Whether it searches the web for its models, as OpenAI and Anthropic do; None: as its profile says."""
     supports_websockets: bool | None = None

@@ -14,6 +14,7 @@ from messages.settings.environment import EnvironmentPolicy
 from messages.settings.features import Features
 from messages.settings.hooks import HooksSettings
 from messages.settings.listen import ListenSettings
+from messages.settings.model import ModelSettings
 from messages.settings.project import ProjectSettings
 from messages.settings.provider import ProviderSettings
 from messages.settings.sandbox import SandboxMode, WorkspaceWriteSettings
@@ -32,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Empty: `rehearsal`, the embedded scripted model, unless a key or a base URL says otherwise."""
     model_providers: dict[str, ProviderSettings] = {}
     """Where models are reached, by an id of your choice. An entry replaces the built-in one of its id."""
+    models: dict[str, ModelSettings] = {}
+    """What you know of models, by name, at every provider."""
     approval_policy: ApprovalPolicy = "on-request"
     """Before which tool calls a person is asked. `on-request`: whatever is not known to be harmless; `never`: none;
     `untrusted`: all of them; `{granular = {…}}`: as on-request, kind by kind (docs/approvals.md)."""

@@ -41,10 +41,10 @@ _EPHEMERAL = {"type": "ephemeral"}
 _THOUGHTS = ("thinking", "redacted_thinking")
 
 
-def body(request: SampleRequest, _provider: ProviderSettings) -> bytes:
+def body(request: SampleRequest, provider: ProviderSettings) -> bytes:
     """The whole body as JSON. Raises UnsupportedError."""
     abilities = abilities_of(request.model)
-    model = catalogue.find(request.provider, request.model)
+    model = catalogue.find(request.provider, request.model, provider.models)
     target = Origin(provider=request.provider, model=request.model, wire=WIRE, prefix=prefix(request))
     instructions, history = _standing(request, abilities)
     said = conversation(replay(history, target), abilities, images=model.images)

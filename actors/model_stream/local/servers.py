@@ -13,6 +13,7 @@ import trio
 from actors.model_stream.local import lmstudio, ollama
 from actors.model_stream.local.listing import ListedModel, ListingError, openai_models
 from actors.model_stream.local.progress import Progress, PullError
+from messages.settings import ProviderSettings
 
 Kind = Literal["ollama", "lmstudio"]
 
@@ -100,6 +101,12 @@ async def models(client: httpx2.AsyncClient, server: LocalServer) -> tuple[Liste
         except ListingError:
             continue  # its name is worth listing without its abilities
     return ollama.models(tags, shown)
+
+
+def listing_headers(provider: ProviderSettings, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a request for a provider's list."""
+    extra = {"anthropic-version": provider.api_version or "2023-06-01"} if provider.wire_api == "messages" else {}
+    return {**extra, **headers}
 
 
 async def provider_models(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -93,7 +94,7 @@ async def test_many_who_want_a_thread_load_it_once(
             await trio.sleep(1)
             return await real(path)
 
-        object.__setattr__(theatre.host._means, "load", slowly)
+        theatre.host._means = msgspec.structs.replace(theatre.host._means, load=slowly)
         addresses: list[object] = []
 
         async def want() -> None:
