@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from messages.base import Delivery, Message
@@ -13,6 +15,8 @@ class GetHeaders(Message, frozen=True, kw_only=True):
 
     delivery = Delivery.RETRY_SAFE
     provider: str
+    rejected: int | None = None
+    """The generation of the headers that the provider has just refused (401): get others, if there can be any."""
 
 
 class SecretValue:
@@ -40,12 +44,14 @@ class SecretValue:
 
 
 class Headers:
-    """Header names with secret values, for one request."""
+    """Header names with secret values, for one request. ``generation``: which life of a login they come from; None: a
+    fixed key, of which there is no other."""
 
-    __slots__ = ("items",)
+    __slots__ = ("generation", "items")
 
-    def __init__(self, items: tuple[tuple[str, SecretValue], ...]) -> None:
+    def __init__(self, items: tuple[tuple[str, SecretValue], ...], generation: int | None = None) -> None:
         self.items = items
+        self.generation = generation
 
 
 class CredentialState(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,5 +71,111 @@ class GetCredentialState(Message, frozen=True, kw_only=True):
     provider: str
 
 
-CredentialsRequest = GetHeaders | GetCredentialState
-CredentialsReply = Headers | Failure | CredentialState
+class SaveKey(Message, frozen=True, kw_only=True):
+    """Keep an API key for a provider. The reply is `LoginEnded`."""
+
+    provider: str
+    key: SecretValue
+
+
+LoginMethod = Literal["browser", "device", "paste"]
+
+
+class StartLogin(Message, frozen=True, kw_only=True):
+    """Begin a login. The reply is `LoginStarted`, or a `Failure` that says what is missing."""
+
+    provider: str
+    method: LoginMethod
+
+
+class LoginStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """What people have to do: open ``url``; for a device, and type ``user_code`` there; for `paste`, bring back what it
+    shows."""
+
+    login_id: str
+    url: str
+    user_code: str | None = None
+
+
+class PasteCode(Message, frozen=True, kw_only=True):
+    """What the page of a `paste` login showed. The reply is False if there is no such login."""
+
+    login_id: str
+    code: SecretValue
+
+
+class AwaitLogin(Message, frozen=True, kw_only=True):
+    """Wait for a login's end. The reply is `LoginEnded`."""
+
+    delivery = Delivery.RETRY_SAFE
+    login_id: str
+
+
+class CancelLogin(Message, frozen=True, kw_only=True):
+    """Give a login up. The reply is False if there is no such login."""
+
+    login_id: str
+
+
+class LoginEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A login came to its end. ``error`` None: it is stored, in ``store``."""
+
+    login_id: str | None = None
+    error: str | None = None
+    store: str = ""
+
+
+class EndLogin(Message, frozen=True, kw_only=True):
+    """Log out of a provider: forget the login, and tell its server. The reply is `LoggedOut`."""
+
+    provider: str
+
+
+class LoggedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """``was_in`` False: there was nothing to forget. ``warning``: what did not work besides."""
+
+    was_in: bool
+    warning: str | None = None
+
+
+class GetAccounts(Message, frozen=True, kw_only=True):
+    """The reply is `Accounts`."""
+
+    delivery = Delivery.RETRY_SAFE
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A login, without its secrets."""
+
+    provider: str
+    kind: Literal["api_key", "oauth"]
+    masked: str | None = None
+    """The beginning and the end of a key, so that its owner knows it."""
+    service: str | None = None
+    email: str | None = None
+    plan: str | None = None
+    account_id: str | None = None
+    expires_at: float | None = None
+    trouble: str | None = None
+    """Why it cannot be used any more."""
+
+
+class Accounts(msgspec.Struct, frozen=True, kw_only=True):
+    """All logins, and where they are kept."""
+
+    accounts: tuple[Account, ...]
+    store: str
+
+
+CredentialsRequest = (
+    GetHeaders
+    | GetCredentialState
+    | SaveKey
+    | StartLogin
+    | PasteCode
+    | AwaitLogin
+    | CancelLogin
+    | EndLogin
+    | GetAccounts
+)
+CredentialsReply = Headers | Failure | CredentialState | LoginStarted | LoginEnded | LoggedOut | Accounts | bool

@@ -13,7 +13,9 @@ from types import NoneType
 import msgspec
 import trio
 
-from actors.credentials.actor import CREDENTIALS
+from actors.credentials.actor import CREDENTIALS, means_of
+from actors.credentials.actor import Means as CredentialMeans
+from actors.credentials.posting import Poster
 from actors.gateway.house import House
 from actors.gateway.notifications import WireEncoder
 from actors.hooks.runner import Hooks
@@ -100,6 +102,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     models: Models
     refresh_models: Callable[[], Awaitable[None]]
     """Ask the provider in use what its models are, if nobody has done so today."""
+    credentials: CredentialMeans
     writer: WriterOptions
     checkpoints: TextCheckpoints
     sessions: DynamicSupervisor
@@ -191,6 +194,15 @@ def assemble(
         stage=stage,
         models=models,
         refresh_models=refresh,
+        credentials=means_of(
+            ports,
+            home=snapshot.home,
+            providers=Now(lambda: models.providers),
+            oauth_settings=lambda: live.snapshot.settings.oauth,
+            environment=environment,
+            store=lambda: live.snapshot.settings.cli_auth_credentials_store,
+            posts=Poster(ports),
+        ),
         writer=WriterOptions(home=snapshot.home, durability=settings.durability, index_path=index_path),
         checkpoints=checkpoints,
         sessions=sessions,
@@ -203,6 +215,7 @@ def assemble(
             everywhere=everywhere,
             settings=system.directory.address(SETTINGS),
             models=partial(_models, live, models),
+            credentials=system.directory.address(CREDENTIALS),
             tree=tree,
             home=snapshot.home,
             cwd=cwd,

@@ -59,7 +59,7 @@ def root(
         ChildSpec(id="settings", start=partial(settings.run, ports=ports, state=parts.settings)),
         ChildSpec(
             id="credentials",
-            start=partial(credentials.run, providers=parts.providers, environment=parts.environment),
+            start=partial(credentials.run, means=parts.credentials),
         ),
         ChildSpec(id="rules", start=partial(rules.run, ports=ports, home=parts.settings.current.home)),
     ]

@@ -19,6 +19,9 @@ from tests.reference import reference_path
 RESPONSES = {
     "initialize": "v1/InitializeResponse.json",
     "account/read": "v2/GetAccountResponse.json",
+    "account/login/start": "v2/LoginAccountResponse.json",
+    "account/login/cancel": "v2/CancelLoginAccountResponse.json",
+    "account/logout": "v2/LogoutAccountResponse.json",
     "config/read": "v2/ConfigReadResponse.json",
     "config/batchWrite": "v2/ConfigWriteResponse.json",
     "config/value/write": "v2/ConfigWriteResponse.json",

@@ -212,6 +212,18 @@ def _parser() -> argparse.ArgumentParser:
         chosen = asked.add_parser(verb, help=about, epilog=EXITS)
         chosen.add_argument("hook", nargs="*", help="as `callboard hooks list` calls it")
         chosen.add_argument("--all", action="store_true", help="every hook")
+    enter = verbs.add_parser("login", help="log in to a provider, or keep a key for it", epilog=EXITS)
+    enter.add_argument(
+        "action", nargs="?", choices=("status",), help="status: who is logged in, and where that is kept"
+    )
+    enter.add_argument("--provider", metavar="P", help="default: chatgpt; with --with-api-key: openai")
+    how = enter.add_mutually_exclusive_group()
+    how.add_argument("--with-api-key", action="store_true", help="keep the API key that standard input brings")
+    how.add_argument("--device-auth", action="store_true", help="log in on another device, by typing a code there")
+    how.add_argument("--token", action="store_true", help="log in with a code that a page shows, pasted here")
+    enter.add_argument("--json", action="store_true", help="of status, as JSON")
+    leave = verbs.add_parser("logout", help="forget a login or a key, and tell its server", epilog=EXITS)
+    leave.add_argument("--provider", metavar="P", help="default: all")
     add_verbs(verbs)
     add_config(verbs)
     standalone.add_verbs(verbs)

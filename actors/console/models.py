@@ -26,7 +26,7 @@ from rich.table import Table
 
 from actors.console.home import home
 from actors.console.wire import user_settings
-from actors.credentials.core import headers as credentials
+from actors.credentials import core as credentials
 from actors.model_stream import catalogue, listings
 from actors.model_stream.local import ollama, servers
 from actors.model_stream.local.listing import ListedModel, ListingError
@@ -36,6 +36,7 @@ from actors.model_stream.local.servers import DEFAULT_URLS, NAMES, Kind, LocalSe
 from actors.model_stream.profiles import profile_of
 from actors.model_stream.providers import REHEARSAL, ChoiceError, choose, known_providers
 from actors.settings.layers import SettingsError
+from messages.credentials import Headers
 from messages.failure import Failure
 from messages.settings import ModelSettings, ProviderSettings, Settings
 
@@ -152,9 +153,11 @@ def _listed(settings: Settings) -> dict[str, Mapping[str, ModelSettings]]:
 
 
 def _headers(provider_id: str, provider: ProviderSettings) -> dict[str, str]:
-    found = credentials(provider_id, provider, os.environ)
+    found = credentials.decide(provider_id, provider, os.environ, None, now=time.time())
     if isinstance(found, Failure):
         raise ListingError(found.message)
+    if not isinstance(found, Headers):
+        raise ListingError(f"provider {provider_id!r} has no key in the environment; its models cannot be listed here")
     return servers.listing_headers(provider, {name: value.reveal() for name, value in found.items})
 
 

@@ -90,6 +90,10 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
                 return trio.run(lambda: hooks.show(as_json=options.json))
             trusted = options.hooks_verb == "trust"
             return trio.run(lambda: hooks.trust(options.hook, everything=options.all, trusted=trusted))
+        case "login" | "logout":
+            from actors.console import login
+
+            return trio.run(login.run, options)
         case "completion":
             from actors.console import completions
 

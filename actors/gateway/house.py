@@ -18,6 +18,7 @@ from actors.session.global_feed import GlobalFeed
 from actors.session.threads import NewThread
 from messages.base import ThreadId
 from messages.client.model import ModelEntry
+from messages.credentials import CredentialsRequest
 from messages.log import ListThreads, Record, ThreadPage
 from messages.session import SessionCommand, ThreadSummary, ThreadView
 from messages.settings import SettingsRequest
@@ -72,6 +73,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     library: ThreadLibrary
     everywhere: GlobalFeed
     settings: ServiceAddress[SettingsRequest]
+    credentials: ServiceAddress[CredentialsRequest]
     models: Callable[[], Awaitable[tuple[ModelEntry, ...]]]
     tree: Callable[[], Node]
     home: str

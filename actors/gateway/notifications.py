@@ -26,6 +26,7 @@ from actors.tool_worker.command_display import command_actions, display_command
 from messages.approval import ApprovalDecision, CommandNeed, PatchNeed, Question, QuestionNeed
 from messages.base import ItemId, ThreadId, TurnId
 from messages.client import event as wire
+from messages.client.account import AccountUpdated
 from messages.client.approval import (
     Amendment,
     AmendmentDecision,
@@ -194,6 +195,9 @@ class WireEncoder:
 
     def thread_closed(self, thread_id: ThreadId) -> bytes:
         return notification("thread/closed", wire.ThreadClosed(thread_id=thread_id), self._now_ms())
+
+    def account_changed(self, account: AccountUpdated) -> bytes:
+        return notification("account/updated", account, self._now_ms())
 
     # --- for one connection -----------------------------------------------------------------------------------------
 

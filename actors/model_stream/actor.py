@@ -109,8 +109,18 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         post = await self._post(body)
         if isinstance(post, Failure):
             return post
-        hearing, models = self.sampling.next_attempt(), self.models
-        return await attempt(post, hearing, self.outlet, transport=models.transport, clock=models.ports.clock)
+        models = self.models
+        for last in (False, True):
+            hearing = self.sampling.next_attempt()
+            failure = await attempt(post, hearing, self.outlet, transport=models.transport, clock=models.ports.clock)
+            if last or failure is None or failure.kind != "unauthorized" or post.generation is None:
+                return failure
+            # The login's token may have ended before its time: once, with another.
+            again = await self._post(body, rejected=post.generation)
+            if isinstance(again, Failure):
+                return again
+            post = again
+        raise AssertionError("the second attempt is the last")
 
     async def by_line(self, made: Parts, session: Address[StreamEvent]) -> Failure | None:
         """Over the session's line, or by HTTP where there is none to be had."""
@@ -136,11 +146,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         except NoLineError:
             return await self.by_http(joined(made))
 
-    async def _post(self, body: bytes) -> Post | Failure:
+    async def _post(self, body: bytes, rejected: int | None = None) -> Post | Failure:
         from actors.model_stream.exchange import Post
 
         request, provider = self.request, self.provider
-        credentials = await self.models.credentials.ask(GetHeaders(provider=request.provider), (Headers, Failure))
+        wanted = GetHeaders(provider=request.provider, rejected=rejected)
+        credentials = await self.models.credentials.ask(wanted, (Headers, Failure))
         if isinstance(credentials, Failure):
             return credentials
         authorization = tuple((name.lower(), value.reveal()) for name, value in credentials.items)
@@ -160,6 +171,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
             query=provider.query_params,
             idle_seconds=provider.stream_idle_timeout_ms / 1000,
             where=self.where,
+            generation=credentials.generation,
             secrets=_secrets(authorization),
         )
 

@@ -61,6 +61,8 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float
     where: str
     """The provider's name, for those who read a failure."""
+    generation: int | None = None
+    """Which life of a login the headers come from; None: a fixed key."""
     secrets: tuple[str, ...] = ()
     """Taken out of whatever the provider quotes back."""
 

@@ -21,6 +21,8 @@ OPENAI_KEY = "OPENAI_API_KEY"
 ANTHROPIC = "anthropic"
 ANTHROPIC_KEY = "ANTHROPIC_API_KEY"
 REHEARSAL = "rehearsal"
+CHATGPT, CLAUDE = "chatgpt", "claude"
+"""By login, each with an OAuth client that the user names."""
 
 
 class ChoiceError(ValueError):
@@ -47,6 +49,12 @@ def known_providers(
             wire_api="messages",
             env_key=ANTHROPIC_KEY,
             key_header="x-api-key",
+        ),
+        CHATGPT: ProviderSettings(
+            name="ChatGPT", base_url="https://chatgpt.com/backend-api/codex", wire_api="responses", oauth=CHATGPT
+        ),
+        CLAUDE: ProviderSettings(
+            name="Claude", base_url="https://api.anthropic.com/v1", wire_api="messages", oauth=CLAUDE
         ),
         REHEARSAL: ProviderSettings(name="the rehearsed model", base_url=rehearsal_base_url),
         **settings.model_providers,

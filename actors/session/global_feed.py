@@ -13,12 +13,16 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
 
 from messages.base import ThreadId
+from messages.client.account import AccountUpdated
 from messages.session import ThreadStatus, ThreadView
 
 NEWS_KEPT = 8192
 """News of so many threads and kinds are kept for slow readers; older ones only leave lists of threads out of date."""
 
-NewsKind = Literal["started", "status", "unloaded", "closed"]
+NewsKind = Literal["started", "status", "unloaded", "closed", "account"]
+
+NO_THREAD = ThreadId("")
+"""What news are about that are about no thread."""
 
 
 class BroadcastEncoder(Protocol):
@@ -29,6 +33,8 @@ class BroadcastEncoder(Protocol):
     def thread_status(self, thread_id: ThreadId, status: ThreadStatus) -> bytes: ...
 
     def thread_closed(self, thread_id: ThreadId) -> bytes: ...
+
+    def account_changed(self, account: AccountUpdated) -> bytes: ...
 
 
 class News(NamedTuple):
@@ -65,6 +71,11 @@ class GlobalFeed:
         if self._readers:
             self._put(thread_id, "unloaded", self._encoder.thread_status(thread_id, ThreadStatus(kind="notLoaded")))
             self._put(thread_id, "closed", self._encoder.thread_closed(thread_id))
+
+    def account_changed(self, account: AccountUpdated) -> None:
+        """Somebody logged in or out."""
+        if self._readers:
+            self._put(NO_THREAD, "account", self._encoder.account_changed(account))
 
     def read(self, on_dirty: Callable[[], None]) -> GlobalReader:
         """A reader at the present. ``on_dirty`` is called once when there is news, and again after it was taken."""

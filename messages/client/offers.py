@@ -88,7 +88,7 @@ class AuthStatusParams(Wire, frozen=True, kw_only=True):
 
 
 class AuthStatus(Wire, frozen=True, kw_only=True):
-    """Nobody is logged in, and nobody has to be."""
+    """How somebody is logged in; nobody has to be."""
 
     auth_method: Literal["apikey", "chatgpt"] | None
     auth_token: str | None

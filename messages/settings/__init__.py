@@ -3,6 +3,7 @@
 root       the file as a whole: top-level keys; each table below is one of its fields
 provider   [model_providers.ID], with the dialect of a server
 listen     [listen], the door
+auth       [oauth.NAME], and a provider's auth command
 environment  [shell_environment_policy]
 tools      [tools], what a model is offered
 project    [projects."/path"], trust
@@ -18,6 +19,8 @@ messages about wrong values are all made from these structs (`actors/settings/re
 
 from __future__ import annotations
 
+from messages.settings.auth import AuthCommand as AuthCommand
+from messages.settings.auth import OAuthSettings as OAuthSettings
 from messages.settings.environment import EnvironmentPolicy as EnvironmentPolicy
 from messages.settings.features import Features as Features
 from messages.settings.features import FeatureStage as FeatureStage

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from messages.settings.auth import AuthCommand
 from messages.settings.model import ModelSettings
 from messages.settings.scripts import ScriptSettings
 
@@ -76,6 +77,12 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Where this one differs from its profile."""
     env_key: str | None = None
     """Environment variable that holds the key; None: no key is sent."""
+    experimental_bearer_token: str | None = None
+    """A bearer token, written down here; better in the environment."""
+    auth: AuthCommand | None = None
+    """A program that prints the bearer token."""
+    oauth: str | None = None
+    """The login this provider needs: a name of `[oauth.NAME]`."""
     key_header: str | None = None
     """The header that carries the bare key (`x-api-key`, `api-key`); None: `authorization`, as a bearer token."""
     api_version: str | None = None

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from messages.approval import ApprovalPolicy
+from messages.settings.auth import OAuthSettings
 from messages.settings.environment import EnvironmentPolicy
 from messages.settings.features import Features
 from messages.settings.hooks import HooksSettings
@@ -81,6 +82,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The same, from a file; it wins over `instructions`. A relative path counts from the daemon's home."""
     developer_instructions: str | None = None
     """Said to the model at the start of a thread, behind the system prompt."""
+    oauth: dict[str, OAuthSettings] = {}
+    cli_auth_credentials_store: Literal["auto", "keyring", "file", "ephemeral"] = "auto"
+    """Where logins are kept; `auto`: the desktop's keyring where there is one, else a file of the home."""
     hooks: HooksSettings = HooksSettings()
     hooks_bypass_trust: bool = False
     """true runs hooks that nobody has trusted: for machines that are thrown away."""

@@ -5,10 +5,11 @@ history    a thread's turns and items, page by page
 terminals  commands that go on beyond their turn
 turns      start, steer, interrupt
 reviews    changes looked at by the model
-settings   account, config, models: what clients ask at start-up
+settings   config, models, features: what clients ask at start-up
+account    who is logged in, logging in and out
 commands   command/exec
 listings   what there is none of yet
-offers     what there is to choose from; limits and accounts that there are not
+offers     what there is to choose from, and limits
 files      files read, listed and found
 search     threads found by words
 callboard  our own additions
@@ -19,6 +20,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from actors.gateway.methods import (
+    account,
     callboard,
     commands,
     files,
@@ -44,6 +46,7 @@ ALL: Final[dict[str, Method[Any]]] = {
         turns,
         reviews,
         settings,
+        account,
         offers,
         commands,
         files,

@@ -12,8 +12,6 @@ from actors.model_stream.tool_abilities import searches
 from messages.client.envelope import INVALID_REQUEST
 from messages.client.listing import NoParams, Nothing
 from messages.client.offers import (
-    AuthStatus,
-    AuthStatusParams,
     EmptyPage,
     GatewaySettings,
     GovCloudResponse,
@@ -104,10 +102,6 @@ async def rate_limits(_caller: Caller, _params: NoParams) -> Nothing:
     )
 
 
-async def auth_status(_caller: Caller, _params: AuthStatusParams) -> AuthStatus:
-    return AuthStatus(auth_method=None, auth_token=None, requires_openai_auth=False)
-
-
 METHODS = (
     method("permissionProfile/list", PageParams, profiles),
     method("mcpServerStatus/list", PageParams, nothing),
@@ -115,5 +109,4 @@ METHODS = (
     method("modelProvider/capabilities/read", NoParams, capabilities),
     method("account/bedrock/checkGovCloudRequirements", NoParams, gov_cloud),
     method("account/rateLimits/read", NoParams, rate_limits),
-    method("getAuthStatus", AuthStatusParams, auth_status),
 )

@@ -7,7 +7,6 @@ import msgspec
 from actors.gateway.caller import Caller
 from actors.gateway.rpc import RpcError, method
 from actors.settings.reference import field_texts
-from messages.client.account import AccountReadParams, AccountReadResponse
 from messages.client.config import (
     ConfigBatchWriteParams,
     ConfigEdit,
@@ -23,10 +22,6 @@ from messages.client.listing import NoParams
 from messages.client.model import ModelListParams, ModelListResponse
 from messages.settings import Features
 from messages.settings.features import stage_of
-
-
-async def account(_caller: Caller, _params: AccountReadParams) -> AccountReadResponse:
-    return AccountReadResponse(requires_openai_auth=False)
 
 
 async def config(caller: Caller, params: ConfigReadParams) -> ConfigReadResponse:
@@ -81,7 +76,6 @@ async def set_features(caller: Caller, params: FeatureEnablement) -> FeatureEnab
 
 
 METHODS = (
-    method("account/read", AccountReadParams, account),
     method("config/read", ConfigReadParams, config),
     method("configRequirements/read", NoParams, requirements),
     method("config/value/write", ConfigValueWriteParams, write_value),

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from actors.credentials.core import headers, state
+from actors.credentials.core import decide, state
 from messages.credentials import CredentialState, Headers, SecretValue
 from messages.failure import Failure
 from messages.settings import ProviderSettings
@@ -19,13 +19,13 @@ PROVIDER = ProviderSettings(
 )
 
 
-def revealed(found: Headers | Failure) -> list[tuple[str, str]]:
+def revealed(found: object) -> list[tuple[str, str]]:
     assert isinstance(found, Headers)
     return [(name, value.reveal()) for name, value in found.items]
 
 
 def test_a_key_from_the_environment_becomes_a_bearer_header_beside_the_configured_ones() -> None:
-    assert revealed(headers("x", PROVIDER, {"X_KEY": " sk-1 ", "SET": "2", "UNSET": ""})) == [
+    assert revealed(decide("x", PROVIDER, {"X_KEY": " sk-1 ", "SET": "2", "UNSET": ""}, None, now=0)) == [
         ("authorization", "Bearer sk-1"),
         ("x-plain", "1"),
         ("x-set", "2"),
@@ -33,14 +33,14 @@ def test_a_key_from_the_environment_becomes_a_bearer_header_beside_the_configure
 
 
 def test_a_provider_without_a_key_needs_no_header() -> None:
-    assert revealed(headers("x", ProviderSettings(base_url="http://x"), {})) == []
+    assert revealed(decide("x", ProviderSettings(base_url="http://x"), {}, None, now=0)) == []
 
 
 @pytest.mark.parametrize("environment", [{}, {"X_KEY": ""}, {"X_KEY": "  "}, {"X_KEY": "a\nb"}])
 def test_a_missing_or_unusable_key_is_an_error_that_names_the_variable_and_not_its_value(
     environment: dict[str, str],
 ) -> None:
-    found = headers("x", PROVIDER, environment)
+    found = decide("x", PROVIDER, environment, None, now=0)
     assert isinstance(found, Failure)
     assert found.kind == "missing_key"
     assert "X_KEY" in found.message
@@ -48,7 +48,7 @@ def test_a_missing_or_unusable_key_is_an_error_that_names_the_variable_and_not_i
 
 
 def test_an_unknown_provider_is_named() -> None:
-    found = headers("nobody", None, {})
+    found = decide("nobody", None, {}, None, now=0)
     assert isinstance(found, Failure)
     assert "nobody" in found.message
 

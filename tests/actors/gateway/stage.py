@@ -14,10 +14,16 @@ import msgspec
 import trio
 import trio_websocket
 
+from actors.credentials import actor as credentials
+from actors.credentials.actor import CREDENTIALS
+from actors.credentials.posting import Poster
+from actors.credentials.stores.choosing import Chosen
+from actors.credentials.stores.memory import MemoryStore
 from actors.gateway.actor import open_doorway
 from actors.gateway.house import House
 from actors.gateway.notifications import WireEncoder
 from actors.kernel import Address, Context, Mailbox, Node, System, open_mailbox
+from actors.model_stream.providers import known_providers
 from actors.ports import Ports
 from actors.ports.processes import Processes
 from actors.ports.production import production_ports
@@ -220,6 +226,19 @@ class FakeHouse:
         self.nursery: trio.Nursery | None = None
         self.requests: list[ListThreads] = []
         self.system.directory.expect(SETTINGS)
+        self.system.directory.expect(CREDENTIALS)
+
+    def credentials_means(self) -> credentials.Means:
+        """Logins in memory, for the providers that are built in; no server answers."""
+        return credentials.Means(
+            ports=self.ports,
+            home=self.home,
+            providers=known_providers(Settings(), ""),
+            services=dict,
+            environment={},
+            open_store=lambda: Chosen(store=MemoryStore(), kind="ephemeral", why="Kept in memory."),
+            posts=Poster(self.ports),
+        )
 
     def house(self) -> House:
         return House(
@@ -228,6 +247,7 @@ class FakeHouse:
             library=self,
             everywhere=self.everywhere,
             settings=self.system.directory.address(SETTINGS),
+            credentials=self.system.directory.address(CREDENTIALS),
             models=_models,
             tree=lambda: Node(
                 id="root", kind="supervisor", state="running", children=(Node(id="a", kind="b", state="c"),)
@@ -421,6 +441,7 @@ async def open_stage(
         fake.nursery = nursery
         await nursery.start(fake.ports.network.rounds.run)
         await nursery.start(partial(settings.run, Context(fake.system, "settings"), fake.ports, state))
+        await nursery.start(credentials.run, Context(fake.system, "credentials"), fake.credentials_means())
         ctx = Context(fake.system, "gateway")
         await nursery.start(partial(doorway.run, ctx))
         try:

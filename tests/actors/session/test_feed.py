@@ -14,6 +14,7 @@ from actors.session.feed import Feed, Subscription
 from actors.session.global_feed import GlobalFeed
 from actors.session.open_text import OpenText
 from messages.base import ItemId, ThreadId, TurnId
+from messages.client.account import AccountUpdated
 from messages.client.item import AgentMessage
 from messages.model import TokenUsage
 from messages.session import (
@@ -67,6 +68,10 @@ class PlainEncoder:
 
     def __init__(self) -> None:
         self.encoded = 0
+
+    def account_changed(self, account: AccountUpdated) -> bytes:
+        self.encoded += 1
+        return b"account"
 
     def event(self, thread_id: ThreadId, epoch: str, seq: int, event: SessionEvent) -> bytes:
         self.encoded += 1

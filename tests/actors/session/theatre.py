@@ -29,6 +29,7 @@ from actors.session.open_text import OpenText, TextTable
 from actors.session.state import Offer
 from actors.session.threads import NewThread
 from messages.base import ItemId, ThreadId, TurnId
+from messages.client.account import AccountUpdated
 from messages.failure import Failure
 from messages.log import Append, Appended, AppendFailed, FindThread, LogRequest, Record
 from messages.model import ItemFinished, SampleRequest, StreamEvent
@@ -246,6 +247,9 @@ class Encoder:
 
     def live(self, thread_id: ThreadId, epoch: str, seq: int) -> bytes:
         return b"live"
+
+    def account_changed(self, account: AccountUpdated) -> bytes:
+        return b"account"
 
     def thread_started(self, view: ThreadView) -> bytes:
         return b"started"

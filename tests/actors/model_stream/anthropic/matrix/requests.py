@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.credentials.core import headers as credential_headers
+from actors.credentials.core import decide
 from actors.model_stream.providers import known_providers
 from actors.model_stream.rendering import UnsupportedError
 from actors.model_stream.responses.request import body as responses_body
@@ -166,6 +166,6 @@ def _() -> None:
     interleaved = beside("claude-haiku-4-5", reasoning_effort="low", tools=(LOOK,))
     assert interleaved["anthropic-beta"] == "interleaved-thinking-2025-05-14"
     anthropic = known_providers(Settings(), "")["anthropic"]
-    given = credential_headers("anthropic", anthropic, {"ANTHROPIC_API_KEY": "sk-ant-1"})
+    given = decide("anthropic", anthropic, {"ANTHROPIC_API_KEY": "sk-ant-1"}, None, now=0)
     assert isinstance(given, Headers)
     assert [(name, value.reveal()) for name, value in given.items] == [("x-api-key", "sk-ant-1")]
