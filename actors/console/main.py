@@ -15,7 +15,7 @@ from typing import Any, get_args
 import msgspec
 
 from actors.console import standalone
-from actors.console.parsing import EXEC_EXITS, EXITS, SERVE_EXITS, add_config, add_verbs
+from actors.console.parsing import EXEC_EXITS, EXITS, SERVE_EXITS, add_config, add_token, add_verbs
 from messages.settings import Features, WireApi
 from messages.version import VERSION
 
@@ -109,6 +109,10 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
             return config.run(options)
         if options.verb in ("rules", "apply-patch"):
             return standalone.run(options)
+        if options.verb == "token":
+            from actors.console import token
+
+            return token.run(options)
         if options.verb == "wire":
             from actors.console import wire
 
@@ -227,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     add_verbs(verbs)
     add_config(verbs)
     standalone.add_verbs(verbs)
+    add_token(verbs)
     _wire(verbs)
     _models(verbs)
     return parser

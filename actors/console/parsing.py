@@ -1,9 +1,11 @@
-"""The command line of verbs that list, watch, answer and look: attach, threads, approve, doctor, completion, config."""
+"""The command line of the verbs beside the first few: attach, threads, approve, doctor, completion, config, token."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
+
+from messages.access import SCOPES
 
 EXITS = "exit codes: 0 done; 1 it failed, the reason is on standard error; 2 wrong usage; 130 left with Ctrl-C"
 
@@ -37,6 +39,11 @@ Run a command in the sandbox in which a thread's commands run, to try out what i
 CONFIG = """\
 The layers, from weak to strong: built-in, /etc/callboard/config.toml, config.toml in the home, a profile (-p),
 .callboard/config.toml of a trusted project, CALLBOARD_* variables, -c KEY=VALUE. docs/settings.md has every setting.
+"""
+
+TOKENS = """\
+Tokens for clients that are not you. Scopes: observe (see), drive (threads and turns), approve (answer what waits for
+a person), admin (everything). A token ends by itself, and can be revoked before. docs/door.md says what each may do.
 """
 
 COMPLETION = """\
@@ -122,6 +129,21 @@ def add_config(verbs: Any) -> None:
         parser.add_argument("-c", "--config", action="append", metavar="KEY=VALUE", help="with one setting more")
         parser.add_argument("-C", "--cd", default=".", metavar="DIR", help="for threads in this folder (default: here)")
         parser.add_argument("--strict-config", action="store_true", dest="strict", help="unknown names are errors")
+
+
+def add_token(verbs: Any) -> None:
+    """To the parser's subparsers."""
+    token = _verb(verbs, "token", "make, list and revoke tokens for other clients", TOKENS)
+    actions = token.add_subparsers(dest="action", metavar="ACTION", required=True)
+    new = actions.add_parser("new", help="make one and print it, once")
+    new.add_argument("name", metavar="NAME", help="whom it is for; the audit log calls its client so")
+    new.add_argument(
+        "--scope", action="append", choices=SCOPES, required=True, help="what it may do; may be given several times"
+    )
+    new.add_argument("--expires", default="30d", metavar="TIME", help="90m, 12h, 30d (default 30d, at most 366d)")
+    actions.add_parser("list", help="list those made").add_argument("--json", action="store_true", help="as JSON")
+    revoke = actions.add_parser("revoke", help="let one count no more")
+    revoke.add_argument("token", metavar="ID", help="its id, or its name if only one has it")
 
 
 def _verb(verbs: Any, name: str, about: str, description: str, epilog: str = EXITS) -> argparse.ArgumentParser:

@@ -3,8 +3,9 @@
 A connection is a child of its own: what goes wrong in one is caught there; the others, the sessions and the listener
 never hear of it. When the gateway itself is restarted its clients reconnect and resume; no session notices.
 
-Limits, each with its reason where it is declared: the head of a handshake (`http_head`), its time, the number of
-connections, the size of a message (settings); unread answers (`connection`); requests in hand (settings).
+Limits, each with its reason where it is declared: handshakes under way (`entrance`), the head of one (`http_head`), its
+time, the number of connections, the size of a message (settings); unread answers (`connection`); requests in hand
+(settings).
 """
 
 from __future__ import annotations
@@ -12,21 +13,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import ssl
 from collections.abc import Awaitable
-from http import HTTPStatus
 
 import trio
 
-from actors.gateway import http_head
+from actors.gateway import registry
 from actors.gateway.address import ListenRefusedError, UnixAddress, check_listen_address
+from actors.gateway.audit import Audit
 from actors.gateway.capability import load_or_make_token
+from actors.gateway.certificate import server_context
 from actors.gateway.configuration import Configuration
 from actors.gateway.connection import Connection
 from actors.gateway.dynamic_tools import Hosts
+from actors.gateway.entrance import Entrance
 from actors.gateway.house import House
-from actors.gateway.http_head import BadHeadError, Door, Refusal
+from actors.gateway.http_head import Door, door_hosts
 from actors.gateway.methods import ALL
 from actors.gateway.notifications import WireEncoder
+from actors.gateway.registry import TokenError
 from actors.gateway.websocket import accept
 from actors.kernel import Children, Context, Mailbox, Shutdown
 from actors.ports.network import ByteStream, Listener
@@ -40,12 +45,27 @@ few minutes, and a peer that died without a word is found out by what is sent to
 client that sleeps is slow, not dead."""
 
 
+RECHECK_SECONDS = 5.0
+"""How long a connection may outlive the token it came with."""
+
+POLICY_VIOLATION = 1008
+"""RFC 6455 §7.4.1."""
+
+
 class Doorway:
     """The bound address with the rules for who may pass. Made once per daemon by `open_doorway`; `run` may be restarted
     on it, and clients that connect meanwhile wait in the backlog."""
 
-    def __init__(self, house: House, options: ListenSettings, listener: Listener, door: Door) -> None:
+    def __init__(
+        self,
+        house: House,
+        options: ListenSettings,
+        listener: Listener,
+        door: Door,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._house = house
+        self._tls = tls
         self._options = options
         self._listener = listener
         self._door = door
@@ -54,9 +74,10 @@ class Doorway:
 
     @property
     def address(self) -> str:
-        """``ws://HOST:PORT`` as bound (port 0 is resolved), or ``unix:///PATH``."""
+        """``ws://HOST:PORT`` or ``wss://`` as bound (port 0 is resolved), or ``unix:///PATH``."""
         bound = self._listener.address
-        return f"unix://{bound}" if bound.startswith("/") else f"ws://{bound}"
+        scheme = "ws" if self._tls is None else "wss"
+        return f"unix://{bound}" if bound.startswith("/") else f"{scheme}://{bound}"
 
     @property
     def token_required(self) -> bool:
@@ -76,12 +97,14 @@ class Doorway:
     async def run(self, ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
         """The gateway actor: let clients in until told to end."""
         mailbox: Mailbox[Shutdown] = ctx.open_mailbox(capacity=8)
-        gateway = self._gateway = Gateway(self._house, self._options, self._door)
+        gateway = self._gateway = Gateway(self._house, self._options, self._door, self._tls)
         async with Children(ctx) as children:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(gateway.serve, self._listener, children)
                 nursery.start_soon(gateway.ping)
                 nursery.start_soon(gateway.tell_of_settings)
+                nursery.start_soon(gateway.send_away_the_revoked)
+                nursery.start_soon(gateway.audit.run)
                 ctx.shutdown_to(mailbox.address)
                 ctx.state = f"listening on {self.address}"
                 task_status.started()
@@ -101,13 +124,28 @@ async def open_doorway(
 
     Raises ListenRefusedError when listening there would not be safe or is not possible; OSError for an unwritable home.
     """
-    address = check_listen_address(options.address, auth=options.auth, plaintext_allowed=plaintext_allowed)
+    ports = house.ports
+    address = check_listen_address(
+        options.address,
+        auth=options.auth,
+        plaintext_allowed=plaintext_allowed,
+        certificate=options.tls_certificate is not None,
+    )
     if isinstance(address, UnixAddress):
-        listener = await _listen(options.address, house.ports.network.listen_unix(address.path))
+        listener = await _listen(options.address, ports.network.listen_unix(address.path))
         return Doorway(house, options, listener, Door(token=None))
-    token = await load_or_make_token(house.ports, house.home, token_file) if options.auth else None
-    listener = await _listen(options.address, house.ports.network.listen(address.host, address.port))
-    return Doorway(house, options, listener, Door(token=token, allowed_origins=options.allowed_origins))
+    token, key = None, None
+    if options.auth:
+        token = await load_or_make_token(ports, house.home, token_file)
+        try:
+            key = await ports.threads.run(registry.load_or_make_key, ports.files, ports.entropy, house.home)
+        except (TokenError, ValueError) as error:
+            raise ListenRefusedError(str(error)) from error
+    tls = await ports.threads.run(server_context, options, house.home) if address.tls else None
+    hosts, addresses = door_hosts(address.host, loopback=address.loopback, more=options.allowed_hosts)
+    listener = await _listen(options.address, ports.network.listen(address.host, address.port))
+    door = Door(token=token, key=key, allowed_origins=options.allowed_origins, hosts=hosts, addresses=addresses)
+    return Doorway(house, options, listener, door, tls)
 
 
 async def _listen(address: str, listening: Awaitable[Listener]) -> Listener:
@@ -124,9 +162,10 @@ async def _listen(address: str, listening: Awaitable[Listener]) -> Listener:
 class Gateway:
     """What all connections share (`actors.gateway.caller.Gatehouse`)."""
 
-    def __init__(self, house: House, options: ListenSettings, door: Door) -> None:
+    def __init__(self, house: House, options: ListenSettings, door: Door, tls: ssl.SSLContext | None = None) -> None:
         self._options = options
-        self._door = door
+        self.audit = Audit(house.ports, house.home)
+        self._entrance = Entrance(house.ports, house.home, door, self.audit, seconds=options.handshake_seconds, tls=tls)
         self._connections: dict[str, Connection] = {}
         self.visits = 0
         self.guests = 0
@@ -184,45 +223,50 @@ class Gateway:
             async with trio.open_nursery() as nursery:
                 try:
                     carriers: trio.Nursery = await nursery.start(_carry, carrying)
-                    connection = None
-                    with trio.move_on_after(self._options.handshake_seconds):
-                        connection = await self._shake_hands(id_, stream, carriers)
+                    connection = await self._shake_hands(id_, stream, carriers)
                     if connection is not None:
                         self._connections[id_] = connection
                         ctx.state = "connected"
                         await connection.run()
                 finally:
-                    self._connections.pop(id_, None)
+                    left = self._connections.pop(id_, None)
+                    if left is not None:
+                        self.audit.note("left", id_, who=left.identity, client=left.client)
                     carrying.cancel()
         finally:
             self.guests -= 1
             stream.close_now()
 
     async def _shake_hands(self, id_: str, stream: ByteStream, carriers: trio.Nursery) -> Connection | None:
-        try:
-            data = await http_head.read(stream)
-            refusal = http_head.judge(http_head.parse(data), self._door)
-        except BadHeadError as error:
-            refusal = Refusal(HTTPStatus.BAD_REQUEST, f"{error}\n")
-            data = b""
-        if refusal is None and len(self._connections) >= self._options.max_connections:
-            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections\n", "Retry-After: 5\r\n")
-        if refusal is not None:
-            if refusal.status is not HTTPStatus.OK:
-                logger.info("%s refused: %d %s", id_, refusal.status, refusal.body.strip())
-            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await stream.send_all(refusal.encode())
-            await stream.aclose()
-            return None
-        transport = await accept(
-            carriers,
-            stream,
-            self.house.ports.network.rounds,
-            data,
-            max_message_bytes=self._options.max_frame_bytes,
-            peer=id_,
+        admitted = await self._entrance.admit(
+            id_, stream, room=lambda: len(self._connections) < self._options.max_connections
         )
-        return Connection(id_, transport, self, ALL, max_in_flight=self._options.max_requests_in_flight)
+        if admitted is None:
+            return None
+        with trio.move_on_after(self._options.handshake_seconds):
+            transport = await accept(
+                carriers,
+                admitted.stream,
+                self.house.ports.network.rounds,
+                admitted.head,
+                max_message_bytes=self._options.max_frame_bytes,
+                peer=id_,
+            )
+            who = admitted.identity
+            self.audit.note("connected", id_, who=who)
+            return Connection(
+                id_, transport, self, ALL, identity=who, max_in_flight=self._options.max_requests_in_flight
+            )
+        return None
+
+    async def send_away_the_revoked(self) -> None:
+        """End the connections whose token counts no more, until cancelled."""
+        while True:
+            await trio.sleep(RECHECK_SECONDS)
+            for id_, connection in tuple(self._connections.items()):
+                if not await self._entrance.valid(connection.identity):
+                    self.audit.note("refused", id_, who=connection.identity, reason="its token counts no more")
+                    connection.send_away(POLICY_VIOLATION, "your token has expired or was revoked")
 
 
 async def _carry(scope: trio.CancelScope, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:

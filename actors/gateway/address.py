@@ -13,10 +13,11 @@ class ListenRefusedError(Exception):
 
 
 class ListenAddress(msgspec.Struct, frozen=True):
-    """A TCP port for WebSockets in the clear."""
+    """A TCP port for WebSockets, in the clear or under TLS."""
 
     host: str
     port: int
+    tls: bool = False
 
     @property
     def loopback(self) -> bool:
@@ -38,7 +39,7 @@ MAX_SOCKET_PATH = 107
 
 
 def parse_listen_address(text: str) -> ListenAddress | UnixAddress:
-    """``ws://HOST:PORT`` or ``unix:///absolute/path``. Raises ListenRefusedError."""
+    """``ws://HOST:PORT``, ``wss://HOST:PORT`` or ``unix:///absolute/path``. Raises ListenRefusedError."""
     if text.startswith("unix://"):
         return _parse_unix_address(text)
     try:
@@ -48,13 +49,9 @@ def parse_listen_address(text: str) -> ListenAddress | UnixAddress:
         raise ListenRefusedError(
             f"{text!r} is not an address to listen on ({error}); write ws://HOST:PORT or unix:///PATH"
         ) from error
-    if parts.scheme == "wss":
-        raise ListenRefusedError(
-            f"cannot listen on {text}: TLS is not built in yet; listen on ws:// and put a TLS proxy before it"
-        )
-    if parts.scheme != "ws" or not host or port is None or parts.path not in ("", "/") or parts.query:
+    if parts.scheme not in ("ws", "wss") or not host or port is None or parts.path not in ("", "/") or parts.query:
         raise ListenRefusedError(f"{text!r} is not an address to listen on; write ws://HOST:PORT or unix:///PATH")
-    return ListenAddress(host, port)
+    return ListenAddress(host, port, tls=parts.scheme == "wss")
 
 
 def _parse_unix_address(text: str) -> UnixAddress:
@@ -66,22 +63,29 @@ def _parse_unix_address(text: str) -> UnixAddress:
     return UnixAddress(path)
 
 
-def check_listen_address(text: str, *, auth: bool, plaintext_allowed: bool) -> ListenAddress | UnixAddress:
+def check_listen_address(
+    text: str, *, auth: bool, plaintext_allowed: bool, certificate: bool = False
+) -> ListenAddress | UnixAddress:
     """The address, if listening there is safe. Raises ListenRefusedError.
 
     Whoever can connect can run commands. So beyond this machine a token is needed, and since it would be sent in the
-    clear, an explicit word that the way there is protected otherwise.
+    clear, TLS, or an explicit word that the way there is protected otherwise.
     """
     address = parse_listen_address(text)
+    if isinstance(address, ListenAddress) and address.tls and not certificate:
+        raise ListenRefusedError(
+            f"cannot listen on {text} without a certificate: set listen.tls_certificate and listen.tls_key"
+        )
     if isinstance(address, ListenAddress) and not address.loopback:
         if not auth:
             raise ListenRefusedError(
                 f"refusing to listen on {text} without a token: other machines could run commands here. "
                 "Remove --no-auth, or listen on ws://127.0.0.1"
             )
-        if not plaintext_allowed:
+        if not address.tls and not plaintext_allowed:
             raise ListenRefusedError(
                 f"refusing to listen on {text} in the clear: the token could be read on the way. "
-                "Listen on ws://127.0.0.1 behind a TLS proxy or a tunnel, or pass --insecure if the network is safe"
+                "Listen on wss:// with a certificate, on ws://127.0.0.1 behind a tunnel, or pass --insecure if the "
+                "network is safe"
             )
     return address

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import trio
 
+from actors.gateway.audit import Audit
 from actors.gateway.configuration import Configuration, config_warning
 from actors.gateway.dynamic_tools import Hosts
 from actors.gateway.exec_command import Commands
@@ -41,6 +42,11 @@ class Gatehouse(Protocol):
     @property
     def hosts(self) -> Hosts:
         """Who runs clients' tools."""
+        ...
+
+    @property
+    def audit(self) -> Audit:
+        """Who did what."""
         ...
 
     @property

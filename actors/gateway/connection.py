@@ -18,6 +18,7 @@ import msgspec
 import trio
 from msgspec.json import Decoder
 
+from actors.gateway import scopes
 from actors.gateway.caller import Caller, Gatehouse
 from actors.gateway.configuration import config_warning
 from actors.gateway.dynamic_tools import read_answer
@@ -38,10 +39,11 @@ from actors.gateway.rpc import (
 from actors.gateway.transport import PeerGoneError, Transport
 from actors.gateway.watching import Watched
 from actors.kernel import KernelError
+from messages.access import Identity
 from messages.approval import Answers, ApprovalDecision
 from messages.base import ThreadId
 from messages.client.approval import AmendmentDecision, ApprovalAnswer
-from messages.client.envelope import ABSENT, INVALID_REQUEST, Incoming, RequestId
+from messages.client.envelope import ABSENT, FORBIDDEN, INVALID_REQUEST, Incoming, RequestId
 from messages.client.item import Wire
 from messages.session import AnswerClientCall, ResolveApproval, Unsubscribe
 from messages.settings import Problem
@@ -77,9 +79,12 @@ class Connection:
         gatehouse: Gatehouse,
         methods: Mapping[str, Method[Any]],
         *,
+        identity: Identity,
         max_in_flight: int,
     ) -> None:
         self.id = id_
+        self.identity = identity
+        """Who it is, and what it may do."""
         self.transport = transport
         self._gatehouse = gatehouse
         self._methods = methods
@@ -125,6 +130,12 @@ class Connection:
                     nursery.cancel_scope.cancel()
         finally:
             await self.transport.close(*self._goodbye)
+
+    def send_away(self, code: int, reason: str) -> None:
+        """End the connection, with a reason for the client."""
+        self._goodbye = (code, reason)
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
 
     async def _send_last_words(self, watched: Watched) -> None:
         """How the last turns ended: what the client can still be told before it is sent away."""
@@ -185,6 +196,7 @@ class Connection:
             else:
                 found = self._method(name)
                 given = found.read(params)
+                self._check_allowed(name, given)
                 self._in_flight += 1
                 self._nursery.start_soon(self._answer, id_, found, given, name=f"{self.id} {name}")
         except RpcError as error:
@@ -200,6 +212,23 @@ class Connection:
         if self._in_flight >= self._max_in_flight:
             raise overloaded(self._max_in_flight)
         return found
+
+    def _check_allowed(self, name: str, params: Wire) -> None:
+        """Raises RpcError when this client's token does not reach so far. What changes something is written down."""
+        thread = getattr(params, "thread_id", None)
+        audit = self._gatehouse.audit
+        lacking = scopes.missing(self.identity, name, params)
+        if lacking is not None:
+            audit.note(
+                "denied", self.id, who=self.identity, client=self.client, method=name, thread=thread, reason=lacking
+            )
+            raise RpcError(
+                FORBIDDEN,
+                f"{name}: your token does not allow this; it needs the scope {lacking!r}",
+                {"missingScope": lacking},
+            )
+        if name not in scopes.OBSERVE:
+            audit.note("request", self.id, who=self.identity, client=self.client, method=name, thread=thread)
 
     async def _answer(self, id_: RequestId, found: Method[Any], params: Wire) -> None:
         assert self._caller is not None
@@ -265,6 +294,12 @@ class Connection:
         if thread_id is None:
             logger.debug("connection %s: an answer to nothing we ask (any more)", self.id)
             return
+        if not self.identity.may("approve"):
+            self._gatehouse.audit.note(
+                "denied", self.id, who=self.identity, client=self.client, method="answer", thread=thread_id
+            )
+            return  # the question stays open for those who may
+        self._gatehouse.audit.note("answer", self.id, who=self.identity, client=self.client, thread=thread_id)
         decision, amendment, answers = _resolution(message)
         answer = ResolveApproval(
             approval_id=message.id, decision=decision, amendment=amendment, answers=answers, by=self.id

@@ -3,27 +3,37 @@
 We read the head ourselves and hand it on to the WebSocket library untouched: so the time and the size of a handshake
 are bounded, health checks need no second port, and a refusal is an HTTP answer with a reason.
 
-    Origin not on the list ──▶ 403        before all else: a browser page must not even learn that we are here
+    Host that is not ours ──▶ 403         a page whose name was pointed at us (DNS rebinding) names itself there
+    Origin not on the list ──▶ 403        a browser page must not even learn that we are here
     GET /healthz, /readyz ──▶ 200         no token needed
     not an upgrade ──▶ 426
     no or wrong token ──▶ 401             compared in constant time
-    else ──▶ in, on any path
+    else ──▶ in, on any path: there is nothing behind the door but one room, so paths lead nowhere
 """
 
 from __future__ import annotations
 
 import hmac
+import ipaddress
+import re
+from collections.abc import Iterable
 from http import HTTPStatus
 
 import msgspec
 import trio
 
+from actors.gateway.tokens import BadToken, looks_signed, verify
 from actors.ports.network import ByteStream
+from messages.access import OWNER, Identity
 
 MAX_HEAD_BYTES = 16 * 1024
 """Of request line and headers: node allows 16 KiB in all, nginx four buffers of 8."""
 
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+
+
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+"""A name or an address, and maybe a port."""
 
 
 class BadHeadError(Exception):
@@ -48,6 +58,8 @@ class Refusal(msgspec.Struct, frozen=True):
     status: HTTPStatus
     body: str = ""
     header: str = ""
+    why: str = ""
+    """For the log, where that is not what is said."""
 
     def encode(self) -> bytes:
         """The whole answer."""
@@ -63,8 +75,22 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     """Whom to let in."""
 
     token: str | None
-    """What ``Authorization: Bearer`` must say; None: nothing."""
+    """The capability token, one of what ``Authorization: Bearer`` may say; None: nothing is asked."""
+    key: bytes | None = None
+    """Whose signature other tokens have; None: none were made."""
     allowed_origins: tuple[str, ...] = ()
+    hosts: frozenset[str] | None = None
+    """What ``Host`` may say without its port, in lower case; None: anything."""
+    addresses: bool = False
+    """``Host`` may be any IP address as well: a name that was pointed at us is no address."""
+
+
+def door_hosts(host: str, *, loopback: bool, more: Iterable[str]) -> tuple[frozenset[str], bool]:
+    """`Door.hosts` and `Door.addresses` of a listener bound to ``host``; ``more`` are names it is also known by."""
+    names = {"localhost", "127.0.0.1", "[::1]", *(name.lower() for name in more)}
+    if not loopback:
+        names.add(host.lower())
+    return frozenset(names), not loopback
 
 
 async def read(stream: ByteStream) -> bytes:
@@ -99,8 +125,10 @@ def parse(data: bytes) -> Head:
     return Head(words[0], words[1].partition("?")[0], tuple(headers))
 
 
-def judge(head: Head, door: Door) -> Refusal | None:
-    """None: let it in."""
+def judge(head: Head, door: Door, now: float) -> Refusal | Identity:
+    """Who it is, if it may come in. ``now`` is Unix time. Whether a signed token was revoked is not known here."""
+    if not _is_ours(head.all("host"), door):
+        return Refusal(HTTPStatus.FORBIDDEN, "this Host is not known here; see listen.allowed_hosts in docs/door.md\n")
     if any(origin not in door.allowed_origins for origin in head.all("origin")):
         return Refusal(HTTPStatus.FORBIDDEN)
     if head.path in HEALTH_PATHS and head.method in ("GET", "HEAD"):
@@ -117,7 +145,27 @@ def judge(head: Head, door: Door) -> Refusal | None:
             "not a WebSocket upgrade of version 13 (RFC 6455 section 4.2.1)\n",
             "Sec-WebSocket-Version: 13\r\n",
         )
-    return None if door.token is None else _judge_token(head.all("authorization"), door.token)
+    return OWNER if door.token is None else _judge_token(head.all("authorization"), door, door.token, now)
+
+
+def _is_ours(values: list[str], door: Door) -> bool:
+    if door.hosts is None or not values:  # a browser always sends one; an upgrade without is refused further down
+        return True
+    return all(_host_is_ours(value.strip().lower(), door, door.hosts) for value in values)
+
+
+def _host_is_ours(value: str, door: Door, hosts: frozenset[str]) -> bool:
+    found = _HOST.fullmatch(value)
+    if found is None:
+        return False
+    host: str = found[1]
+    if host in hosts:
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return door.addresses or address.is_loopback
 
 
 def _is_proper_upgrade(head: Head) -> bool:
@@ -131,16 +179,21 @@ def _is_proper_upgrade(head: Head) -> bool:
     )
 
 
-def _judge_token(values: list[str], token: str) -> Refusal | None:
+def _judge_token(values: list[str], door: Door, token: str, now: float) -> Refusal | Identity:
     if not values:
-        return _unauthorized("missing websocket bearer token")
+        return unauthorized("missing websocket bearer token")
     scheme, space, given = values[0].partition(" ")
     if len(values) > 1 or not space or scheme.lower() != "bearer":
-        return _unauthorized("invalid authorization header")
-    if not hmac.compare_digest(given.strip().encode("latin-1"), token.encode()):
-        return _unauthorized("invalid websocket bearer token")
-    return None
+        return unauthorized("invalid authorization header")
+    given = given.strip()
+    if hmac.compare_digest(given.encode("latin-1"), token.encode()):
+        return OWNER
+    if door.key is None or not looks_signed(given):
+        return unauthorized("invalid websocket bearer token")
+    found = verify(given, door.key, now)
+    return unauthorized("invalid websocket bearer token", why=found.why) if isinstance(found, BadToken) else found
 
 
-def _unauthorized(why: str) -> Refusal:
-    return Refusal(HTTPStatus.UNAUTHORIZED, why, "WWW-Authenticate: Bearer\r\n")
+def unauthorized(said: str, *, why: str = "") -> Refusal:
+    """``why`` is for our log only: whoever guesses learns nothing from it."""
+    return Refusal(HTTPStatus.UNAUTHORIZED, said, "WWW-Authenticate: Bearer\r\n", why)

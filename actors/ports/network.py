@@ -130,6 +130,13 @@ class Network(Protocol):
         """Connect (happy eyeballs), TCP_NODELAY set. Raises OSError."""
         ...
 
+    async def secure(self, stream: ByteStream, tls: ssl.SSLContext) -> ByteStream:
+        """Shake hands as the server of TLS over an accepted stream, which is closed if that fails.
+
+        Raises ssl.SSLError, or trio.BrokenResourceError when the peer is gone.
+        """
+        ...
+
     async def connect_unix(self, path: str) -> ByteStream: ...
 
     async def listen(self, host: str, port: int, *, backlog: int | None = None) -> Listener:

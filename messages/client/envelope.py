@@ -31,6 +31,9 @@ INTERNAL_ERROR = -32603
 OVERLOADED = -32001
 """Too many requests in flight on this connection: nothing was done, try again later."""
 
+FORBIDDEN = -32003
+"""The client's token does not reach so far; the data names the scope that is missing."""
+
 ABSENT = msgspec.Raw(b"")
 """A member that did not come. (A null that came is ``null``.)"""
 

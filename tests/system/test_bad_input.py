@@ -145,10 +145,13 @@ async def test_a_frame_of_17_megabytes_ends_its_connection_and_no_other(daemon: 
     ("sent", "status"),
     [
         (b"\x16\x03\x01\x02\x00\x01\x00 this is TLS\r\n\r\n", b"HTTP/1.1 400"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 426"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\nUpgrade: websocket\r\n\r\n", b"HTTP/1.1 403"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 426"),
+        (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\nUpgrade: websocket\r\n\r\n",
+            b"HTTP/1.1 403",
+        ),
         (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n", b"HTTP/1.1 4"),
-        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 200"),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 200"),
     ],
     ids=["TLS", "a browser", "a page of somebody else", "an endless line", "a health check"],
 )

@@ -46,6 +46,10 @@ class SocketNetwork:
                 errno.ECONNRESET, f"{host}:{port} closed the connection during the TLS handshake"
             ) from error
 
+    async def secure(self, stream: ByteStream, tls: ssl.SSLContext) -> ByteStream:
+        """See `actors.ports.network.Network`."""
+        return await TlsStream.wrap(stream, tls, server_side=True)
+
     async def connect_unix(self, path: str) -> SocketStream:
         """Raises OSError."""
         return await _connect(socket.AF_UNIX, path)
