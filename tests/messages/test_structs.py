@@ -52,6 +52,8 @@ def sample(node: inspect.Type, depth: int = 0) -> Any:
             return () if depth > 4 else (sample(node.item_type, depth + 1),)
         case inspect.TupleType():
             return tuple(sample(each, depth + 1) for each in node.item_types)
+        case inspect.FrozenSetType():
+            return frozenset({sample(node.item_type, depth + 1)})
         case inspect.ListType():
             return [sample(node.item_type, depth + 1)]
         case inspect.DictType():

@@ -136,7 +136,7 @@ async def test_a_closed_output_ends_the_bridge_quietly() -> None:
 
 
 def test_settings_that_are_not_ours_are_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ["model=abc", "features.x=true", "sandbox_mode=read-only", "nonsense"]
+    flags = ["model=abc", "features.x=true", "sandbox_mode=sealed", "nonsense"]
     assert accepted_overrides(flags, strict=False) == ["model=abc"]
     assert capsys.readouterr().err.count("(not taken)") == 3
     with pytest.raises(SettingsError, match="features"):

@@ -26,6 +26,7 @@ SAMPLES: dict[str, Any] = {
     "command": ["ls"],
     "size": {"rows": 1, "cols": 1},
     "value": 1,
+    "enablement": {"live_reload": True},
     "roots": ["/w"],
 }
 """For required fields that are no text."""
