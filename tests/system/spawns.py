@@ -69,8 +69,8 @@ async def run(spawns: int) -> str:
                 await _calls(ports, spawns, folder)
                 seconds = time.monotonic() - began
                 after = await _look(pids)
-                left = os.listdir(folder)
                 nursery.cancel_scope.cancel()
+            left = os.listdir(folder)
     finally:
         handle.release()
         for another in handles:

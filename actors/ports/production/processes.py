@@ -50,6 +50,9 @@ VANISH_SECONDS = 2.0
 OFFLINE_VARIABLE = "CODEX_SANDBOX_NETWORK_DISABLED"
 """Set for confined programs without a network, under the name that test suites in the field look for."""
 
+LINGER_SECONDS = 2.0
+"""How long placeholders of confined calls wait for the next call: commands of a turn follow each other closely."""
+
 KILLED = ExitStatus(code=128 + signal.SIGKILL, signal=int(signal.SIGKILL))
 """Of an init that was killed, by us or by somebody else: it took the tool along and could not say more."""
 
@@ -286,6 +289,8 @@ class LauncherProcesses:
         self._confiner = Confiner() if confiner is None else confiner
         self._confinement: ConfinementReport | None = None
         self._exploring = trio.Lock()
+        self._serving = trio.CancelScope()
+        """Left for a moment when placeholders are to be tidied."""
         self._link: Link | None = None
         self._ready = trio.Event()
         self._report: ContainmentReport | None = None
@@ -315,7 +320,10 @@ class LauncherProcesses:
             self._link = link
             self._ready.set()
             task_status.started()
-            await link.serve()
+            while True:
+                with trio.CancelScope() as self._serving:
+                    await link.serve()
+                self._confiner.placeholders.tidy()
         finally:
             self._link = None
             self._ready = trio.Event()
@@ -325,6 +333,7 @@ class LauncherProcesses:
                 for process in tuple(self._live):
                     with contextlib.suppress(LauncherLostError):
                         await process.wait()
+            self._confiner.placeholders.tidy()
 
     async def confinement(self) -> ConfinementReport:
         """How confined calls are confined; tried out on first use. Raises SpawnError when no call can be started."""
@@ -363,7 +372,7 @@ class LauncherProcesses:
 
     async def _start(self, request: SpawnRequest, confined: Confined) -> ContainedProcess:
         with contextlib.ExitStack() as undo:
-            undo.callback(self._confiner.placeholders.remove, confined.placeholders)
+            undo.callback(self._release, confined)
             process = await self._begin(request, confined, undo)
             undo.pop_all()
         return process
@@ -379,7 +388,7 @@ class LauncherProcesses:
 
         def over(process: ContainedProcess) -> None:
             self._live.discard(process)
-            self._confiner.placeholders.remove(confined.placeholders)
+            self._release(confined)
 
         process = ContainedProcess(request, ends, over)
         try:
@@ -396,6 +405,11 @@ class LauncherProcesses:
             await process.aclose()
             raise
         return process
+
+    def _release(self, confined: Confined) -> None:
+        self._confiner.placeholders.release(confined.placeholders)
+        if confined.placeholders:
+            self._serving.deadline = min(self._serving.deadline, trio.current_time() + LINGER_SECONDS)
 
     async def _connect(self, request: SpawnRequest) -> Link:
         if self._link is None:

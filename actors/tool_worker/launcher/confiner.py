@@ -35,7 +35,7 @@ UNCONFINED = (
 
 
 class Confined(msgspec.Struct, frozen=True, kw_only=True):
-    """What makes a request a confined one: steps for its init, words before its argv, placeholders to remove."""
+    """What makes a request a confined one: steps for its init, words before its argv, placeholders to release."""
 
     steps: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class Confiner:
             ground = msgspec.structs.replace(ground, absent=made)
             return msgspec.structs.replace(self.equip(report, request, confinement, ground), placeholders=made)
         except BaseException:
-            self.placeholders.remove(made)
+            self.placeholders.release(made)
             raise
 
     @staticmethod

@@ -2,7 +2,8 @@
 
 Blocking: some twenty `lstat`. A name that does not exist can only be protected by making it: an empty folder, mounted
 on itself read-only for the call. Folders of ours are told from anybody's by their sticky bit, are made once however
-many calls need them, and are removed with the last; a daemon that is killed leaves them, empty, to its successor.
+many calls need them, and are removed when none has for a moment (a disk takes its time over each); a daemon that is
+killed leaves them, empty, to its successor.
 """
 
 from __future__ import annotations
@@ -30,22 +31,31 @@ class Placeholders:
         self._needed: dict[str, int] = {}
 
     def make(self, ground: Ground) -> tuple[str, ...]:
-        """Folders for what is absent; those that could be made, to be given to `remove` after the call."""
+        """Folders for what is absent; those that could be made, to be given to `release` after the call."""
         made = []
         for path in ground.absent:
             with contextlib.suppress(OSError):  # where we may not make it, the tool may not either
-                if path not in self._needed and not is_placeholder(path):
+                if not is_placeholder(path):
                     os.mkdir(path, PLACEHOLDER_MODE)
                 self._needed[path] = self._needed.get(path, 0) + 1
                 made.append(path)
         return tuple(made)
 
-    def remove(self, made: tuple[str, ...]) -> None:
-        """A call is over. A folder that somebody has put something into meanwhile is theirs."""
+    def release(self, made: tuple[str, ...]) -> None:
+        """A call is over. What no other needs stays for the next one, until `tidy`."""
         for path in made:
             self._needed[path] -= 1
-            if not self._needed[path]:
-                del self._needed[path]
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is something to tidy."""
+        return not all(self._needed.values())
+
+    def tidy(self) -> None:
+        """Remove those that no call needs. One that somebody has put something into meanwhile is theirs."""
+        for path in [path for path, needed in self._needed.items() if not needed]:
+            del self._needed[path]
+            if is_placeholder(path):
                 with contextlib.suppress(OSError):
                     os.rmdir(path)
 

@@ -71,11 +71,11 @@ async def test_a_signal_reaches_the_tool_and_a_deaf_one_is_ended_with_all_it_sta
                 await crowded(mark)
                 assert (await deaf.stop(0.05)).code == 137
                 assert marked(mark) == {}
-                assert os.listdir(tmp_path) == []
                 await deaf.aclose()
                 nursery.cancel_scope.cancel()
     finally:
         handle.release()
+    assert os.listdir(tmp_path) == []
 
 
 @both

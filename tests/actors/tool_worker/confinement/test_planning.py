@@ -131,13 +131,17 @@ def test_placeholders_are_made_once_go_with_the_last_call_and_keep_what_others_p
     assert (tmp_path / ".git").stat().st_mode & 0o1000
     confinement = Confinement(mode="workspace-write", workspace=(str(tmp_path),))
     assert str(tmp_path / ".git") in survey(confinement).absent  # also for a daemon that finds one left behind
-    placeholders.remove(first)
+    placeholders.release(first)
+    placeholders.tidy()
     assert (tmp_path / ".git").exists()
-    placeholders.remove(second)
-    assert os.listdir(tmp_path) == []
+    placeholders.release(second)
+    assert placeholders.idle
+    placeholders.tidy()
+    assert (os.listdir(tmp_path), placeholders.idle) == ([], False)
     third = placeholders.make(ground)
     (tmp_path / ".git" / "HEAD").write_text("a person's own")
-    placeholders.remove(third)
+    placeholders.release(third)
+    placeholders.tidy()
     assert (tmp_path / ".git" / "HEAD").exists()
     assert str(tmp_path / ".git") in survey(confinement).pinned
 
