@@ -7,7 +7,7 @@ script's making is parsed here. Whatever is not exactly a frame is a `FrameError
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,6 +17,17 @@ STACK_FRAMES_MAX = 24
 """As many as the engine gives."""
 
 
+NAME_CHARACTERS = 100
+TEXT_CHARACTERS = 4000
+"""Of an error's name and code, and of its message and stack: what the prelude cuts them to. They reach the model."""
+CAUSES_MAX = 10
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""Of a call, a line, milliseconds: the largest delay that `setTimeout` knows."""
+Name = Annotated[str, msgspec.Meta(max_length=NAME_CHARACTERS)]
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS)]
+
+
 class FrameError(Exception):
     """The worker does not keep to the protocol."""
 
@@ -24,7 +35,7 @@ class FrameError(Exception):
 class AskedCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="call"):
     """The script has called a tool."""
 
-    number: int
+    number: Number
     tool: str
     arguments: str
     stack: str
@@ -33,14 +44,14 @@ class AskedCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class AskedTimer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="timer"):
     """The script has set a timer."""
 
-    number: int
-    milliseconds: int
+    number: Number
+    milliseconds: Number
 
 
 class ClearedTimer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="cleared"):
     """It has cleared one."""
 
-    number: int
+    number: Number
 
 
 class PrintedLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="line"):
@@ -70,31 +81,31 @@ class _Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Thrown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An exception, as the engine describes it."""
 
-    name: str
-    message: str
-    stack: str = ""
-    code: str = ""
-    call_id: str = ""
-    causes: tuple[Cause, ...] = ()
+    name: Name
+    message: Text
+    stack: Text = ""
+    code: Name = ""
+    call_id: Name = ""
+    causes: Annotated[tuple[Cause, ...], msgspec.Meta(max_length=CAUSES_MAX)] = ()
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One of several exceptions behind another."""
 
-    name: str
-    message: str
-    stack: str = ""
-    code: str = ""
-    call_id: str = ""
+    name: Name
+    message: Text
+    stack: Text = ""
+    code: Name = ""
+    call_id: Name = ""
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The worker has stopped it, or would not start it."""
 
-    code: str
-    message: str
-    line: int = 0
-    column: int = 0
+    code: Name
+    message: Text
+    line: Number = 0
+    column: Number = 0
 
 
 class Pumped(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,9 @@
   const join = bind([].join);
   const sliceText = bind("".slice);
   const codeAt = bind("".charCodeAt);
+  const indexOfText = bind("".indexOf);
+  const replaceText = bind("".replace);
+  const wellFormed = bind("".toWellFormed); // half a surrogate pair is no text, and no frame
   const then = bind(Promised.prototype.then);
   const [mapGet, mapSet, mapEach] = [bind(Maps.prototype.get), bind(Maps.prototype.set), bind(Maps.prototype.forEach)];
   const [setAdd, setEach] = [bind(Sets.prototype.add), bind(Sets.prototype.forEach)];
@@ -42,6 +45,21 @@
   const hide = (object, name, value) =>
     defineProperty(object, name, { value, writable: true, enumerable: false, configurable: true });
   const clip = (text, length) => (text.length > length ? sliceText(text, 0, length) : text);
+  const quoted = (text) => stringify(wellFormed(text));
+  // JSON of the script's values: the engine writes half a pair as an escape, which other readers refuse
+  const mended = (text) =>
+    indexOfText(text, "\\ud") < 0 ? text :
+    replaceText(text, /\\(?:(ud[89a-f][0-9a-f]{2})|[^])/g, (whole, half) => (half === undefined ? whole : "\ufffd"));
+  const isWord = (text) => { // a function's name can be any text, also one that looks like a line of a stack
+    if (typeof text !== "string" || text === "") return false;
+    for (let i = 0; i < text.length; i++) {
+      const code = codeAt(text, i);
+      if (code < 33 || code === 40 || code === 41 || (code > 126 && code < 160) || code === 0x2028 || code === 0x2029) {
+        return false;
+      }
+    }
+    return true;
+  };
   const flat = (parts) => join(parts, ""); // the engine's binding cannot take a text that is still a rope
 
   const limits = { __proto__: null, prelude: 30000, prefix: 0 };
@@ -71,7 +89,7 @@
       if (typeof line !== "number" || line >= limits.prelude) continue;
       const column = sites[i].getColumnNumber() - (line === 1 ? limits.prefix : 0);
       const name = sites[i].getFunctionName();
-      stack += `    at ${clip(name || "script", 60)} (${line}:${column > 0 ? column : 1})\n`;
+      stack += `    at ${isWord(name) ? clip(name, 60) : "script"} (${line}:${column > 0 ? column : 1})\n`;
     }
     return stack;
   };
@@ -265,12 +283,10 @@
   };
 
   const call = (name, args, caller) => {
-    if (calls >= limits.calls) {
-      throw new ToolError(`a script may make ${limits.calls} calls`, { code: "limit", retryable: false, tool: name });
-    }
     let text;
     try {
       text = args === undefined ? "{}" : stringify(args);
+      if (typeof text === "string" && text.length <= limits.arguments) text = mended(text);
     } catch (error) {
       return failed(`the arguments of ${name} are no JSON: ${messageOf(error)}`, {
         code: "invalid_arguments", retryable: false, tool: name,
@@ -280,10 +296,13 @@
       const reason = typeof text === "string" ? `longer than ${limits.arguments}` : "no JSON";
       return failed(`the arguments of ${name} are ${reason}`, { code: "invalid_arguments", retryable: false, tool: name });
     }
+    if (calls >= limits.calls) { // not before: a `toJSON` of the arguments may have made calls
+      throw new ToolError(`a script may make ${limits.calls} calls`, { code: "limit", retryable: false, tool: name });
+    }
     const at = create(null);
     captureStackTrace(at, caller);
     const stack = clip(at.stack, 1000);
-    put(`{"type":"call","number":${calls + 1},"tool":${stringify(name)},"arguments":${stringify(text)},"stack":${stringify(stack)}}`);
+    put(`{"type":"call","number":${calls + 1},"tool":${stringify(name)},"arguments":${stringify(text)},"stack":${quoted(stack)}}`);
     const id = ++calls;
     return freeze(new Promised((resolve, reject) => {
       pending[`c${id}`] = freeze({ resolve, reject, stack, name });
@@ -330,10 +349,11 @@
         parts[i] = "[unprintable]";
       }
     }
+    if (lines >= limits.lines) return; // a value may have printed others while it was shown
     lines++;
     const line = clip(join(parts, " "), lineRoom);
     lineRoom -= line.length;
-    put(`{"type":"line","level":"${level}","text":${stringify(line)}}`);
+    put(`{"type":"line","level":"${level}","text":${quoted(line)}}`);
   };
   const console = create(null);
   for (const level of ["log", "info", "warn", "error", "debug"]) {
@@ -343,47 +363,54 @@
   const emitProgress = { emitProgress(message) {
     if (progress >= limits.progress) return;
     progress++;
-    put(`{"type":"progress","text":${stringify(clip(shown(message), limits.lineCharacters))}}`);
+    put(`{"type":"progress","text":${quoted(clip(shown(message), limits.lineCharacters))}}`);
   } }.emitProgress;
 
   hide(G, "setTimeout", { setTimeout(callback, milliseconds = 0, ...args) {
     if (typeof callback !== "function") throw new WrongType("setTimeout needs a function");
+    const wait = trunc(+milliseconds); // which may set timers
     if (timers >= limits.timers) throw new RangeError(`a script may set ${limits.timers} timers`);
-    const wait = trunc(+milliseconds);
     put(`{"type":"timer","number":${timers + 1},"milliseconds":${wait > 0 && wait < 2147483648 ? wait : 0}}`);
     const id = ++timers;
     pending[`t${id}`] = () => apply(callback, undefined, args);
     return id;
   } }.setTimeout);
   hide(G, "clearTimeout", { clearTimeout(id) {
-    const key = `t${id}`;
+    const number = +id; // once: it may be an object with an opinion
+    const key = `t${number}`;
     if (pending[key] === undefined) return;
     delete pending[key];
-    put(`{"type":"cleared","number":${+id}}`);
+    put(`{"type":"cleared","number":${number}}`);
   } }.clearTimeout);
 
   // ── how a script ends ────────────────────────────────────────────────────────────────────────────────────────────
-  const nameOf = (error) => (typeof error.name === "string" ? error.name : "Error");
+  const textOf = (error, key) => { // read once: a getter may answer differently the second time
+    const value = error[key];
+    return typeof value === "string" ? value : undefined;
+  };
+  const nameOf = (error) => textOf(error, "name") ?? "Error";
   const messageOf = (error) => {
     if (error === null || typeof error !== "object") return typeof error === "symbol" ? "a symbol" : Text(error);
-    if (typeof error.message === "string") return error.message;
-    return stringify(error) ?? "an object";
+    return textOf(error, "message") ?? stringify(error) ?? "an object";
   };
   const described = (error, depth) => {
     let parts = ['"name":"Error","message":"an error that cannot be shown"'];
     try {
       const isObject = error !== null && typeof error === "object";
-      const stack = isObject && typeof error.stack === "string" ? clip(error.stack, 4000) : "";
+      const stack = isObject ? clip(textOf(error, "stack") ?? "", 4000) : "";
+      const code = isObject ? textOf(error, "code") : undefined;
+      const callId = isObject ? textOf(error, "callId") : undefined;
+      const errors = isObject && depth < 1 ? error.errors : undefined;
       const name = isObject ? nameOf(error) : "Error";
       const said = [
-        `"name":${stringify(clip(name, 100))},"message":${stringify(clip(messageOf(error), 4000))}`,
-        `,"stack":${stringify(stack)}`,
+        `"name":${quoted(clip(name, 100))},"message":${quoted(clip(messageOf(error), 4000))}`,
+        `,"stack":${quoted(stack)}`,
       ];
-      if (isObject && typeof error.code === "string") said[said.length] = `,"code":${stringify(clip(error.code, 100))}`;
-      if (isObject && typeof error.callId === "string") said[said.length] = `,"call_id":${stringify(clip(error.callId, 100))}`;
-      if (isObject && isArray(error.errors) && depth < 1) {
+      if (code !== undefined) said[said.length] = `,"code":${quoted(clip(code, 100))}`;
+      if (callId !== undefined) said[said.length] = `,"call_id":${quoted(clip(callId, 100))}`;
+      if (isArray(errors)) {
         const causes = [];
-        for (let i = 0; i < error.errors.length && i < 10; i++) causes[i] = described(error.errors[i], depth + 1);
+        for (let i = 0; i < errors.length && i < 10; i++) causes[i] = described(errors[i], depth + 1);
         said[said.length] = `,"causes":[${join(causes, ",")}]`;
       }
       parts = said;
@@ -402,7 +429,7 @@
     try {
       const text = value === undefined ? "null" : stringify(value) ?? "null";
       if (text.length > limits.result) throw new RangeError(`the returned value is longer than ${limits.result}`);
-      finish("returned", stringify(text));
+      finish("returned", stringify(mended(text)));
     } catch (error) {
       finish("threw", described(error, 0));
     }
@@ -419,10 +446,10 @@
   // A frozen prototype's data property would forbid objects that inherit it to have their own by assignment.
   const repair = (object, name, { value, enumerable }) => {
     const get = () => value;
-    const set = function (own) {
+    const { set } = { set(own) { // a method: a function would have a prototype, to be frozen as well
       if (this === object) throw new WrongType(`${Text(name)} is frozen`);
       defineProperty(this, name, { value: own, writable: true, enumerable: true, configurable: true });
-    };
+    } };
     defineProperty(object, name, { get: freeze(get), set: freeze(set), enumerable, configurable: false });
   };
   const harden = (roots) => {
@@ -455,7 +482,7 @@
     getPrototypeOf([][Symbol.iterator]()), getPrototypeOf(new Maps()[Symbol.iterator]()),
     getPrototypeOf(new Sets()[Symbol.iterator]()), getPrototypeOf(""[Symbol.iterator]()),
     getPrototypeOf("a".matchAll(/a/g)), getPrototypeOf(Bytes), getPrototypeOf((function* () {})()),
-    getPrototypeOf((async function* () {})()), Iterator.from([]), getPrototypeOf([].values().map((x) => x)),
+    getPrototypeOf((async function* () {})()), Iterator.from([]), getPrototypeOf(Iterator.from({ next() {} })), getPrototypeOf([].values().map((x) => x)),
     getPrototypeOf(getPrototypeOf((async function* () {})())),
   ]);
   const deepFreeze = (value) => {

@@ -11,6 +11,8 @@ So nothing is believed that could hide code:
 * An erased statement or modifier leaves a `;` behind, so that its neighbours do not grow together.
 * Finally the result is read again, and its tree must be the first one's without the types. Whatever else might grow
   together, or be taken for a type, shows up there.
+* `<!--`, and `-->` at the start of a line, are comments to the engine and operators to the grammar: with one, a
+  template in the rest of the line would hide code from every check here. They are refused outside literals.
 What is refused so is named with its line and the cure; no code is ever dropped in silence.
 
 It parses hostile text in C and, at worst, slowly (seconds for 20 KB made for it), and so runs in the worker, never in
@@ -104,6 +106,14 @@ an array into a subscript, a regular expression into a division, and a statement
 _NO_SHAPE = frozenset(("comment", "html_comment", "empty_statement"))
 _SAME_SHAPE = {"abstract_class_declaration": "class_declaration", "optional_parameter": "required_parameter"}
 
+_LITERALS = frozenset(
+    ("comment", "string", "string_fragment", "template_string", "regex", "regex_pattern", "escape_sequence")
+)
+"""Nodes in which code is only text."""
+_HTML_COMMENT = re.compile(r"<!--|-->")
+_OPERAND_BEFORE = re.compile(r"[\w$)\]\u0080-\uffff][ \t]*\Z")
+"""Of a line up to a `-->` that is a decrement and a comparison: neither blank nor only comments."""
+
 _BREAKS = re.compile(rb"\r\n?|\n|\xe2\x80[\xa8\xa9]")
 _NO_LINE_END = re.compile(r"[^\r\n\u2028\u2029]")
 _TYPE_LIST = re.compile(rb"[\w$\s,.\[\]|&'\"\x80-\xff]*,[\w$\s,.\[\]|&'\"\x80-\xff]*")
@@ -114,6 +124,19 @@ _CONTINUES = b"([`"
 
 NEAR_CHARACTERS = 30
 """How much of the source is quoted where it is not understood."""
+
+
+def _refuse_html_comments(data: bytes, root: Node, source: str, result: str) -> None:
+    """Erasing keeps every character in its place, so ``result``'s lines say what is left before a `-->`."""
+    for match in _HTML_COMMENT.finditer(source):
+        start = len(source[: match.start()].encode())
+        node = root.descendant_for_byte_range(start, start + len(match[0]))
+        if node is not None and node.type in _LITERALS:
+            continue
+        line = result[result.rfind("\n", 0, match.start()) + 1 : match.start()]
+        if match[0] == "<!--" or not _OPERAND_BEFORE.search(line):
+            text = f"`{match[0]}` begins a comment here; put blanks between its characters"
+            raise _refuse(data, node or root, "ambiguous", text)
 
 
 class _Edit(NamedTuple):
@@ -139,8 +162,10 @@ def erase_types(source: str) -> str:
     eraser = _Eraser(data)
     eraser.walk(root)
     if not eraser.edits:
+        _refuse_html_comments(data, root, source, source)
         return source
     result = _apply(data, eraser.edits)
+    _refuse_html_comments(data, root, source, result)
     again = _parser().parse(result.encode()).root_node
     for before, after in zip_longest(_shape(root, eraser.gone), _shape(again, frozenset())):
         if before is None or after is None or before[:2] != after[:2]:
