@@ -12,6 +12,7 @@ children; the pool has killed the process by then.
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Callable
 from typing import Any, Protocol, assert_never
@@ -109,7 +110,8 @@ async def run_script(
 
 def shown(call: ToolCall, job: ScriptJob) -> DynamicToolCall:
     """How clients see a script."""
-    arguments = {"source": call.arguments, "mode": job.mode}
+    digest = hashlib.sha256(call.arguments.encode("utf-8", "replace")).hexdigest()
+    arguments = {"source": call.arguments, "sourceHash": digest, "mode": job.mode}
     return DynamicToolCall(id=call.item_id, namespace=NAMESPACE, tool=TOOL, arguments=arguments, status="inProgress")
 
 

@@ -20,7 +20,7 @@ from actors.rollout_writer.lines import encode
 from actors.rollout_writer.loaded import LoadedThread
 from actors.rollout_writer.projection import project
 from actors.session.actor import Means
-from actors.session.children import Crew, UndoError
+from actors.session.children import Crew, ScriptRunner, UndoError
 from actors.session.cursor import Cursor
 from actors.session.feed import Subscription
 from actors.session.global_feed import GlobalFeed
@@ -390,7 +390,9 @@ class InlineThreads:
 
 
 @asynccontextmanager
-async def open_theatre(*, unload_delay_seconds: float = 60.0) -> AsyncIterator[Theatre]:
+async def open_theatre(
+    *, unload_delay_seconds: float = 60.0, offer: Offer | None = None, run_script: ScriptRunner | None = None
+) -> AsyncIterator[Theatre]:
     """The whole of it, torn down at the end."""
     system = System(random=random.Random(1), strict=True)
     root = Context(system, "root")
@@ -406,7 +408,8 @@ async def open_theatre(*, unload_delay_seconds: float = 60.0) -> AsyncIterator[T
     )
     theatre = Theatre.__new__(Theatre)
     crew = Crew(
-        offer=Offer(),
+        offer=offer or Offer(),
+        run_script=run_script,
         sample=lambda *args, **kwargs: theatre._sample(*args, **kwargs),
         work=lambda *args: theatre._work(*args),
         open_workshop=lambda *args: theatre._open_workshop(*args),
