@@ -127,6 +127,11 @@ def tool_call(step: Step, item: HistoryItem, shown_as: ItemId) -> ToolCall:
 def prepared(step: Step, event: ToolPrepared) -> None:
     """A worker knows what its call would do: see whether people must be asked."""
     call = step.call(event.call_id)
+    if call is not None and call.script is not None and call.phase == "running" and not call.prepared:
+        # It had been given leave before a restart, and is replayed.
+        step.put_call(call, prepared=True)
+        step.do(RunTool(child=call.child, call_id=call.call_id))
+        return
     if call is None or call.prepared or call.phase not in ("preparing", "asking"):
         return
     if call.cancelled or step.turn.closing is not None or step.turn.suspended:

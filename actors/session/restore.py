@@ -13,7 +13,7 @@ from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenScript, Ope
 from actors.rollout_writer.recovery import Recovery, ended
 from actors.rollout_writer.transcript import is_output
 from actors.session import approvals, calls, guidance, history, scripts
-from actors.session.effects import AmendRules, Effect, Instant, RunTool, SetDeadline, StartTool
+from actors.session.effects import AmendRules, Effect, Instant, SetDeadline, StartTool
 from actors.session.instructions import ENVIRONMENT_TAG
 from actors.session.project_docs import OPENING
 from actors.session.scripting import scripting_of
@@ -139,8 +139,6 @@ def _take_up(
         if script.phase != "answered" and script.script is not None:
             step.put_turn(live=step.turn.live | {script.child})
             step.do(StartTool(call=script.call, script=script.script.job))
-            if script.phase == "running":
-                step.do(RunTool(child=script.child, call_id=script.call_id))
     for question in questions:
         if question.approval is not None:
             approvals.told(step, question, question.approval)

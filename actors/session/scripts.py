@@ -138,7 +138,7 @@ def taken_up(step: Step, opened: OpenScript) -> Call:
         return _replace(made, phase="answered", output=opened.output)
     if opened.started is None:
         return made
-    return _replace(made, phase="running", prepared=True, started_at=step.at.now, shown=opened.started.item)
+    return _replace(made, phase="running", started_at=step.at.now, shown=opened.started.item)
 
 
 def question_of(step: Step, opened: OpenNested) -> Call:

@@ -233,7 +233,7 @@ async def open_stage(
     async def run(call: Any, job: Any, orders: Any, report: Any, /) -> None:
         await run_script(call, job, pool, orders, report)
 
-    async with open_theatre(offer=offer, run_script=run) as theatre:
+    async with open_theatre(offer=offer, run_script=run, ids_given=0 if log is None else 1000) as theatre:
         stage = Stage(theatre, engine)
         theatre.tools["run"] = theatre.tools["read_file"] = stage.work
         if log is not None:

@@ -63,9 +63,9 @@ class FakeClock:
 
 
 class FakeEntropy:
-    def __init__(self) -> None:
+    def __init__(self, count: int = 0) -> None:
         self.random = random.Random(1)
-        self.count = 0
+        self.count = count
 
     def uuid7(self) -> str:
         self.count += 1
@@ -391,16 +391,20 @@ class InlineThreads:
 
 @asynccontextmanager
 async def open_theatre(
-    *, unload_delay_seconds: float = 60.0, offer: Offer | None = None, run_script: ScriptRunner | None = None
+    *,
+    unload_delay_seconds: float = 60.0,
+    offer: Offer | None = None,
+    run_script: ScriptRunner | None = None,
+    ids_given: int = 0,
 ) -> AsyncIterator[Theatre]:
-    """The whole of it, torn down at the end."""
+    """The whole of it, torn down at the end. ``ids_given``: by an earlier life on the same log."""
     system = System(random=random.Random(1), strict=True)
     root = Context(system, "root")
     log = Log(system)
     everywhere = GlobalFeed(Encoder())
     ports = Ports(
         clock=FakeClock(),
-        entropy=FakeEntropy(),
+        entropy=FakeEntropy(ids_given),
         threads=InlineThreads(),
         files=SystemFiles(),
         network=_no,
