@@ -22,7 +22,7 @@ from actors.hooks.runner import Hooks
 from actors.kernel import Node, ServiceAddress, System
 from actors.model_stream import catalogue
 from actors.model_stream.models import Models
-from actors.model_stream.providers import REHEARSAL, known_providers
+from actors.model_stream.providers import REHEARSAL, is_rehearsed, known_providers
 from actors.ports import Ports
 from actors.ports.scripts import ScriptEngine
 from actors.rehearsal.actor import Stage
@@ -331,7 +331,7 @@ class _Providers(Mapping[str, ProviderSettings]):
 
     def __getitem__(self, name: str) -> ProviderSettings:
         found = self._known[name]
-        if name == REHEARSAL and self._stage is not None and not found.base_url:
+        if is_rehearsed(name) and self._stage is not None and not found.base_url:
             return msgspec.structs.replace(found, base_url=self._stage.base_url)
         return found
 

@@ -24,6 +24,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from actors.console.client import Incoming
+from actors.console.script_board import ScriptBoard
 
 OUTPUT_LINES = 12
 """Of a command's output shown when it is done: the end, where failures are."""
@@ -54,6 +55,8 @@ class Stage:
         self._text: dict[str, str] = {}
         self._since: dict[str, float] = {}
         self._spinners: dict[str, Spinner] = {}
+        self._boards: dict[str, ScriptBoard] = {}
+        """By the item of the script."""
         self._rows: list[int] = []
         """How many cells wide each row of the last frame is."""
         self._width = console.width
@@ -93,8 +96,12 @@ class Stage:
                 self._text.pop(item["id"], None)
                 self._spinners.pop(item["id"], None)
                 drawn = finished(item, time.monotonic() - self._since.pop(item["id"], time.monotonic()))
+                if is_script(item):
+                    drawn = self._boards.pop(item["id"], ScriptBoard()).whole(item)
                 if drawn is not None:
                     self.say(drawn)
+            case "callboard/script/event":
+                self._boards.setdefault(params["itemId"], ScriptBoard()).take(params)
             case "error" | "warning" | "configWarning":
                 self.say(_complaint(message))
             case _:
@@ -215,6 +222,8 @@ def headline(item: Item) -> Text:
         case "fileChange":
             names = ", ".join(_short(change["path"]) for change in item["changes"])
             return Text.assemble(("patch ", "bold cyan"), names)
+        case "dynamicToolCall" if is_script(item):
+            return Text("script", style="bold cyan")
         case "dynamicToolCall":
             return Text.assemble((f"{item['tool']} ", "bold cyan"), _arguments(item.get("arguments")))
         case "webSearch":
@@ -223,6 +232,11 @@ def headline(item: Item) -> Text:
             return Text.assemble(("view ", "bold cyan"), _short(item["path"]))
         case kind:
             return Text(kind, style="bold cyan")
+
+
+def is_script(item: Item) -> bool:
+    """Whether it is a script that the model wrote."""
+    return bool(item["type"] == "dynamicToolCall" and (item.get("namespace"), item["tool"]) == ("callboard", "script"))
 
 
 def finished(item: Item, seconds: float) -> RenderableType | None:

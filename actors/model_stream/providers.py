@@ -36,6 +36,11 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     model: str
 
 
+def is_rehearsed(name: str) -> bool:
+    """Whether the rehearsed model answers under this id: ``rehearsal``, or ``rehearsal-…`` for another wire of it."""
+    return name == REHEARSAL or name.startswith(f"{REHEARSAL}-")
+
+
 def known_providers(
     settings: Settings, rehearsal_base_url: str, listed: Mapping[str, Mapping[str, ModelSettings]] | None = None
 ) -> dict[str, ProviderSettings]:

@@ -10,11 +10,20 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from actors.sandbox_pool.pool import DEFAULT_LIMITS
-from messages.client.item import AgentMessage, DynamicToolCall, Reasoning
+from messages.client.item import AgentMessage, Reasoning
 from messages.log import ApprovalAsked, ToolStarted, TurnClosed
 from messages.script import CallRequested, ScriptChoice, ScriptPrinted, ScriptProgressed
 from messages.session import InterruptTurn, TurnAccepted
-from tests.actors.session.scripted_stage import answer, block, call, open_stage, questions, reasoning, user_texts
+from tests.actors.session.scripted_stage import (
+    Result,
+    answer,
+    block,
+    call,
+    open_stage,
+    questions,
+    reasoning,
+    user_texts,
+)
 
 
 def row(*ids: str) -> pytest.MarkDecorator:
@@ -349,11 +358,8 @@ async def test_an_interrupt_ends_every_call_and_the_report_names_each(row: str, 
         await thread.until("TurnCompleted")
         assert stage.running == 0
         assert not stage.engine.open, "no worker is left"
-        told = next(
-            each.item.content_items[0].text
-            for each in thread.records
-            if hasattr(each, "item") and isinstance(each.item, DynamicToolCall) and each.item.content_items
-        )
+        (script,) = Result(stage, thread, []).scripts
+        told = str(script.content_items)
         assert "#1 run (line 1:" in told, row
         assert "#2 run (line 2:13): cancelled" in told, row
         assert isinstance(thread.records[-1], TurnClosed)
