@@ -136,6 +136,12 @@ def _greeting(told: ServeOptions, address: str, settings: Settings) -> str:
     return f"callboard listens on {address} (model {settings.model} from {settings.model_provider})"
 
 
+def _certificate(daemon: RunningDaemon, options: DaemonOptions) -> str | None:
+    """What clients of this machine have to trust, if we speak TLS."""
+    named = daemon.snapshot.settings.listen.tls_certificate
+    return os.path.join(options.home, named) if named is not None and daemon.address.startswith("wss:") else None
+
+
 class _Announcement:
     """The file in the home by which clients find us."""
 
@@ -148,6 +154,7 @@ class _Announcement:
             version=VERSION,
             token_required=daemon.token_required,
             token_file=options.token_file,
+            certificate=_certificate(daemon, options),
         )
 
     def make(self) -> None:

@@ -16,6 +16,7 @@ import msgspec
 import trio
 import trio_websocket
 
+from actors.console import home as homes
 from messages.version import VERSION
 
 CONNECT_SECONDS = 10.0
@@ -174,8 +175,8 @@ async def open_socket(
         "max_message_size": MAX_FRAME_BYTES,
         "message_queue_size": queue,
     }
-    context = ssl.create_default_context() if url.startswith("wss:") else None
     try:
+        context = trusting(url) if url.startswith("wss:") else None
         with trio.fail_after(CONNECT_SECONDS):
             if url.startswith("unix:"):
                 stream = await trio.open_unix_socket(url.removeprefix("unix://"))
@@ -185,6 +186,15 @@ async def open_socket(
         raise NotReachableError(
             f"No daemon answers at {url} ({_why(error)}). Start one with: callboard serve"
         ) from error
+
+
+def trusting(url: str) -> ssl.SSLContext:
+    """What the machine trusts, and the certificate of the daemon of this home if that is who we mean."""
+    context = ssl.create_default_context()
+    own = homes.certificate(homes.home(), url)
+    if own is not None:
+        context.load_verify_locations(cafile=own)
+    return context
 
 
 def _why(error: Exception) -> str:

@@ -25,6 +25,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     token_required: bool = False
     token_file: str | None = None
     """Where its token is, if not in the home."""
+    certificate: str | None = None
+    """The PEM file with which it shows who it is, if it speaks TLS."""
 
 
 def home() -> Path:
@@ -41,6 +43,12 @@ def running(folder: Path) -> Running | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return found
+
+
+def certificate(folder: Path, address: str) -> str | None:
+    """What to trust besides what the machine trusts, when connecting to ``address``: the daemon's own, of this home."""
+    found = running(folder)
+    return found.certificate if found is not None and found.address == address else None
 
 
 def token(folder: Path) -> str | None:

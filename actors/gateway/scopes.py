@@ -64,6 +64,7 @@ DRIVE = frozenset(
         "thread/name/set",
         "thread/settings/update",
         "thread/start",
+        "review/start",
         "turn/interrupt",
         "turn/start",
         "turn/steer",

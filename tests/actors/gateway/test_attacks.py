@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trio_websocket
 import trustme
 
+from actors.console import client
+from actors.console.home import Running
 from actors.gateway import entrance, registry
 from actors.gateway.actor import RECHECK_SECONDS
 from actors.gateway.http_head import Door, Head, Refusal, door_hosts, judge
@@ -268,7 +272,9 @@ def certificates(home: Path) -> Iterator[trustme.CA]:
     yield ca
 
 
-async def test_under_tls_the_same_is_said_and_in_the_clear_nothing(tmp_path: Path) -> None:
+async def test_under_tls_the_same_is_said_and_in_the_clear_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with certificates(tmp_path) as ca:
         context = ssl.create_default_context()
         ca.configure_trust(context)
@@ -277,9 +283,21 @@ async def test_under_tls_the_same_is_said_and_in_the_clear_nothing(tmp_path: Pat
         ) as stage:
             assert stage.address.startswith("wss://127.0.0.1:")
             right = (tmp_path / "token").read_text().strip()
-            async with stage.client(ssl_context=context, **bearer(right)) as client:
-                await client.call("config/read")
-                assert (await client.call("thread/start"))["model"] == "rehearsed-1"
+            async with stage.client(ssl_context=context, **bearer(right)) as guest:
+                await guest.call("config/read")
+                assert (await guest.call("thread/start"))["model"] == "rehearsed-1"
+            # the console of the same home trusts the daemon's own certificate
+            monkeypatch.setenv("CALLBOARD_HOME", str(tmp_path))
+            announced = Running(
+                pid=os.getpid(),
+                address=stage.address,
+                started_at=0.0,
+                version="0",
+                certificate=str(tmp_path / "cert.pem"),
+            )
+            (tmp_path / "daemon.json").write_bytes(msgspec.json.encode(announced))
+            async with stage.client(ssl_context=client.trusting(stage.address), **bearer(right)) as console:
+                await console.call("config/read")
             # in the clear
             assert b"HTTP" not in await _http(stage.port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             # and whoever does not trust the certificate does not come in
