@@ -6,8 +6,15 @@
 
 actor          listens; one connection actor per client
 address        where to listen, and whether that is safe
-http_head      who is let in: origin, token, manners
-capability     the token
+entrance       letting clients in: TLS, the head of the request, who it is; bounded in time and number
+certificate    our side of TLS
+http_head      who is let in: host, origin, token, manners
+capability     the owner's token
+tokens         signed tokens: whose they are, whether they count
+registry       the owner's list of them, and the key
+failures       what a wrong token costs its sender
+scopes         what a client must be allowed to do for each method
+audit          who did what
 transport      what carries messages: the protocol
 websocket      one client's WebSocket: the library reads, we write
 outlet         the way out: one write per round, nothing torn, nobody waited for
@@ -21,7 +28,7 @@ catch_up       the log told again as events, for a client that fell behind
 notifications  events as frames: the encoder of feeds and broadcasts
 views          threads, turns and failures as they look on the wire
 settings_patch what clients ask to run under, in our words
-configuration  the settings as clients read and write them (config_edits: the pure part)
+configuration  the settings as clients read and write them
 exec_command   one-off commands of a client
 house          what all of this needs of the rest of the daemon
 """
