@@ -10,6 +10,7 @@ import trio
 
 from actors.hooks.runner import Hooks
 from actors.kernel import Address, Context, Mailbox
+from actors.model_stream import catalogue
 from actors.model_stream.models import Models
 from actors.model_stream.tool_abilities import tool_abilities
 from actors.ports import Ports
@@ -61,6 +62,7 @@ def make_crew(
             abilities=abilities,
             shell=preferred_shell(environment),
             context_window=context_window,
+            windows=partial(_window, models.providers),
             gathers=True,
             hook_events=surroundings.hooks.events,
             scripts=scripts,
@@ -93,6 +95,11 @@ def make_crew(
 def _abilities(providers: Mapping[str, ProviderSettings], provider: str, model: str) -> Abilities:
     known = providers.get(provider)
     return Abilities() if known is None else tool_abilities(provider, known, model)
+
+
+def _window(providers: Mapping[str, ProviderSettings], provider: str, model: str) -> int | None:
+    known = providers.get(provider)
+    return catalogue.find(provider, model, {} if known is None else known.models).context_window
 
 
 async def _sample(

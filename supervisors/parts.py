@@ -285,9 +285,6 @@ class _Tools:
         settings = snapshot.settings
         visible = without_keys(self._environment, self._models.providers)
         self.environment = inherited(visible, settings.shell_environment_policy)
-        provider = self._models.providers.get(settings.model_provider)
-        said = {} if provider is None else provider.models
-        known = catalogue.find(settings.model_provider, settings.model, said)
         return make_crew(
             ports=self._models.ports,
             models=self._models,
@@ -304,7 +301,7 @@ class _Tools:
             rules=self._rules,
             pool=self._pool,
             scripts=script_offer(settings.scripts, self._models.providers, missing=self._unconfined),
-            context_window=settings.model_context_window or known.context_window,
+            context_window=settings.model_context_window,
         )
 
 

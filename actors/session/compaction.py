@@ -63,7 +63,7 @@ def due(step: Step) -> bool:
     """Whether the next request should wait until the history is shorter. Not twice in a row: what cannot be made
     any shorter is for the provider to judge."""
     state = step.state
-    window = state.offer.context_window
+    window = state.offer.window_of(state.settings)
     compacted = state.turn is not None and state.turn.compacted
     return window is not None and not compacted and state.last_usage.total > window * DUE_SHARE
 
@@ -155,7 +155,10 @@ def _tell_usage(step: Step) -> None:
     state = step.state
     step.show(
         UsageUpdated(
-            turn_id=step.turn.id, last=state.last_usage, total=state.usage, context_window=state.offer.context_window
+            turn_id=step.turn.id,
+            last=state.last_usage,
+            total=state.usage,
+            context_window=state.offer.window_of(state.settings),
         )
     )
 
@@ -173,7 +176,7 @@ def _words_of_people(state: SessionState) -> list[HistoryItem]:
     shown: list[ThreadItem] = [item for turn in state.turns for item in turn.items]
     if state.turn is not None:
         shown += state.turn.items
-    window = state.offer.context_window
+    window = state.offer.window_of(state.settings)
     room = KEPT_CHARS if window is None else min(KEPT_CHARS, int(window * KEPT_SHARE) * CHARS_PER_TOKEN)
     kept: list[HistoryItem] = []
     for item in reversed(shown):

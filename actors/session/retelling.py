@@ -97,7 +97,7 @@ def retell(feed: Feed, records: Iterable[Record], state: SessionState, ordinal: 
                     turn_id=record.turn_id,
                     last=record.last,
                     total=record.total,
-                    context_window=state.offer.context_window,
+                    context_window=state.offer.window_of(state.settings),
                 )
                 feed.put(usage, ordinal=ordinal)
             case ThreadNamed():

@@ -263,7 +263,8 @@ def _count_usage(step: Step, turn: TurnState, last: TokenUsage, billed: TokenUsa
     )
     step.put(usage=total, last_usage=last)
     step.log(UsageRecorded(turn_id=turn.id, last=last, total=total))
-    step.show(UsageUpdated(turn_id=turn.id, last=last, total=total, context_window=step.state.offer.context_window))
+    window = step.state.offer.window_of(turn.settings)
+    step.show(UsageUpdated(turn_id=turn.id, last=last, total=total, context_window=window))
 
 
 def _cut_short(stop: StopReason, why: str | None) -> Failure:

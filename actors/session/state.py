@@ -226,6 +226,11 @@ def _able_to_all(provider: str, model: str) -> Abilities:
     return Abilities()
 
 
+def _unknown_window(provider: str, model: str) -> int | None:
+    del provider, model
+    return None
+
+
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """What a model is told before anything is said; the same for every turn of this daemon's life."""
 
@@ -239,8 +244,15 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     gathers: bool = False
     """Whether there may be instructions in the world that a turn's first sampling has to wait for."""
     context_window: int | None = None
+    """Of every model, if the user has said so; else each has its own (`windows`)."""
+    windows: Callable[[str, str], int | None] = _unknown_window
+    """A provider's model's context window in tokens: a pure function of their names."""
     scripts: ScriptOffer | None = None
     """None: there can be none."""
+
+    def window_of(self, settings: ThreadSettings) -> int | None:
+        """How many tokens the model of these settings takes; None: nobody knows."""
+        return self.context_window or self.windows(settings.provider, settings.model)
 
     def tools_of(self, settings: ThreadSettings) -> tuple[ToolSpec, ...]:
         """The tools that a thread has under these settings, with their schemas."""

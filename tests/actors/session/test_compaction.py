@@ -9,7 +9,7 @@ from actors.rollout_writer.validity import validate_history
 from actors.session import history
 from actors.session.compaction import CUT, KEPT_CHARS, MAX_HALVINGS, PROMPT, SUMMARY_OPENING
 from actors.session.effects import Asked, ChildDown, ChildId, Reply, StartSampling
-from actors.session.state import SessionState
+from actors.session.state import Offer, SessionState
 from messages.base import TurnId
 from messages.client.item import ContextCompaction
 from messages.failure import Failure
@@ -26,7 +26,17 @@ from messages.session import (
     TurnCompleted,
     UsageUpdated,
 )
-from tests.actors.session.made import Session, asked, completed, message, new_state, response, start_turn, words
+from tests.actors.session.made import (
+    SETTINGS,
+    Session,
+    asked,
+    completed,
+    message,
+    new_state,
+    response,
+    start_turn,
+    words,
+)
 
 WINDOW = 1000
 
@@ -200,3 +210,11 @@ def test_where_nothing_was_said_there_is_nothing_to_ask_a_model() -> None:
     assert requests(session) == []
     assert session.state.turn is None
     assert len(events(session, ItemCompleted)) == 1
+
+
+def test_each_model_has_its_own_window_unless_the_user_has_said_what_all_have() -> None:
+    windows = {("p", "small"): 100, ("p", "large"): 1000}
+    offer = Offer(windows=lambda provider, model: windows.get((provider, model)))
+    small, large, other = (msgspec.structs.replace(SETTINGS, model=name) for name in ("small", "large", "other"))
+    assert [offer.window_of(each) for each in (small, large, other)] == [100, 1000, None]
+    assert msgspec.structs.replace(offer, context_window=7).window_of(large) == 7
