@@ -9,6 +9,8 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
+from actors.rollout_writer.projection import project
+from actors.rollout_writer.validity import validate_history
 from actors.sandbox_pool.pool import DEFAULT_LIMITS
 from messages.client.item import AgentMessage, Reasoning
 from messages.log import ApprovalAsked, ToolStarted, TurnClosed
@@ -384,6 +386,8 @@ async def test_wherever_the_daemon_dies_no_call_is_made_twice(row: str, autojump
         whole = user_texts(stage.requests[-1])[-1]
         records = list(thread.records)
         cuts = [stage.cut(thread, count) for count in range(4, len(records))]
+    for bytes_ in range(0, len(cuts[-1][1]), 97):
+        assert validate_history(project(cuts[-1][1][:bytes_]).history) == [], (row, bytes_)
     replayed = 0
     for cut in cuts:
         had_started = {record.place.number for record in cut[2] if isinstance(record, ToolStarted) and record.place}
