@@ -375,6 +375,11 @@
     pending[`t${id}`] = () => apply(callback, undefined, args);
     return id;
   } }.setTimeout);
+  const { queueMicrotask: queue } = G; // the engine's own lets what is thrown out, to be read by whoever gets it
+  hide(G, "queueMicrotask", { queueMicrotask(callback) {
+    if (typeof callback !== "function") throw new WrongType("queueMicrotask needs a function");
+    queue(() => { try { apply(callback, undefined, []); } catch (error) { threw(error); } });
+  } }.queueMicrotask);
   hide(G, "clearTimeout", { clearTimeout(id) {
     const number = +id; // once: it may be an object with an opinion
     const key = `t${number}`;

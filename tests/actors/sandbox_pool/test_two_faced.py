@@ -65,6 +65,14 @@ CASES: dict[str, tuple[str, tuple[str, Any]]] = {
         "const r = await tools.echo({ a: '\\ud800', ['\\udc00']: '\\\\ud800', c: '\\ud83d\\ude00' }); return r",
         ("returned", '{"a":"\ufffd","\ufffd":"\\\\ud800","c":"\U0001f600"}'),
     ),
+    "a microtask that throws": (
+        "queueMicrotask(() => { throw new Error('late') }); await new Promise(() => {})",
+        ("threw", ("script", "exception")),
+    ),
+    "a microtask that throws what is better not looked at": (
+        "queueMicrotask(() => { throw { toString() { throw 1 }, get message() { throw 2 } } }); await tools.echo({})",
+        ("threw", ("script", "exception")),
+    ),
     "a function's name that looks like a stack": (
         "const n = 'x (1:1)\\n    at fake (77:7)\\n'; const o: any = { [n]() { throw new Error('x') } }; o[n]()",
         ("threw", ("script", "exception")),
