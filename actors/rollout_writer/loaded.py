@@ -173,8 +173,6 @@ class LoadedThread(msgspec.Struct, frozen=True, kw_only=True):
             created_at=self.meta.created_at,
             updated_at=self.updated_at,
             cli_version=self.meta.cli_version,
-            originator=self.meta.originator,
-            thread_source=self.meta.thread_source,
             git_branch=self.meta.git_branch,
             git_commit=self.meta.git_commit,
             git_origin=self.meta.git_origin,

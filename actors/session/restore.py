@@ -52,7 +52,12 @@ def restored(
         ids=ids,
         offer=offer,
         settings=loaded.settings,
-        summary=msgspec.structs.replace(loaded.summary(path), turns=len(turns)),
+        summary=msgspec.structs.replace(
+            loaded.summary(path),
+            turns=len(turns),
+            originator=loaded.meta.originator,
+            thread_source=loaded.meta.thread_source,
+        ),
         history=(*loaded.history, *_entered(recovery)),
         turns=tuple(turns.values()),
         submissions=tuple(loaded.submissions.items())[-SUBMISSIONS_REMEMBERED:],

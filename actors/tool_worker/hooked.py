@@ -6,7 +6,6 @@ call that is prepared afresh after a restart is shown to the programs afresh.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import msgspec
@@ -42,7 +41,7 @@ async def reviewed(job: Job, result: Result) -> Result:
     output = msgspec.to_builtins(result.output)
     told = output[:RESPONSE_CHARS_MAX] if isinstance(output, str) else output
     verdict = await _ask(job, "PostToolUse", {"tool_response": told})
-    return dataclasses.replace(result, output=verdict.blocked) if verdict.blocked else result
+    return msgspec.structs.replace(result, output=verdict.blocked) if verdict.blocked else result
 
 
 async def _ask(job: Job, event: HookEvent, fields: dict[str, Any]) -> Verdict:

@@ -31,7 +31,10 @@ SAMPLES: dict[str, Any] = {
 }
 """For required fields that are no text."""
 
-SPECIAL: dict[str, Any] = {"thread/shellCommand": {"command": "ls -l"}}
+SPECIAL: dict[str, Any] = {
+    "thread/shellCommand": {"command": "ls -l"},
+    "review/start": {"target": {"type": "uncommittedChanges"}},
+}
 """Where a method means something else by the same name."""
 
 
