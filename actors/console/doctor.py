@@ -28,6 +28,8 @@ from actors.console.client import NotReachableError, WireError, connect
 from actors.model_stream.providers import REHEARSAL, ChoiceError, choose, known_providers
 from actors.ports.processes import LauncherLostError, SpawnError
 from actors.ports.production.processes import confinement_report
+from actors.ports.production.scripts import try_confinement
+from actors.ports.scripts import Confinement, EngineUnavailableError
 from actors.settings.layers import CONFIG_FILE, SettingsError, environment_layers, file_layer, merge
 from actors.tool_worker.launcher import containment_report
 from messages.settings import SettingsSnapshot
@@ -100,6 +102,7 @@ def examine(home: Path, environment: Mapping[str, str]) -> Report:
         ("daemon.status", lambda: _daemon(home)),
         ("containment", _containment),
         ("sandbox", _confinement),
+        ("scripts", _scripts),
         ("runtime.search", lambda: _program("rg", _ripgrep(), "reinstall callboard's requirements: make clean test")),
         ("git.environment", lambda: _program("git", shutil.which("git"), "install git", needed=False)),
         ("system.disk", lambda: _disk(home)),
@@ -272,6 +275,35 @@ def _confinement() -> Finding:
     )
 
 
+def _scripts() -> Finding:
+    """A worker is made and asked what holds: a kernel may know a layer and still refuse it."""
+    try:
+        confinement = trio.run(try_confinement)
+    except EngineUnavailableError as error:
+        return Finding(status="warning", summary=f"scripts cannot run: {error}", remediation="reinstall callboard")
+    return scripts_finding(confinement)
+
+
+def scripts_finding(confinement: Confinement) -> Finding:
+    """What is said of the layers around a script."""
+    held = ", ".join(
+        f"{name} {level}" if level > 1 else name for name, level in confinement.layers.items() if level > 0
+    )
+    details = {name: os.strerror(-level) for name, level in confinement.layers.items() if level < 0}
+    if not confinement.missing:
+        return Finding(status="ok", summary=f"scripts are fully confined: {held}", details=details)
+    return Finding(
+        status="warning",
+        summary=f"scripts are off: this kernel does not confine them (no {', '.join(confinement.missing)})",
+        details={"held": held or "nothing", **details},
+        remediation=(
+            "use a kernel (and a container) that allows Landlock (Linux 5.13) and seccomp filters; or set "
+            "`without_confinement = true` in [scripts], which leaves a process of their own and a clock around them "
+            "(docs/scripts.md)"
+        ),
+    )
+
+
 def _numbered(**kinds: tuple[str, ...]) -> dict[str, str]:
     return {f"{kind} {number}": text for kind, texts in kinds.items() for number, text in enumerate(texts, start=1)}
 
@@ -311,7 +343,7 @@ def _print(report: Report) -> None:
     for check in report.checks.values():
         mark, style = MARKS[check.status]
         words = [Text(check.summary)]
-        if check.id in ("containment", "sandbox") or check.status != "ok":
+        if check.id in ("containment", "sandbox", "scripts") or check.status != "ok":
             words += [Text(f"{name}: {text}", style="dim") for name, text in check.details.items()]
         if check.remediation:
             words.append(Text(f"→ {check.remediation}", style="cyan"))

@@ -437,3 +437,24 @@ def _native_folder() -> str:
     if len(folders) > 1:
         raise EngineUnavailableError(f"scripts need {', '.join(NATIVE_PACKAGES)} in one folder; install them together")
     return str(folders.pop())
+
+
+async def try_confinement() -> Confinement:
+    """Start an engine and one worker, and say what holds around it. Raises EngineUnavailableError."""
+    engine = ZygoteEngine()
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            await (await engine.worker()).aclose()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        unavailable, rest = group.split(EngineUnavailableError)
+        if unavailable is None or rest is not None:
+            raise
+        raise EngineUnavailableError(f"the script engine does not start: {_first(unavailable)}") from group
+    assert engine.confinement is not None, "a worker has said what holds"
+    return engine.confinement
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -140,7 +140,10 @@ class Tools:
 
     async def call(self, call: StartCall, gate: Gate) -> CallResult:
         name = call.tool.removeprefix("t_")
-        arguments = msgspec.json.decode(call.arguments)
+        try:
+            arguments = msgspec.json.decode(call.arguments)
+        except msgspec.MsgspecError as error:  # as a real tool does; only a worker that was taken over sends such
+            return CallResult(outcome="failed", error=CallError(code="invalid_arguments", message=str(error)))
         self.begun.append((name, arguments))
         self.running += 1
         self.most = max(self.most, self.running)
