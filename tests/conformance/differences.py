@@ -337,6 +337,15 @@ DIFFERENCES: tuple[Difference, ...] = (
         member=r"item/commandExecution/requestApproval:availableDecisions\[\].*",
     ),
     Difference(
+        name="thoughts behind a summary are shown on request",
+        original="the raw text of a model's reasoning beside the summary of it",
+        ours='the summary; the raw text where there is none, or with `show_reasoning = "raw"` (`showReasoning` of a turn)',
+        reason="A model may think for a hundred thousand tokens, and the summary is made to be read in their place.",
+        not_sent="item/reasoning/textDelta",
+        member=r"item/completed:item\.content",
+        when=lambda event: event.item.get("type") == "reasoning" or not event.item,
+    ),
+    Difference(
         name="a search is shown while it goes on",
         original="the item of a hosted search begins when the search has ended, with its query",
         ours="it begins when the search does; the query is in its completion",

@@ -322,6 +322,8 @@ class _Clients:
                 await trio.sleep(min(pause, MAX_PAUSE_SECONDS))
             if line.is_end:
                 await self._leave(line.conn)
+            elif line.method == "thread/resume":
+                await self._resume(line)
             else:
                 await self._send(line)
             self._model.sent += 1
@@ -352,6 +354,15 @@ class _Clients:
             self.result.lines.append(Line(line.conn, "c2s", frame=frame))
         self._recording.client_said(line.conn, msgspec.json.encode(frame))
         await peer.send(frame)
+
+    async def _resume(self, line: Line) -> None:
+        """Send it and hear its answer: a model that goes on before that may have ended when the client begins to watch."""
+        answer = f"{line.conn} answer {key_of((line.frame or {})['id'])}"
+        before = self._heard[answer]
+        await self._send(line)
+        with trio.move_on_after(PATIENCE_SECONDS):
+            while self._heard[answer] == before:
+                await self._news.wait()
 
     async def _peer(self, line: Line) -> Peer:
         """The connection of a line, opened and initialized if the recording begins behind that."""
