@@ -98,9 +98,9 @@ Scripts = dict[str, list[TurnScript]]
 def derive(transcript: Transcript) -> Scripts:
     """The model's part."""
     threads: dict[str, _Thread] = {}
-    sent = 0
+    sent = 0  # frames of clients, and their ends: what the replay counts as well
     for line in _heard_once(transcript.lines):
-        if line.direction == "c2s":
+        if line.direction == "c2s" or line.is_end:
             sent += 1
             continue
         params = line.params

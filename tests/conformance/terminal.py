@@ -33,6 +33,9 @@ the last key an Enter is an Enter."""
 
 SAME_KEY_SECONDS = 0.3
 
+TAIL_CHARS = 8
+"""Of what was typed: short enough to stand on one line, wherever it is broken."""
+
 
 class ScreenError(AssertionError):
     """What had to be on the screen is not; the text has the screen."""
@@ -77,8 +80,10 @@ class Terminal:
             await trio.sleep(SAME_KEY_SECONDS)
 
     async def enter(self, text: str) -> None:
-        """Type a text and press Enter."""
-        await self.type(text)
+        """Type a text, see its end on the screen, and press Enter."""
+        await self._tmux("send-keys", "-t", self._name, "-l", "--", text)
+        await self.shows(re.escape(text[-TAIL_CHARS:]))
+        await trio.sleep(AFTER_TYPING_SECONDS)
         await self.key("Enter")
 
     # --- looking ----------------------------------------------------------------------------------------------------

@@ -345,7 +345,8 @@ async def bang_command(stage: Stage) -> None:
     """``!`` runs a command of the user's own in the thread, and shows what it printed."""
     window = await stage.ready_tui()
     await window.enter("!echo from the user")
-    await window.shows(r"(?m)from the user$")
+    await stage.passed(lambda: stage.items("commandExecution"), "the end of the command")
+    await window.shows(r"You ran echo from the user")
     await window.key("Escape")
     await window.enter("answer me")
     await window.shows(ANSWER)
