@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -173,3 +174,27 @@ def test_the_limits_alone_keep_processes_and_memory_away() -> None:
 def test_every_required_layer_holds_here() -> None:
     layers = f"os._exit(0 if all(layers.get(name, -1) > 0 for name in {REQUIRED}) else 1)"
     assert attacked(layers, confined=True) == 0
+
+
+# --- the numbers, against the kernel's own headers ----------------------------------------------------------------------
+
+HEADERS = {
+    "aarch64": "/usr/include/asm-generic/unistd.h",  # aarch64 uses the generic table
+    "x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
+}
+NUMBER = re.compile(r"#define __NR(?:3264)?_(\w+)\s+(\d+)")
+
+
+@pytest.mark.parametrize("machine", HEADERS)
+def test_every_number_is_the_one_in_the_kernels_header(machine: str) -> None:
+    header = Path(HEADERS[machine])
+    if not header.exists():
+        pytest.skip(f"there is no {header}: install the kernel's headers (linux-libc-dev)")
+    numbers = {name: int(number) for name, number in NUMBER.findall(header.read_text())}
+    _, allowed = ARCHITECTURES[machine]
+    assert allowed == {name: numbers[name] for name in allowed}
+
+
+def test_both_architectures_allow_the_same() -> None:
+    x86, arm = (set(ARCHITECTURES[machine][1]) for machine in HEADERS)
+    assert x86 == arm
