@@ -50,7 +50,7 @@ async def test_a_question_survives_kill_and_restart_and_the_first_answer_counts(
                 "threadId": thread["id"],
                 "turnId": turn_id,
                 "itemId": request["params"]["itemId"],
-                "questions": [{**QUESTION, "isOther": True}],
+                "questions": [{**QUESTION, "isOther": True, "isSecret": False}],
                 "isBlocking": True,
                 "autoResolutionMs": None,
             }
