@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import trio
@@ -27,7 +29,7 @@ class Reader:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.process.stdout:  # until the program is gone
             with self._news:
                 self.lines.append(line.rstrip("\n"))
                 self._news.notify_all()
@@ -45,8 +47,16 @@ class Reader:
         return sum(text in line for line in self.lines)
 
 
-def _started(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def _started(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Whatever happens to the test, the program does not outlive it."""
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 async def test_attach_finds_the_daemon_again_and_shows_what_came_meanwhile_once(
@@ -72,7 +82,7 @@ async def test_attach_finds_the_daemon_again_and_shows_what_came_meanwhile_once(
                 await peer.note("item/agentMessage/delta")
                 await shown.until("tale please")
                 journal = daemon.home / "checkpoints"
-                await until(lambda: any("Once upon" in file.read_text() for file in journal.iterdir()))
+                await until(lambda: any("Once upon" in file.read_text() for file in journal.glob("*")))
                 daemon.kill()
                 await shown.until("the connection is lost")
                 daemon.start()
