@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 import time
 import webbrowser
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +22,8 @@ from rich.text import Text
 from actors.console import home as homes
 from actors.console.borrowed import attached
 from actors.console.client import Client, WireError
+from actors.console.config import CODEX_HOME
+from actors.credentials import foreign
 
 OK, FAILED = 0, 1
 
@@ -31,6 +35,8 @@ async def run(options: argparse.Namespace) -> int:
             return await _logout(client, options.provider)
         if options.action == "status":
             return await _status(client, as_json=options.json)
+        if options.action == "import":
+            return await _import(client, options.file, options.provider or "openai")
         if options.with_api_key:
             return await _keep_key(client, options.provider or "openai")
         method = "chatgptDeviceCode" if options.device_auth else "paste" if options.token else "chatgpt"
@@ -45,7 +51,28 @@ async def _keep_key(client: Client, provider: str) -> int:
     if not key.strip():
         print("callboard: No API key provided via stdin.", file=sys.stderr)
         return FAILED
-    await client.request("account/login/start", {"type": "apiKey", "apiKey": key.strip(), "provider": provider})
+    return await _kept(client, provider, key.strip())
+
+
+async def _import(client: Client, file: str | None, provider: str) -> int:
+    path = Path(file) if file else Path(os.environ.get(CODEX_HOME) or Path.home() / ".codex") / "auth.json"
+    try:
+        with path.open("rb") as opened:
+            data = opened.read(foreign.FILE_BYTES_MAX + 1)
+        key, word = foreign.api_key(data)
+    except OSError as error:
+        print(f"callboard: {path} cannot be read: {error.strerror}", file=sys.stderr)
+        return FAILED
+    except foreign.ForeignError as error:
+        print(f"callboard: nothing is taken over from {path}: {error}", file=sys.stderr)
+        return FAILED
+    if word is not None:
+        print(f"callboard: only its API key is taken over from {path}: {word}", file=sys.stderr)
+    return await _kept(client, provider, key.reveal())
+
+
+async def _kept(client: Client, provider: str, key: str) -> int:
+    await client.request("account/login/start", {"type": "apiKey", "apiKey": key, "provider": provider})
     found = await client.request("callboard/accounts")
     print(f"The key for {provider} is kept. {found['store']}")
     print(f"To use it for new threads: callboard config set model_provider {provider}")

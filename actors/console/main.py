@@ -218,7 +218,13 @@ def _parser() -> argparse.ArgumentParser:
         chosen.add_argument("--all", action="store_true", help="every hook")
     enter = verbs.add_parser("login", help="log in to a provider, or keep a key for it", epilog=EXITS)
     enter.add_argument(
-        "action", nargs="?", choices=("status",), help="status: who is logged in, and where that is kept"
+        "action",
+        nargs="?",
+        choices=("status", "import"),
+        help="status: who is logged in, and where that is kept; import: take over the API key of an auth.json",
+    )
+    enter.add_argument(
+        "file", nargs="?", metavar="FILE", help="of import (default: auth.json in $CODEX_HOME or ~/.codex)"
     )
     enter.add_argument("--provider", metavar="P", help="default: chatgpt; with --with-api-key: openai")
     how = enter.add_mutually_exclusive_group()
