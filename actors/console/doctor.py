@@ -27,11 +27,13 @@ from actors.console import home as homes
 from actors.console.client import NotReachableError, WireError, connect
 from actors.model_stream.providers import REHEARSAL, ChoiceError, choose, known_providers
 from actors.ports.processes import LauncherLostError, SpawnError
+from actors.ports.production import SystemFiles
 from actors.ports.production.processes import confinement_report
 from actors.ports.production.scripts import try_confinement
 from actors.ports.scripts import Confinement, EngineUnavailableError
 from actors.settings.layers import CONFIG_FILE, SettingsError, environment_layers, file_layer, merge
 from actors.tool_worker.launcher import containment_report
+from actors.tool_worker.rules.folders import RuleFolders, trusted_folders
 from messages.settings import SettingsSnapshot
 from messages.version import VERSION
 
@@ -98,6 +100,7 @@ def examine(home: Path, environment: Mapping[str, str]) -> Report:
         ("installation", lambda: _installation()),
         ("home.folder", lambda: _folder(home)),
         ("config.load", lambda: _config(home, environment)),
+        ("config.rules", lambda: rules_finding(home, environment)),
         ("auth.credentials", lambda: _credentials(home, environment)),
         ("daemon.status", lambda: _daemon(home)),
         ("containment", _containment),
@@ -175,6 +178,26 @@ def _config(home: Path, environment: Mapping[str, str]) -> Finding:
             remediation="correct the name, or remove it",
         )
     return Finding(status="ok", summary="the settings are valid", details=details)
+
+
+def rules_finding(home: Path, environment: Mapping[str, str]) -> Finding:
+    """Whether the rules in force in the current folder can be read: one that cannot makes every command a question."""
+    try:
+        projects = _snapshot(home, environment).settings.projects
+    except (OSError, SettingsError):
+        return Finding(status="warning", summary="not looked at: the settings cannot be read")
+    found = RuleFolders(SystemFiles(), str(home)).read(trusted_folders(projects, os.getcwd()))
+    details = _numbered(error=found.errors, warning=found.warnings)
+    if found.errors:
+        return Finding(
+            status="fail",
+            summary=f"the rules cannot be read: {found.errors[0]}",
+            details=details,
+            remediation="mend the file; until then every command is asked about, or refused where nobody may be asked",
+        )
+    if found.warnings:
+        return Finding(status="warning", summary=found.warnings[0], details=details)
+    return Finding(status="ok", summary=f"{len(found.rules)} rules are in force here")
 
 
 def _credentials(home: Path, environment: Mapping[str, str]) -> Finding:

@@ -133,6 +133,11 @@ def given(need: QuestionNeed, answers: Answers | None) -> str:
     return msgspec.json.encode({"answers": kept}).decode()
 
 
+def refusal(need: Need | None, reason: str) -> str:
+    """What the model is told when the policy refused: of a command, as one that could not start (CORE §1.2)."""
+    return rejected_command_output(reason) if isinstance(need, CommandNeed) else reason
+
+
 def rejection(need: Need) -> str:
     """What the model is told when a person declined."""
     match need:

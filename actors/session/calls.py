@@ -193,7 +193,7 @@ def _consider(step: Step, call: Call) -> None:
             assert call.need is not None
             approvals.ask(step, _show(step, call), call.need, decision)
         case Refuse():
-            refuse(step, call, decision.text)
+            refuse(step, call, approvals.refusal(call.need, decision.text))
         case _:
             assert_never(decision)
 

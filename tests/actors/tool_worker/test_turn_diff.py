@@ -93,6 +93,16 @@ def test_odd_names_and_contents_are_said_as_git_says_them() -> None:
     assert "Binary files a//else/where and b//else/where differ" in diff_of(unread)
 
 
+def test_a_binary_file_changed_by_several_patches_and_back_leaves_no_trace() -> None:
+    first = TurnDiff(root=ROOT).record([revision("bin", b"\xff", b"\xfe")])
+    assert first.render() == (
+        "diff --git a/bin b/bin\n"
+        "index ce542efaa5124a0437f0c4db329d7ec4b7ba70a7..050ac90ecbd9ce5a88212058fad711b4231d104d\n"
+        "Binary files a/bin and b/bin differ\n"
+    )
+    assert first.record([revision("bin", b"\xfe", b"\xff")]).render() == ""
+
+
 def test_a_path_outside_the_root_stays_absolute() -> None:
     outside = FileRevision(path="/else/where", before=None, after=b"x\n")
     assert diff_of(outside).startswith("diff --git a//else/where b//else/where\n")
