@@ -42,7 +42,7 @@ OK, FAILED = 0, 1
 BUSY_SECONDS, BUSY_TRIES = 0.02, 100
 """While the daemon writes, which takes milliseconds."""
 
-SECRET_TABLES = frozenset({"http_headers"})
+SECRET_TABLES = frozenset({"http_headers", "query_params", "experimental_bearer_token"})
 """What may hold a secret is shown to nobody who only wants an overview."""
 
 WIDE = 40

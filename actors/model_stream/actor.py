@@ -20,6 +20,7 @@ from actors.model_stream.profiles import speaks_websocket
 from actors.model_stream.rendering import UnsupportedError
 from actors.model_stream.responses.request import Parts, joined
 from actors.model_stream.retry import ASKED_OTHERWISE
+from actors.model_stream.unsaid import unsaid
 from actors.session.open_text import TextTable
 from messages.credentials import GetHeaders, Headers
 from messages.failure import Failure
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 CLIENT_NAME = "callboard"
 """How we introduce ourselves to providers, in `user-agent` and `originator`."""
-
-SHORTEST_SECRET = 8
-"""Header values from this length on are taken out of what a provider quotes back; shorter ones are no secrets."""
 
 
 async def run(
@@ -172,14 +170,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
             idle_seconds=provider.stream_idle_timeout_ms / 1000,
             where=self.where,
             generation=credentials.generation,
-            secrets=_secrets(authorization),
+            secrets=unsaid(authorization, provider.base_url, provider.query_params.values()),
         )
-
-
-def _secrets(headers: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    """The values, and what of them follows a scheme (``Bearer``), longest first."""
-    values = {part for _, value in headers for part in (value, value.rpartition(" ")[2])}
-    return tuple(sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True))
 
 
 def _unknown_provider(request: SampleRequest, models: Models) -> Failure:
