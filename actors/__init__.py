@@ -22,6 +22,7 @@
     rollout_writer  the log: append, read, recover, index
     gateway         one connection per client
     credentials     keys; the only actor that sees a secret
+    backend         what a ChatGPT login's backend knows: limits, tasks; a client, no actor
     settings        configuration layers
     rehearsal       a scripted model server
     console         the command line: a client that talks only the wire

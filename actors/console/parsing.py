@@ -46,6 +46,20 @@ Tokens for clients that are not you. Scopes: observe (see), drive (threads and t
 a person), admin (everything). A token ends by itself, and can be revoked before. docs/door.md says what each may do.
 """
 
+TASKS = """\
+Tasks that ran in the cloud, of the ChatGPT account the daemon is logged in with (callboard login). docs/backend.md.
+"""
+
+APPLY = """\
+Apply the latest diff of a task to the working tree, from the top of its git repository. What changed here meanwhile
+is merged where that is possible (three-way); where it is not, no file is touched and the conflicts are named.
+"""
+
+APPLY_EXITS = (
+    "exit codes: 0 applied, or it is there already; 1 the diff could not be had or applied, the reason is on standard "
+    "error; 2 wrong usage; 3 conflicts, and nothing was changed"
+)
+
 COMPLETION = """\
 Print a completion script for a shell. For bash, in ~/.bashrc:  eval "$(callboard completion bash)"
 for zsh, in ~/.zshrc the same with zsh; for fish:  callboard completion fish > ~/.config/fish/completions/callboard.fish
@@ -91,6 +105,17 @@ def add_verbs(verbs: Any) -> None:
     )
     sandbox.add_argument("--network", action="store_true", help="with the network, and Unix sockets")
     sandbox.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
+
+    tasks = _verb(verbs, "tasks", "list tasks of your ChatGPT account, or show one", TASKS)
+    tasks.add_argument("task", nargs="?", metavar="TASK_ID", help="show this one: an id, or the address of its page")
+    tasks.add_argument("-n", "--limit", type=_positive, default=20, metavar="N", help="at most so many (default 20)")
+    tasks.add_argument("--json", action="store_true", help="as JSON; of one task, with its diff")
+
+    apply = _verb(verbs, "apply", "apply a task's latest diff to the files here", APPLY, APPLY_EXITS)
+    apply.add_argument("task", metavar="TASK_ID", help="an id as `callboard tasks` shows it, or its page's address")
+    apply.add_argument(
+        "-C", "--cd", default=".", metavar="DIR", help="the repository (default: the one of this folder)"
+    )
 
     completion = _verb(verbs, "completion", "print a shell's completion script", COMPLETION)
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])

@@ -83,6 +83,14 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             from actors.console import undo
 
             return trio.run(lambda: undo.run(options.thread, options.turn, as_json=options.json))
+        case "tasks":
+            from actors.console import tasks
+
+            return trio.run(lambda: tasks.run(options.task, limit=options.limit, as_json=options.json))
+        case "apply":
+            from actors.console import tasks
+
+            return trio.run(lambda: tasks.apply(options.task, os.path.abspath(options.cd)))
         case "hooks":
             from actors.console import hooks
 

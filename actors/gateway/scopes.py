@@ -49,6 +49,8 @@ OBSERVE = frozenset(
 
 DRIVE = frozenset(
     {
+        "callboard/tasks/list",
+        "callboard/tasks/read",
         "callboard/thread/undo",
         "callboard/toolCall/cancel",
         "fs/getMetadata",

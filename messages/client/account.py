@@ -6,7 +6,29 @@ from typing import Literal
 
 from messages.client.item import Wire
 
-PlanType = Literal["free", "go", "plus", "pro", "team", "business", "enterprise", "edu", "unknown"]
+PlanType = Literal[
+    "free",
+    "go",
+    "plus",
+    "pro",
+    "prolite",
+    "promax",
+    "team",
+    "self_serve_business_prolite",
+    "self_serve_business_usage_based",
+    "business",
+    "ent26",
+    "enterprise_cbp_automation",
+    "enterprise_cbp_usage_based",
+    "enterprise",
+    "edu",
+    "edu_plus",
+    "edu_pro",
+    "sci",
+    "sci_plus",
+    "unknown",
+]
+"""Every plan the vocabulary has a name for; any other is `unknown`."""
 
 
 class AccountReadParams(Wire, frozen=True, kw_only=True):

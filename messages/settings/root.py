@@ -85,6 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     oauth: dict[str, OAuthSettings] = {}
     cli_auth_credentials_store: Literal["auto", "keyring", "file", "ephemeral"] = "auto"
     """Where logins are kept; `auto`: the desktop's keyring where there is one, else a file of the home."""
+    chatgpt_base_url: str = "https://chatgpt.com/backend-api/"
+    """The backend of a ChatGPT login: limits, account, tasks. With `/backend-api` its paths are `/wham/…`, without it
+    `/api/codex/…`; the login is sent there, so https unless it is this machine."""
     hooks: HooksSettings = HooksSettings()
     hooks_bypass_trust: bool = False
     """true runs hooks that nobody has trusted: for machines that are thrown away."""

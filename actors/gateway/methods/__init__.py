@@ -9,7 +9,8 @@ settings   config, models, features: what clients ask at start-up
 account    who is logged in, logging in and out
 commands   command/exec
 listings   what there is none of yet
-offers     what there is to choose from, and limits
+offers     what there is to choose from
+backend    limits, account and tasks of a ChatGPT login
 files      files read, listed and found
 search     threads found by words
 callboard  our own additions
@@ -21,6 +22,7 @@ from typing import Any, Final
 
 from actors.gateway.methods import (
     account,
+    backend,
     callboard,
     commands,
     files,
@@ -48,6 +50,7 @@ ALL: Final[dict[str, Method[Any]]] = {
         settings,
         account,
         offers,
+        backend,
         commands,
         files,
         listings,

@@ -1,4 +1,4 @@
-"""What there is to choose from, and limits and accounts that there are not: the truth, in the shapes clients know."""
+"""What there is to choose from, and what there is none of: the truth, in the shapes clients know."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from actors.gateway.caller import Caller
-from actors.gateway.rpc import RpcError, method
+from actors.gateway.rpc import method
 from actors.model_stream.providers import OPENAI, known_providers
 from actors.model_stream.tool_abilities import searches
-from messages.client.envelope import INVALID_REQUEST
-from messages.client.listing import NoParams, Nothing
+from messages.client.listing import NoParams
 from messages.client.offers import (
     EmptyPage,
     GatewaySettings,
@@ -94,19 +93,10 @@ async def gov_cloud(_caller: Caller, _params: NoParams) -> GovCloudResponse:
     return GovCloudResponse(is_gov_cloud=False, should_warn=False)
 
 
-async def rate_limits(_caller: Caller, _params: NoParams) -> Nothing:
-    raise RpcError(
-        INVALID_REQUEST,
-        "account/rateLimits/read: nobody is logged in here, so there are no rate limits to read; "
-        "keys belong to the daemon, and limits to their providers",
-    )
-
-
 METHODS = (
     method("permissionProfile/list", PageParams, profiles),
     method("mcpServerStatus/list", PageParams, nothing),
     method("modelProvider/list", NoParams, providers),
     method("modelProvider/capabilities/read", NoParams, capabilities),
     method("account/bedrock/checkGovCloudRequirements", NoParams, gov_cloud),
-    method("account/rateLimits/read", NoParams, rate_limits),
 )

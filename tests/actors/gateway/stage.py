@@ -223,6 +223,7 @@ class FakeHouse:
         self.sessions: dict[ThreadId, FakeSession] = {}
         self.on_disk: dict[ThreadId, ThreadSummary] = {}
         self.home = home
+        self.logins = MemoryStore()
         self.nursery: trio.Nursery | None = None
         self.requests: list[ListThreads] = []
         self.system.directory.expect(SETTINGS)
@@ -236,7 +237,7 @@ class FakeHouse:
             providers=known_providers(Settings(), ""),
             services=dict,
             environment={},
-            open_store=lambda: Chosen(store=MemoryStore(), kind="ephemeral", why="Kept in memory."),
+            open_store=lambda: Chosen(store=self.logins, kind="ephemeral", why="Kept in memory."),
             posts=Poster(self.ports),
         )
 

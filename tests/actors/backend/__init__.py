@@ -1,0 +1,1 @@
+"""The backend of a ChatGPT login, against a stand-in of ours."""
