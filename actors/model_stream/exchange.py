@@ -141,7 +141,7 @@ async def _hear_success(
         words = redact(readable((await _read(response, MAX_ERROR_BYTES)).decode("utf-8", "replace")), post.secrets)
         return Failure(
             kind="protocol",
-            message=f"{post.where} answered with a web page; check the provider's base URL ({post.url})",
+            message=f"{post.where} answered with a web page; check the provider's base URL ({_place(post)})",
             detail=words or None,
         )
     body: ResponseBody = response.extensions[BODY_EXTENSION]
@@ -301,21 +301,26 @@ def _broke_off(post: Post, error: httpx2.RequestError) -> Failure:
     )
 
 
+def _place(post: Post) -> str:
+    """The URL for people: without what it carries that is secret."""
+    return redact(post.url, post.secrets)
+
+
 def _unreached(post: Post, error: httpx2.RequestError | httpx2.InvalidURL) -> Failure:
     """The request could not be sent, or no answer began."""
     text = redact(str(error) or type(error).__name__, post.secrets)
     match error:
         case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
-            message = f"cannot ask {post.where} at {post.url}: {text}. Check the provider's base URL and headers."
+            message = f"cannot ask {post.where} at {_place(post)}: {text}. Check the provider's base URL and headers."
             return Failure(kind="invalid_request", message=message)
         case httpx2.DecodingError():
             return Failure(kind="protocol", message=f"{post.where}: {text}")
         case httpx2.TimeoutException():
-            return Failure(kind="timeout", message=f"{post.where} at {post.url}: {text}", retryable=True)
+            return Failure(kind="timeout", message=f"{post.where} at {_place(post)}: {text}", retryable=True)
         case _:
             # A certificate that is not accepted will not be accepted in a second either.
             return Failure(
                 kind="connection",
-                message=f"cannot reach {post.where} at {post.url}: {text}",
+                message=f"cannot reach {post.where} at {_place(post)}: {text}",
                 retryable="CERTIFICATE_VERIFY_FAILED" not in text,
             )

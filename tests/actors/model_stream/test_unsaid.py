@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import httpx2
+
 from actors.model_stream.errors import redact
+from actors.model_stream.exchange import Post, _unreached
 from actors.model_stream.unsaid import unsaid
 
 
@@ -21,3 +24,20 @@ def test_headers_and_all_that_a_url_carries_are_taken_out_however_they_are_quote
 
 def test_nothing_short_and_nothing_empty_is_taken_out() -> None:
     assert unsaid([("x-short", "1234567")], "http://host/v1") == ()
+
+
+def test_a_server_that_cannot_be_reached_is_named_without_what_its_url_carries() -> None:
+    url = "http://ada:canary-password@host/v1?sig=canary-query/responses"
+    post = Post(
+        url=url,
+        headers=(),
+        body=b"",
+        query={},
+        idle_seconds=1.0,
+        where="mine",
+        generation=None,
+        secrets=unsaid((), url.removesuffix("/responses")),
+    )
+    failure = _unreached(post, httpx2.ConnectError("refused"))
+    assert "canary" not in failure.message
+    assert "host/v1" in failure.message
