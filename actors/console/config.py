@@ -21,6 +21,7 @@ import msgspec
 
 from actors.console import home as homes
 from actors.model_stream.providers import choose
+from actors.model_stream.unsaid import bare_url
 from actors.ports.production.files import SystemFiles
 from actors.settings import borrowing, reference, store
 from actors.settings.checking import dotted, field_type
@@ -109,6 +110,13 @@ def _get(options: argparse.Namespace) -> int:
     return OK
 
 
+def _shown(path: tuple[str, ...], value: Any) -> Any:
+    """A value as an overview has it."""
+    if SECRET_TABLES.intersection(path):
+        return "…"
+    return bare_url(value) if path[-1] == "base_url" and isinstance(value, str) else value
+
+
 def _list(options: argparse.Namespace) -> int:
     snapshot = _snapshot(options, _state(options))
     values: dict[str, Any] = {**snapshot.others, **msgspec.to_builtins(snapshot.settings)}
@@ -117,7 +125,7 @@ def _list(options: argparse.Namespace) -> int:
         for path in leaves(values)
         if options.all or dotted(path) in snapshot.origins or path[0] in snapshot.others
     ]
-    shown = [(path, "…" if SECRET_TABLES.intersection(path) else value) for path, value in rows]
+    shown = [(path, _shown(path, value)) for path, value in rows]
     if options.json:
         told = {
             dotted(path): {

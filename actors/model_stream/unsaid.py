@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 SHORTEST_SECRET = 8
 """Values from this length on are taken out of what a provider quotes back; shorter ones are no secrets."""
@@ -21,3 +21,9 @@ def unsaid(headers: Iterable[tuple[str, str]], url: str, query: Iterable[str] = 
     values |= {part.partition("=")[2] for part in parts.query.split("&")}
     values |= {value for _, value in parse_qsl(parts.query)}
     return tuple(sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=lambda it: (-len(it), it)))
+
+
+def bare_url(url: str) -> str:
+    """A provider's URL for people: without a user, a password or a query, which may all be secrets."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from actors.gateway.caller import Caller
 from actors.gateway.rpc import method
 from actors.model_stream.providers import OPENAI, known_providers
 from actors.model_stream.tool_abilities import searches
+from actors.model_stream.unsaid import bare_url
 from messages.client.listing import NoParams
 from messages.client.offers import (
     EmptyPage,
@@ -65,7 +65,7 @@ def _entry(id_: str, provider: ProviderSettings) -> ProviderEntry:
         id=id_,
         name=provider.name or id_,
         can_edit=False,
-        base_url=_without_secrets(provider.base_url) or None,
+        base_url=bare_url(provider.base_url) or None,
         settings=OpenAiSettings() if id_ == OPENAI else GatewaySettings(auth=_auth(provider)),
     )
 
@@ -74,12 +74,6 @@ def _auth(provider: ProviderSettings) -> NoKeyNeeded | KeyInEnvironment | KeyEls
     if provider.env_key is not None:
         return KeyInEnvironment(env_key=provider.env_key)
     return KeyElsewhere() if provider.http_headers or provider.env_http_headers else NoKeyNeeded()
-
-
-def _without_secrets(url: str) -> str:
-    """A URL may carry a password or a key in its query; clients need neither."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 async def capabilities(caller: Caller, _params: NoParams) -> ProviderCapabilities:
