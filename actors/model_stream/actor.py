@@ -17,6 +17,7 @@ from actors.model_stream.core import WIRES, Sampling
 from actors.model_stream.models import Models
 from actors.model_stream.outlet import Outlet
 from actors.model_stream.profiles import speaks_websocket
+from actors.model_stream.providers import endpoint
 from actors.model_stream.rendering import UnsupportedError
 from actors.model_stream.responses.request import Parts, joined
 from actors.model_stream.retry import ASKED_OTHERWISE
@@ -163,7 +164,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
             **dict(authorization),  # with the headers that settings give this provider, which may replace ours
         }
         return Post(
-            url=provider.base_url.rstrip("/") + WIRES[provider.wire_api].path,
+            url=endpoint(provider.base_url, WIRES[provider.wire_api].path),
             headers=tuple(headers.items()),
             body=body,
             query=provider.query_params,

@@ -17,7 +17,7 @@ import trio
 
 from actors.kernel import Address
 from actors.model_stream.core import Hearing
-from actors.model_stream.exchange import Listening, Post
+from actors.model_stream.exchange import Listening, Post, target
 from actors.model_stream.frames import accept_of
 from actors.model_stream.http import TIMEOUTS, HttpTransport
 from actors.model_stream.http.deadline import deadline
@@ -113,7 +113,7 @@ async def _ask(
 async def _open(post: Post, asked_with: object, lines: Lines, transport: HttpTransport, entropy: Entropy) -> Line:
     """Connect and shake hands (RFC 6455 §4). Raises NoLineError."""
     try:
-        url = httpx2.URL(post.url, params=dict(post.query)) if post.query else httpx2.URL(post.url)
+        url, implied = target(post.url, tuple(post.query.items()))
         if url.scheme not in DEFAULT_PORTS:
             raise NoLineError(f"cannot speak {url.scheme!r}")
         key = b64encode(entropy.token(16)).decode("ascii")
@@ -123,6 +123,7 @@ async def _open(post: Post, asked_with: object, lines: Lines, transport: HttpTra
             "connection": "Upgrade",
             "sec-websocket-key": key,
             "sec-websocket-version": "13",
+            **implied,
             **{name: value for name, value in post.headers if name not in _NOT_IN_HANDSHAKE},
             "openai-beta": BETA,
         }

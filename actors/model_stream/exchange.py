@@ -90,20 +90,21 @@ async def attempt(
 
 def _request(post: Post) -> httpx2.Request:
     """Raises httpx2.InvalidURL."""
-    url, headers = _target(post.url, tuple(post.query.items()))
+    url, implied = target(post.url, tuple(post.query.items()))
     return httpx2.Request(
         "POST",
         url,
-        headers={"accept-encoding": "identity", "connection": "keep-alive", **dict(post.headers), **headers},
+        headers={"accept-encoding": "identity", "connection": "keep-alive", **implied, **dict(post.headers)},
         content=post.body,
         extensions={"timeout": TIMEOUTS},
     )
 
 
 @lru_cache(maxsize=MAX_TARGETS)
-def _target(url: str, query: tuple[tuple[str, str], ...]) -> tuple[httpx2.URL, Mapping[str, str]]:
-    """Where a request goes, and the headers that follow from it: a name and password in the URL (RFC 9110 §4.2.4)."""
-    parsed = httpx2.URL(url, params=query) if query else httpx2.URL(url)
+def target(url: str, query: tuple[tuple[str, str], ...]) -> tuple[httpx2.URL, Mapping[str, str]]:
+    """Where a request goes, and the headers that follow from it: a name and password in the URL (RFC 9110 §4.2.4). A
+    provider's own key is said instead of them. Raises httpx2.InvalidURL."""
+    parsed = httpx2.URL(url).copy_merge_params(query) if query else httpx2.URL(url)
     if not parsed.userinfo:
         return parsed, {}
     userinfo = f"{parsed.username}:{parsed.password}".encode()

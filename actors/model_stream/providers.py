@@ -72,6 +72,12 @@ def known_providers(
     return known
 
 
+def endpoint(base_url: str, path: str) -> str:
+    """Where a provider answers to ``path`` (``/responses``). What its base URL asks for in a query stays a query."""
+    address, mark, query = base_url.partition("?")
+    return address.rstrip("/") + path + mark + query
+
+
 def choose(settings: Settings, environment: Mapping[str, str]) -> Choice:
     """The provider and model of new threads.
 

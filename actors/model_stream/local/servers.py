@@ -13,6 +13,8 @@ import trio
 from actors.model_stream.local import lmstudio, ollama
 from actors.model_stream.local.listing import ListedModel, ListingError, openai_models
 from actors.model_stream.local.progress import Progress, PullError
+from actors.model_stream.providers import endpoint
+from actors.model_stream.unsaid import bare_url
 from messages.settings import ProviderSettings
 
 Kind = Literal["ollama", "lmstudio"]
@@ -113,7 +115,7 @@ async def provider_models(
     client: httpx2.AsyncClient, base_url: str, headers: Mapping[str, str], query: Mapping[str, str]
 ) -> tuple[ListedModel, ...]:
     """What any provider lists under ``{base_url}/models``. Raises ListingError."""
-    url = f"{base_url.rstrip('/')}/models"
+    url = endpoint(base_url, "/models")
     return openai_models(await _get(client, url, headers=headers, query=query))
 
 
@@ -196,17 +198,17 @@ async def _json(
     query: Mapping[str, str] | None = None,
 ) -> Any:
     """The JSON that a URL answers. Raises ListingError for everything else."""
+    shown = bare_url(url)
     try:
-        response = await client.request(
-            method, url, json=body, headers=dict(headers or {}), params=dict(query or {}) or None, timeout=seconds
-        )
+        asked = httpx2.URL(url).copy_merge_params(dict(query or {}))
+        response = await client.request(method, asked, json=body, headers=dict(headers or {}), timeout=seconds)
         value = msgspec.json.decode(response.content) if response.content else None
     except (httpx2.RequestError, httpx2.InvalidURL) as error:
-        raise ListingError(f"{url}: {error or type(error).__name__}") from error
+        raise ListingError(f"{shown}: {error or type(error).__name__}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ListingError(f"{url} answered HTTP {response.status_code} with something that is no JSON") from error
+        raise ListingError(f"{shown} answered HTTP {response.status_code} with something that is no JSON") from error
     if not response.is_success:
         reason = value.get("error") if isinstance(value, dict) else None
         reason = reason.get("message") if isinstance(reason, dict) else reason
-        raise ListingError(f"{url} answered HTTP {response.status_code}" + (f": {reason}" if reason else ""))
+        raise ListingError(f"{shown} answered HTTP {response.status_code}" + (f": {reason}" if reason else ""))
     return value

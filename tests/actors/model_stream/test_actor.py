@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.kernel import Ending
 from actors.model_stream.exchange import LOOKS
 from actors.rehearsal.script import Scene, Status, Step
+from messages.credentials import Headers, SecretValue
 from messages.failure import Failure, FailureKind
 from messages.model import (
     ItemBegan,
@@ -303,7 +304,7 @@ async def test_a_request_is_one_post_and_a_redirect_is_an_answer_that_is_not_fol
             base_url="http://ann:s%20cret@127.0.0.1:7/v1/", query_params={"api-version": "1 2"}, request_max_retries=1
         )
 
-    async with household(settings=elsewhere) as home:
+    async with household(settings=elsewhere, headers=Headers(())) as home:
         listener = await home.world.outside.network.listen("127.0.0.1", 7)
         home.sample(request("hello"))
         stream = await listener.accept()
@@ -329,3 +330,23 @@ async def test_a_request_is_one_post_and_a_redirect_is_an_answer_that_is_not_fol
             ("user-agent", "callboard"),
             ("x-client-request-id", "r1"),
         ]
+
+
+async def test_a_providers_own_key_is_said_and_not_the_password_of_its_url(autojump_clock: MockClock) -> None:
+    def elsewhere(_: str) -> ProviderSettings:
+        return ProviderSettings(
+            base_url="http://ann:s%20cret@127.0.0.1:7/v1/?tenant=t", query_params={"a": "b"}, request_max_retries=1
+        )
+
+    key = Headers((("Authorization", SecretValue("Bearer own")),))
+    async with household(settings=elsewhere, headers=key) as home:
+        listener = await home.world.outside.network.listen("127.0.0.1", 7)
+        home.sample(request("hello"))
+        stream = await listener.accept()
+        asked = b""
+        while not asked.endswith(b"]}"):
+            asked += await stream.receive_some()
+        line, *fields = asked.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+        assert line == "POST /v1/responses?tenant=t&a=b HTTP/1.1"
+        assert [field for field in fields if field.lower().startswith("authorization")] == ["authorization: Bearer own"]
+        await listener.aclose()

@@ -6,7 +6,7 @@ import pytest
 
 from actors.model_stream.catalogue import BUNDLED, FALLBACK_CONTEXT_WINDOW, default_model, find, offered
 from actors.model_stream.profiles import takes_freeform
-from actors.model_stream.providers import Choice, ChoiceError, choose, known_providers
+from actors.model_stream.providers import Choice, ChoiceError, choose, endpoint, known_providers
 from messages.settings import Dialect, ProviderSettings, Settings
 
 MINE = {"mine": ProviderSettings(base_url="http://127.0.0.1:1/v1")}
@@ -83,3 +83,16 @@ def test_freeform_tools_are_offered_as_such_where_the_responses_wire_has_them() 
     assert [takes_freeform("mine", each) for each in (local, unknown, openai)] == [False, True, True]
     said = ProviderSettings(base_url="https://api.openai.com/v1", dialect=Dialect(freeform_tools=False))
     assert not takes_freeform("openai", said)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "asked"),
+    [
+        ("https://x.example/v1", "https://x.example/v1/responses"),
+        ("https://x.example/v1/", "https://x.example/v1/responses"),
+        ("https://x.example/v1?api-version=1", "https://x.example/v1/responses?api-version=1"),
+        ("https://a:b@x.example/v1/?q=/", "https://a:b@x.example/v1/responses?q=/"),
+    ],
+)
+def test_the_query_of_a_base_url_stays_behind_the_path(base_url: str, asked: str) -> None:
+    assert endpoint(base_url, "/responses") == asked
