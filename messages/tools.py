@@ -34,6 +34,8 @@ class ScriptPlace(msgspec.Struct, frozen=True, kw_only=True):
     """From 1, in the order of the script's calls."""
     line: int
     column: int
+    source: str = ""
+    """That line, as it is shown to people beside a question."""
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,6 +81,7 @@ def _list(questions: Sequence[Question], *, as_json: bool) -> None:
                 "about": subject(question.message, question.item),
                 "cwd": question.message.params.get("cwd"),
                 "reason": question.message.params.get("reason"),
+                "script": question.message.params.get("script"),
             }
             for question in questions
         ]

@@ -53,7 +53,7 @@ def drawn(message: Incoming, item: Item | None, *, keys: bool = True) -> Rendera
     if params.get("cwd"):
         rows.append(Text(f"  in {params['cwd']}", style="dim"))
     if params.get("reason"):
-        rows.append(Text(f"  {params['reason']}", style="yellow"))
+        rows += [Text(f"  {line}", style="yellow") for line in str(params["reason"]).splitlines()]
     if item is not None and item["type"] == "fileChange":
         rows += [Text(f"  {change['kind']['type']} {change['path']}", style="dim") for change in item["changes"]]
     if keys:

@@ -46,6 +46,8 @@ class Answering:
             Text.assemble((f"  [{number}] ", "cyan"), option["label"], (f"  {option['description']}", "dim"))
             for number, option in enumerate(asked.get("options") or (), 1)
         ]
+        if (place := self.message.params.get("script")) is not None:
+            rows.append(Text(f"  script line {place['line']}: {place['source']}", style="yellow"))
         if how:
             rows.append(Text(f"  {how}", style="cyan"))
         return Group(*rows)

@@ -32,6 +32,7 @@ from messages.client.approval import (
     AmendmentDecision,
     CommandApprovalParams,
     FileChangeApprovalParams,
+    ScriptLine,
     UserInputOption,
     UserInputParams,
     UserInputQuestion,
@@ -75,6 +76,7 @@ from messages.session import (
     UsageUpdated,
     Warned,
 )
+from messages.tools import ScriptPlace
 
 _encoder = msgspec.json.Encoder()
 encode: Final = _encoder.encode
@@ -221,7 +223,8 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                     turn_id=approval.turn_id,
                     item_id=approval.item_id,
                     started_at_ms=started_at_ms,
-                    reason=need.justification or approval.reason,
+                    reason=_reason(need.justification or approval.reason, approval.place),
+                    script=_script_line(approval.place),
                     command=display_command(need.argv),
                     cwd=need.cwd,
                     command_actions=command_actions(need.argv, need.cwd),
@@ -239,7 +242,8 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                     turn_id=approval.turn_id,
                     item_id=approval.item_id,
                     started_at_ms=started_at_ms,
-                    reason=approval.reason,
+                    reason=_reason(approval.reason, approval.place),
+                    script=_script_line(approval.place),
                 ),
                 position,
             )
@@ -253,9 +257,26 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                     item_id=approval.item_id,
                     questions=tuple(_question(each) for each in need.questions),
                     is_blocking=True,
+                    script=_script_line(approval.place) or msgspec.UNSET,
                 ),
                 position,
             )
+
+
+def _script_line(place: ScriptPlace | None) -> ScriptLine | None:
+    if place is None:
+        return None
+    return ScriptLine(
+        item_id=place.item_id, number=place.number, line=place.line, column=place.column, source=place.source
+    )
+
+
+def _reason(why: str | None, place: ScriptPlace | None) -> str | None:
+    """Why people are asked; of a script's call with its line, for clients that know nothing of scripts."""
+    if place is None:
+        return why
+    where = f"script line {place.line}: {place.source}" if place.source else f"call {place.number} of a script"
+    return where if why is None else f"{why}\n{where}"
 
 
 def _question(question: Question) -> UserInputQuestion:

@@ -19,6 +19,7 @@ import msgspec
 
 from actors.rollout_writer.loaded import OpenNested, OpenScript
 from actors.sandbox_pool.declarations import allowed
+from actors.sandbox_pool.excerpt import source_line
 from actors.sandbox_pool.report import render, wrapped
 from actors.sandbox_pool.scanner import Block
 from actors.sandbox_pool.worker import finished, outcome_of, shown
@@ -283,6 +284,7 @@ def _place(script: Call, message: NestedWanted) -> ScriptPlace:
         number=message.number,
         line=message.line,
         column=message.column,
+        source=source_line(script.call.arguments, message.line),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from messages.client.item import CommandAction, Wire
 
 
@@ -15,6 +17,18 @@ class AmendmentDecision(Wire, frozen=True, kw_only=True):
     """A yes together with a rule for the future."""
 
     accept_with_execpolicy_amendment: Amendment
+
+
+class ScriptLine(Wire, frozen=True, kw_only=True):
+    """Ours: the line of a script that waits for the answer. ``source`` is that line, cut and made printable."""
+
+    item_id: str
+    """The script's item."""
+    number: int
+    """Of the call in the script, from 1."""
+    line: int
+    column: int
+    source: str
 
 
 class CommandApprovalParams(Wire, frozen=True, kw_only=True):
@@ -32,6 +46,7 @@ class CommandApprovalParams(Wire, frozen=True, kw_only=True):
     available_decisions: tuple[str | AmendmentDecision, ...]
     proposed_execpolicy_amendment: tuple[str, ...] | None = None
     reason: str | None = None
+    script: ScriptLine | None = None
 
 
 class FileChangeApprovalParams(Wire, frozen=True, kw_only=True):
@@ -42,6 +57,7 @@ class FileChangeApprovalParams(Wire, frozen=True, kw_only=True):
     item_id: str
     started_at_ms: int
     reason: str | None = None
+    script: ScriptLine | None = None
 
 
 class UserInputOption(Wire, frozen=True, kw_only=True):
@@ -69,6 +85,7 @@ class UserInputParams(Wire, frozen=True, kw_only=True, omit_defaults=False):
     questions: tuple[UserInputQuestion, ...]
     is_blocking: bool
     auto_resolution_ms: int | None = None
+    script: ScriptLine | msgspec.UnsetType = msgspec.UNSET
 
 
 class UserInputAnswer(Wire, frozen=True, kw_only=True):

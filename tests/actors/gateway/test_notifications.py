@@ -12,7 +12,7 @@ from actors.gateway.notifications import WireEncoder, approval_request, encode_t
 from actors.gateway.views import FAILURE_WORDS, error_body
 from actors.session.open_text import OpenText
 from actors.tool_worker.approval import DECISIONS_WITH_AMENDMENT
-from messages.approval import CommandNeed, GranularPolicy, GranularSwitches, PatchNeed
+from messages.approval import CommandNeed, GranularPolicy, GranularSwitches, Need, PatchNeed, QuestionNeed
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.client.item import (
     AddChange,
@@ -81,6 +81,7 @@ from messages.session import (
     UsageUpdated,
     Warned,
 )
+from messages.tools import ScriptPlace
 from tests.actors.session.test_feed import VIEW
 from tests.protocol_schema import check_server_frame
 
@@ -149,7 +150,7 @@ FAILURE = Failure(kind="connection", message="The model could not be reached.", 
 USAGE = TokenUsage(input=10, cached_input=2, output=3, reasoning_output=1, total=13)
 
 
-def _approval(need: CommandNeed | PatchNeed) -> Approval:
+def _approval(need: Need) -> Approval:
     return Approval(
         id="0196-ask", turn_id=TURN, item_id=ItemId("x"), call_id=CallId("c"), need=need, asked_at=1_795_179_848.4
     )
@@ -318,3 +319,25 @@ def test_a_question_offers_its_rule_as_the_protocol_words_it() -> None:
         "cancel",
     ]
     assert params["commandActions"] == [{"type": "unknown", "command": "git fetch && cat x"}]
+
+
+def test_a_question_of_a_script_says_at_which_line_and_what_stands_there() -> None:
+    place = ScriptPlace(
+        script=CallId("s"), item_id=ItemId("s"), number=2, line=3, column=7, source="await tools.exec({command: c})"
+    )
+    line = {"itemId": "s", "number": 2, "line": 3, "column": 7, "source": "await tools.exec({command: c})"}
+    needs: tuple[tuple[Need, str | None], ...] = (
+        (CommandNeed(argv=("make",), script=None, cwd="/w", justification="It builds."), "It builds."),
+        (PatchNeed(paths=("/w/a",)), None),
+        (QuestionNeed(questions=()), None),
+    )
+    for need, why in needs:
+        asked = msgspec.structs.replace(_approval(need), place=place, reason=None)
+        frame = json.loads(approval_request(THREAD, asked))
+        check_server_frame(frame)
+        assert frame["params"]["script"] == line
+        if not isinstance(need, QuestionNeed):
+            where = "script line 3: await tools.exec({command: c})"
+            assert frame["params"]["reason"] == (where if why is None else f"{why}\n{where}")
+        plain = json.loads(approval_request(THREAD, _approval(need)))["params"]
+        assert "script" not in plain

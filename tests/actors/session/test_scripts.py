@@ -243,6 +243,7 @@ async def test_a_promise_waits_for_people_while_its_siblings_run_on_and_the_cloc
         (asked,) = [record.approval for record in thread.records if isinstance(record, ApprovalAsked)]
         assert asked.place is not None
         assert (asked.place.line, asked.place.number) == (1, 1)
+        assert asked.place.source == 'return await Promise.all([tools.run({id: "asks", ask: true}),'
         assert await answer(thread, asked.id)
         await thread.until("TurnCompleted")
         assert user_texts(stage.requests[-1])[-1].splitlines()[1] == '["did asks","did b"]'
