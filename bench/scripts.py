@@ -28,7 +28,7 @@ from actors.ports.production.clock import SystemClock
 from actors.ports.production.entropy import SystemEntropy
 from actors.ports.production.scripts import ZygoteEngine
 from actors.ports.scripts import Confinement, ScriptWorker
-from actors.sandbox_pool.driver import StartCall
+from actors.sandbox_pool.driving import StartCall
 from actors.sandbox_pool.inside.checks import prepare
 from actors.sandbox_pool.pool import DEFAULT_LIMITS, ScriptPool
 from actors.sandbox_pool.running import Gate

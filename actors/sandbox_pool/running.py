@@ -15,13 +15,13 @@ import trio
 
 from actors.ports.clock import Clock
 from actors.ports.scripts import EngineUnavailableError, ScriptWorker, WorkerLostError
-from actors.sandbox_pool.driver import (
-    CANCELLED,
+from actors.sandbox_pool.book import CANCELLED
+from actors.sandbox_pool.driver import Driver
+from actors.sandbox_pool.driving import (
     ApprovalBegan,
     ApprovalOver,
     CallFinished,
     Cancel,
-    Driver,
     DropTimer,
     Effect,
     EndWorker,

@@ -21,8 +21,9 @@ import msgspec
 import trio
 
 from actors.kernel import Mailbox
+from actors.sandbox_pool.book import CANCELLED
 from actors.sandbox_pool.declarations import FINDERS, describe, search
-from actors.sandbox_pool.driver import CANCELLED, StartCall
+from actors.sandbox_pool.driving import StartCall
 from actors.sandbox_pool.report import render
 from actors.sandbox_pool.running import CallHandler, EventHandler, Gate
 from messages.client.item import DynamicToolCall, TextContentItem

@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from actors.ports.scripts import Confinement, ScriptEngine, WorkerLostError
-from actors.sandbox_pool.driver import StartCall
+from actors.sandbox_pool.driving import StartCall
 from actors.sandbox_pool.inside.script import Script
 from actors.sandbox_pool.pool import DEFAULT_LIMITS, ScriptPool
 from actors.sandbox_pool.running import Cancellation, Gate
