@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import trio
-from rich.console import Console
 from rich.text import Text
 
 from actors.console import home as homes
+from actors.console.choices import Choice, by_word, choices
 from actors.console.client import Client, Incoming, NotReachableError, WireError, connect
-from actors.console.questions import WORDS, drawn, is_approval, subject
+from actors.console.questions import drawn, is_approval, subject
+from actors.console.screen import Screen
 from actors.console.stage import Item
 from actors.console.threads import SHORT
 
 OK, FAILED = 0, 1
-
-DECISIONS: Final = {"yes": "accept", "session": "acceptForSession", "no": "decline", "quit": "cancel"}
-"""As said on the command line."""
 
 ANSWER_SECONDS = 10.0
 """For the daemon to say that it took the answer."""
@@ -48,9 +46,9 @@ async def run(which: str | None, decision: str | None, *, as_json: bool) -> int:
         if which is None:
             _list(questions, as_json=as_json)
             return OK
-        chosen = _chosen(questions, which)
-        for question in chosen:
-            await _answer(client, question, DECISIONS[decision or "yes"])
+        answers = [(question, _choice(question, decision or "yes")) for question in _chosen(questions, which)]
+        for question, choice in answers:
+            await _answer(client, question, choice)
     return OK
 
 
@@ -82,12 +80,14 @@ def _list(questions: Sequence[Question], *, as_json: bool) -> None:
                 "cwd": question.message.params.get("cwd"),
                 "reason": question.message.params.get("reason"),
                 "script": question.message.params.get("script"),
+                "answers": [choice.word for choice in choices(question.message)],
+                "rule": question.message.params.get("proposedExecpolicyAmendment"),
             }
             for question in questions
         ]
         print(msgspec.json.encode(shown).decode())
         return
-    console = Console()
+    console = Screen()
     if not questions:
         console.print("nothing waits for an answer")
     for question in questions:
@@ -96,8 +96,11 @@ def _list(questions: Sequence[Question], *, as_json: bool) -> None:
             Text.assemble((question.name, "bold"), ("  thread ", "dim"), question.thread["id"][-SHORT:], f"  {about}")
         )
         console.print(drawn(question.message, question.item, keys=False))
+        for choice in choices(question.message):
+            console.print(Text.assemble((f"  {choice.word:<8}", "cyan"), (choice.label, "dim")))
     if questions:
-        console.print(f"[dim]answer with: callboard approve {questions[0].name} yes|session|no|quit[/]")
+        words = "|".join(choice.word for choice in choices(questions[0].message))
+        console.print(Text(f"answer with: callboard approve {questions[0].name} {words}", style="dim"))
 
 
 def _chosen(questions: Sequence[Question], which: str) -> list[Question]:
@@ -110,13 +113,23 @@ def _chosen(questions: Sequence[Question], which: str) -> list[Question]:
     return chosen
 
 
-async def _answer(client: Client, question: Question, decision: str) -> None:
+def _choice(question: Question, word: str) -> Choice:
+    """Raises WireError where the question does not take that answer."""
+    choice = by_word(question.message, word)
+    if choice is None:
+        taken = ", ".join(each.word for each in choices(question.message))
+        raise WireError("approve", 0, f"{question.name} cannot be answered with {word!r}, but with: {taken}")
+    return choice
+
+
+async def _answer(client: Client, question: Question, choice: Choice) -> None:
     id_ = question.message.id
     assert id_ is not None
-    await client.answer(id_, {"decision": decision})
+    await client.answer(id_, {"decision": choice.decision})
     with trio.move_on_after(ANSWER_SECONDS):
         async for message in client.incoming():
             if message.method == "serverRequest/resolved" and message.params["requestId"] == id_:
-                print(f"{subject(question.message, question.item)}: {WORDS[decision]}")
+                said = f"{subject(question.message, question.item)}: {choice.said}"
+                Screen().print(Text(said), soft_wrap=True)
                 return
     raise NotReachableError(f"The daemon did not say that it took the answer to {question.name}.")

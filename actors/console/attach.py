@@ -25,9 +25,11 @@ from rich.text import Text
 
 from actors.console import home as homes
 from actors.console.borrowed import attached, attached_again
+from actors.console.choices import Choice
 from actors.console.client import Client, Incoming, NotReachableError, WireError
 from actors.console.keys import Key, Keyboard, LineEditor, Named
-from actors.console.questions import ANSWERS, WORDS, Pending, drawn, is_approval, subject
+from actors.console.questions import Pending, drawn, is_approval, subject
+from actors.console.screen import Screen
 from actors.console.stage import Stage, finished, headline, staged
 from actors.console.threads import resolve
 from actors.console.user_input import SKIP, Answering, asks_user
@@ -212,10 +214,10 @@ class Attached:
         elif not is_approval(message):
             await self._client.refuse(message.id, NOT_HERE)
         elif self._typing:
-            self._pending.ask(message)
+            self._pending.ask(message, trio.current_time())
             self.stage.refresh()
         else:
-            self.stage.say(drawn(message, self.stage.item(message.params["itemId"])))
+            self.stage.say(drawn(message, self.stage.item(message.params["itemId"]), keys=False))
 
     def _resolved(self, request_id: str | int) -> None:
         for answering in self._asking:
@@ -223,7 +225,7 @@ class Attached:
                 self._asking.remove(answering)
                 self.stage.say(Text(f"· {answering.summary()}: answered elsewhere, or withdrawn", style="dim"))
                 return
-        question = self._pending.drop(request_id)
+        question = self._pending.drop(request_id, trio.current_time())
         if question is not None:
             self.stage.say(Text(f"· {subject(question, None)}: answered elsewhere, or withdrawn", style="dim"))
 
@@ -247,9 +249,9 @@ class Attached:
 
     async def _press(self, key: Key) -> bool:
         """True: the person leaves."""
-        question = self._pending.first
-        if question is not None and not self._editor.text and isinstance(key, str) and key in ANSWERS:
-            await self._decide(question, ANSWERS[key])
+        answered = None if self._editor.text else self._pending.answered_by(key, trio.current_time())
+        if answered is not None:
+            await self._decide(*answered)
             return False
         if key is Named.END_OF_INPUT and not self._editor.text:
             return True
@@ -276,13 +278,13 @@ class Attached:
             with contextlib.suppress(NotReachableError):  # it is asked again when the daemon is back
                 await self._client.answer(answering.message.id, result)
 
-    async def _decide(self, question: Incoming, decision: str) -> None:
+    async def _decide(self, question: Incoming, choice: Choice) -> None:
         assert question.id is not None
-        self._pending.drop(question.id)
+        self._pending.drop(question.id, trio.current_time())
         shown = subject(question, self.stage.item(question.params["itemId"]))
-        self.stage.say(Text(f"· {shown}: {WORDS[decision]}", style="dim"))
+        self.stage.say(Text(f"· {shown}: {choice.said}", style="dim"))
         with contextlib.suppress(NotReachableError):  # it is asked again when the daemon is back
-            await self._client.answer(question.id, {"decision": decision})
+            await self._client.answer(question.id, {"decision": choice.decision})
 
     async def _cancel_call(self) -> None:
         """End the call that began last; what runs beside it goes on."""
@@ -349,7 +351,8 @@ class Attached:
         rows: list[RenderableType] = []
         question = self._pending.first
         if question is not None:
-            rows.append(drawn(question, self.stage.item(question.params["itemId"])))
+            seen = self._pending.takes_keys(trio.current_time()) and not self._editor.text
+            rows.append(drawn(question, self.stage.item(question.params["itemId"]), keys=seen))
             if len(self._pending) > 1:
                 rows.append(Text(f"  ({len(self._pending) - 1} more questions wait)", style="dim"))
         elif self._asking:
@@ -370,7 +373,7 @@ def _typed(editor: LineEditor) -> Text:
 
 async def run(options: AttachOptions) -> int:
     """Attach; the exit code."""
-    console = Console()
+    console = Screen()
     interactive = console.is_terminal and sys.stdin.isatty()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with attached(homes.home(), NAME) as client:

@@ -30,10 +30,10 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 
 class WireError(Exception):
-    """The daemon answered a request with an error."""
+    """The daemon answered a request with an error; with code 0 it is we who refuse."""
 
     def __init__(self, method: str, code: int, message: str, data: Any = None) -> None:
-        super().__init__(f"{method}: {message} ({code})")
+        super().__init__(f"{method}: {message} ({code})" if code else f"{method}: {message}")
         self.method = method
         self.code = code
         self.reason = message

@@ -23,6 +23,7 @@ from actors.console import home as homes
 from actors.console import repository
 from actors.console.borrowed import daemon
 from actors.console.client import Client, Incoming, NotReachableError, WireError, connect, leaves
+from actors.console.screen import Screen
 from actors.console.stage import staged
 from actors.console.turn import SIGINT_EXIT, run_turn
 
@@ -40,7 +41,7 @@ WIRES = ("chat", "messages")
 
 def start(flags: Sequence[str], *, keep: bool) -> int:
     """Run the demo; the exit code: 0 only if the tests really pass at the end."""
-    console = Console()
+    console = Screen()
     folder = Path(tempfile.mkdtemp(prefix="callboard-demo-"))
     try:
         code = trio.run(_run, console, folder, list(flags))

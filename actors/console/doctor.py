@@ -19,12 +19,13 @@ from typing import Literal
 
 import msgspec
 import trio
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from actors.console import home as homes
 from actors.console.client import NotReachableError, WireError, connect
+from actors.console.screen import Screen
 from actors.model_stream.providers import REHEARSAL, ChoiceError, choose, known_providers
 from actors.ports.processes import LauncherLostError, SpawnError
 from actors.ports.production import SystemFiles
@@ -360,8 +361,8 @@ def _disk(home: Path) -> Finding:
 
 
 def _print(report: Report) -> None:
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=WIDE)
+    terminal = Screen()
+    console = terminal if terminal.is_terminal else Screen(width=WIDE)
     rows = Table.grid(padding=(0, 1))
     for check in report.checks.values():
         mark, style = MARKS[check.status]

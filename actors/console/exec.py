@@ -16,6 +16,7 @@ from actors.console.borrowed import Borrowed, daemon
 from actors.console.client import Client, NotReachableError, WireError, connect, leaves
 from actors.console.events import Lines
 from actors.console.questions import Asker
+from actors.console.screen import Screen
 from actors.console.stage import staged
 from actors.console.turn import SIGINT_EXIT, Ending, run_turn
 
@@ -37,7 +38,7 @@ class ExecOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run(options: ExecOptions) -> int:
     """Run the turn on a running daemon, or on one of our own. The exit code: 0 completed, 1 not, 130 left."""
-    errors = Console(stderr=True)
+    errors = Screen(stderr=True)
     ending: Ending | None = None
     try:
         async with contextlib.AsyncExitStack() as stack:
@@ -69,7 +70,7 @@ async def _turn(client: Client, options: ExecOptions) -> Ending:
     thread_id = await _thread(client, options)
     if options.json:
         return await _turn_as_lines(client, thread_id, options)
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     console.print(f"[dim]thread {thread_id}  in {options.cwd}[/]", highlight=False)
     if console.is_terminal and sys.stdin.isatty():
         ending = await _turn_with_person(client, thread_id, options, console)

@@ -6,12 +6,12 @@ import sys
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from actors.console import home as homes
 from actors.console.borrowed import attached
+from actors.console.screen import Screen
 from actors.hooks.runner import read_trusted, write_trusted
 from actors.ports.production.files import SystemFiles
 
@@ -35,7 +35,7 @@ async def show(*, as_json: bool) -> int:
         table.add_row(
             Text(hook["key"], style="bold"), Text(hook["trustStatus"], style=style), hook["matcher"], hook["command"]
         )
-    Console().print(table)
+    Screen().print(table)
     return 0
 
 

@@ -160,7 +160,7 @@ class Keyboard:
 
     def __enter__(self) -> Self:
         self._before = termios.tcgetattr(self._descriptor)
-        tty.setcbreak(self._descriptor)
+        tty.setcbreak(self._descriptor, termios.TCSADRAIN)  # what was typed while we started is kept
         os.write(1, b"\x1b[?2004h")
         return self
 

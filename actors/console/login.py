@@ -16,13 +16,13 @@ from typing import Any
 
 import msgspec
 import trio
-from rich.console import Console
 from rich.text import Text
 
 from actors.console import home as homes
 from actors.console.borrowed import attached
 from actors.console.client import Client, WireError
 from actors.console.config import CODEX_HOME
+from actors.console.screen import Screen
 from actors.credentials import foreign
 
 OK, FAILED = 0, 1
@@ -80,7 +80,7 @@ async def _kept(client: Client, provider: str, key: str) -> int:
 
 
 async def _login(client: Client, provider: str, method: str) -> int:
-    console = Console()
+    console = Screen()
     started = await client.request("account/login/start", {"type": method, "provider": provider})
     if started.get("userCode"):
         console.print(Text.assemble("Open ", (started["verificationUrl"], "bold"), " on any device and type"))

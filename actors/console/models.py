@@ -25,6 +25,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from actors.console.home import home
+from actors.console.screen import Screen
 from actors.console.wire import user_settings
 from actors.credentials import core as credentials
 from actors.model_stream import catalogue, listings
@@ -100,7 +101,7 @@ async def _models(settings: Settings, provider_id: str | None, as_json: bool) ->
         told = [{"where": where, "models": models, "advice": advice} for where, models, advice in sections]
         print(msgspec.json.encode(told).decode())
         return 0
-    console = Console()
+    console = Screen()
     for where, models, advice in sections:
         console.print(_table(where, models), highlight=False)
         console.print()
@@ -242,7 +243,7 @@ async def _pull(settings: Settings, model: str, kind: Kind | None, url: str | No
         server = found[0]
         if advice := _advice(settings, server):
             print(f"callboard pull: {advice}", file=sys.stderr)
-        console = Console()
+        console = Screen()
         console.print(f"pulling {model} with {server.name} at {server.url}", highlight=False)
         with Bars(console) as bars:
             await servers.pull(client, server, model, bars.show)

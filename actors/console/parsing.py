@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from actors.console.choices import WORDS
 from messages.access import SCOPES
 
 EXITS = "exit codes: 0 done; 1 it failed, the reason is on standard error; 2 wrong usage; 130 left with Ctrl-C"
@@ -26,7 +27,8 @@ Ctrl-C interrupts the turn, twice leaves; Ctrl-D leaves. Leaving ends nothing. W
 
 APPROVE = """\
 List the questions that wait for people in all loaded threads, or answer one: QUESTION is the id that the list
-shows, or all. `session` says yes to the same again in this session, `quit` says no and ends the turn.
+shows, or all. `session` says yes to the same again in this session; `always` says yes and keeps the rule that the
+list shows, so that commands which start with its words are not asked about again; `quit` says no and ends the turn.
 """
 
 DOCTOR = "Look at what works on this machine and what does not: home, settings, keys, containment, tools, disk, daemon."
@@ -82,7 +84,7 @@ def add_verbs(verbs: Any) -> None:
 
     approve = _verb(verbs, "approve", "list the questions that wait for people, or answer one", APPROVE)
     approve.add_argument("question", nargs="?", metavar="QUESTION", help="which, or all")
-    approve.add_argument("decision", nargs="?", choices=["yes", "session", "no", "quit"], help="default yes")
+    approve.add_argument("decision", nargs="?", choices=WORDS, help="default yes")
     approve.add_argument("--json", action="store_true", help="list as JSON")
 
     doctor = _verb(

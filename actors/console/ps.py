@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.tree import Tree
 
 from actors.console.client import connect
 from actors.console.home import Running
+from actors.console.screen import Screen
 
 
 async def show(found: Running, token: str | None, *, as_json: bool) -> None:
@@ -20,7 +20,7 @@ async def show(found: Running, token: str | None, *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(status).decode())
         return
-    console = Console()
+    console = Screen()
     console.print(summary(found, status), highlight=False, soft_wrap=True)
     console.print(_tree(status["tree"]), highlight=False)
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import trio
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from actors.console.choices import Choice, by_key, choices
 from actors.console.client import Incoming
 from actors.console.keys import Key, Keyboard
 from actors.console.stage import Item, Stage, headline
 from actors.console.user_input import SKIP, Answering, asks_user
 
-ANSWERS: Final = {"y": "accept", "a": "acceptForSession", "n": "decline", "q": "cancel"}
-"""By key."""
-
-WORDS: Final = {
-    "accept": "accepted",
-    "acceptForSession": "accepted for the session",
-    "decline": "declined",
-    "cancel": "declined, and the turn ended",
-}
-
 APPROVALS: Final = frozenset({"item/commandExecution/requestApproval", "item/fileChange/requestApproval"})
 
-KEYS: Final = "[y] yes   [a] yes, and the same again in this session   [n] no   [q] no, and end the turn"
+
+SEEN_SECONDS: Final = 0.4
+"""A question takes no key before it has been on the screen for so long: whoever is in the middle of a word that begins
+with y has not said yes. People take longer than this to read one."""
 
 
 def is_approval(message: Incoming) -> bool:
@@ -46,8 +41,8 @@ def _script(params: dict[str, Any]) -> str:
     return str(actions[0]["command"] if len(actions) == 1 else params["command"])
 
 
-def drawn(message: Incoming, item: Item | None, *, keys: bool = True) -> RenderableType:
-    """The whole question, and which ``keys`` answer it."""
+def drawn(message: Incoming, item: Item | None, *, keys: bool) -> RenderableType:
+    """The whole question, and, once they do, which ``keys`` answer it."""
     params: dict[str, Any] = message.params
     rows: list[RenderableType] = [Text.assemble(("? ", "bold yellow"), (subject(message, item), "bold"))]
     if params.get("cwd"):
@@ -57,8 +52,15 @@ def drawn(message: Incoming, item: Item | None, *, keys: bool = True) -> Rendera
     if item is not None and item["type"] == "fileChange":
         rows += [Text(f"  {change['kind']['type']} {change['path']}", style="dim") for change in item["changes"]]
     if keys:
-        rows.append(Text(f"  {KEYS}", style="cyan"))
+        rows += [Text(row, style="cyan") for row in _keys(message)]
     return Group(*rows)
+
+
+def _keys(message: Incoming) -> Iterator[str]:
+    """The short answers in one row; a rule, which may be long, in one of its own."""
+    offered = choices(message)
+    yield "  " + "   ".join(f"[{choice.key}] {choice.label}" for choice in offered if choice.word != "always")
+    yield from (f"  [{choice.key}] {choice.label}" for choice in offered if choice.word == "always")
 
 
 class Pending:
@@ -66,18 +68,36 @@ class Pending:
 
     def __init__(self) -> None:
         self._open: dict[str | int, Incoming] = {}
+        self._first_since = 0.0
 
-    def ask(self, message: Incoming) -> None:
+    def ask(self, message: Incoming, now: float) -> None:
+        """``now``: seconds of a monotonic clock."""
         assert message.id is not None
+        if not self._open:
+            self._first_since = now
         self._open[message.id] = message
 
-    def drop(self, request_id: str | int) -> Incoming | None:
+    def drop(self, request_id: str | int, now: float) -> Incoming | None:
         """It is answered; the question, if it was open here."""
-        return self._open.pop(request_id, None)
+        first = self.first
+        dropped = self._open.pop(request_id, None)
+        if dropped is not None and dropped is first:
+            self._first_since = now
+        return dropped
 
     @property
     def first(self) -> Incoming | None:
         return next(iter(self._open.values()), None)
+
+    def takes_keys(self, now: float) -> bool:
+        """Whether the first has been there for long enough to be seen."""
+        return bool(self._open) and now - self._first_since >= SEEN_SECONDS
+
+    def answered_by(self, key: object, now: float) -> tuple[Incoming, Choice] | None:
+        """The question that a key answers, and what it says."""
+        first = self.first
+        choice = None if first is None or not self.takes_keys(now) else by_key(first, key)
+        return None if first is None or choice is None else (first, choice)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -89,7 +109,7 @@ class Asker:
     def __init__(self) -> None:
         self._pending = Pending()
         self._decided: dict[str | int, trio.Event] = {}
-        self._decisions: dict[str | int, str] = {}
+        self._decisions: dict[str | int, Choice] = {}
         self._asking: dict[Answering, tuple[list[dict[str, Any]], trio.Event]] = {}
         """The model's questions, oldest first, each with where its result goes."""
         self._stage: Stage | None = None
@@ -101,12 +121,12 @@ class Asker:
         if message.id is None or not is_approval(message):
             return {"decision": "decline"}
         decided = self._decided[message.id] = trio.Event()
-        self._pending.ask(message)
+        self._pending.ask(message, trio.current_time())
         try:
             await decided.wait()
-            return {"decision": self._decisions.pop(message.id)}
+            return {"decision": self._decisions.pop(message.id).decision}
         finally:
-            self._pending.drop(message.id)
+            self._pending.drop(message.id, trio.current_time())
             del self._decided[message.id]
 
     async def _converse(self, message: Incoming) -> dict[str, Any]:
@@ -133,19 +153,23 @@ class Asker:
         if question is None:
             asking = next(iter(self._asking), None)
             return None if asking is None else asking.drawn(how="the number of an answer, or n for none")
-        return drawn(question, None if self._stage is None else self._stage.item(question.params["itemId"]))
+        item = None if self._stage is None else self._stage.item(question.params["itemId"])
+        return drawn(question, item, keys=self._pending.takes_keys(trio.current_time()))
 
     def _press(self, key: Key, stage: Stage) -> None:
-        question = self._pending.first
-        if question is None and self._asking and isinstance(key, str):
+        if self._pending.first is None and self._asking and isinstance(key, str):
             self._choose(key, stage)
             return
-        if question is None or question.id is None or not isinstance(key, str) or key not in ANSWERS:
+        now = trio.current_time()
+        answered = self._pending.answered_by(key, now)
+        if answered is None:
             return
-        self._pending.drop(question.id)
-        decision = self._decisions[question.id] = ANSWERS[key]
+        question, choice = answered
+        assert question.id is not None
+        self._pending.drop(question.id, now)
+        self._decisions[question.id] = choice
         shown = subject(question, stage.item(question.params["itemId"]))
-        stage.say(Text(f"· {shown}: {WORDS[decision]}", style="dim"))
+        stage.say(Text(f"· {shown}: {choice.said}", style="dim"))
         self._decided[question.id].set()
 
     def _choose(self, key: str, stage: Stage) -> None:

@@ -24,6 +24,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from actors.console.client import Incoming
+from actors.console.screen import plain
 from actors.console.script_board import ScriptBoard
 
 OUTPUT_LINES = 12
@@ -31,6 +32,9 @@ OUTPUT_LINES = 12
 
 LIVE_TEXT_LINES = 16
 """Of a message under way, so that the live region never outgrows a small terminal."""
+
+LAST_LINE_CHARS = 4096
+"""Of what streams, looked at twenty times a second: more than a terminal is wide."""
 
 REFRESH_PER_SECOND = 20
 
@@ -268,7 +272,7 @@ def _finished_command(item: Item) -> RenderableType:
     ending = "declined" if declined else "exit ?" if code is None else f"exit {code}"
     took = _duration((item.get("durationMs") or 0) / 1000)
     head = Text.assemble(mark, headline(item), (f"  {ending}", "green" if good else "red"), (f"  {took}", "dim"))
-    lines = (item.get("aggregatedOutput") or "").rstrip().splitlines()
+    lines = plain(item.get("aggregatedOutput") or "").rstrip().splitlines()
     shown = lines[-OUTPUT_LINES:]
     if len(lines) > len(shown):
         shown.insert(0, f"… {len(lines) - OUTPUT_LINES} lines before")
@@ -320,7 +324,7 @@ def _short(path: str) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = text.rstrip().splitlines()
+    lines = plain(text[-LAST_LINE_CHARS:]).rstrip().splitlines()
     return lines[-1] if lines else ""
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 import trio
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from actors.console import home as homes
 from actors.console.borrowed import attached
 from actors.console.diff_applying import ConflictError, NotAppliedError, apply_diff
+from actors.console.screen import Screen
 from actors.console.threads import ago
 
 OK, FAILED, CONFLICTS = 0, 1, 3
@@ -47,7 +47,7 @@ async def run(task_id: str | None, *, limit: int, as_json: bool) -> int:
     if as_json:
         print(msgspec.json.encode(tasks).decode())
     elif tasks:
-        Console().print(table(tasks, time.time()))
+        Screen().print(table(tasks, time.time()))
     else:
         print("no tasks")
     return OK

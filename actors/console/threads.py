@@ -6,13 +6,13 @@ import time
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from actors.console import home as homes
 from actors.console.borrowed import attached
 from actors.console.client import Client, WireError
+from actors.console.screen import Screen
 
 SHORT = 8
 """Of an id, from its end: the random part. Two threads share it once in four billion."""
@@ -78,7 +78,7 @@ async def show(*, search: str | None, limit: int, as_json: bool) -> int:
     if as_json:
         print(msgspec.json.encode(threads).decode())
     elif threads:
-        Console().print(table(threads, time.time()))
+        Screen().print(table(threads, time.time()))
     else:
         print("no threads" if search is None else f"no thread matches {search!r}")
     return 0

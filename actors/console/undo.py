@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from rich.console import Console
 from rich.text import Text
 
 from actors.console import home as homes
 from actors.console.borrowed import attached
+from actors.console.screen import Screen
 from actors.console.threads import resolve
 
 
@@ -20,7 +20,7 @@ async def run(named: str | None, turn_id: str | None, *, as_json: bool) -> int:
     if as_json:
         print(msgspec.json.encode(done).decode())
         return 0
-    console = Console()
+    console = Screen()
     console.print(Text(f"turn {done['turnId']} in {done['root']}", style="dim"))
     for path in done["restored"]:
         console.print(Text.assemble(("restored ", "green"), path))

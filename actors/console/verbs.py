@@ -7,12 +7,12 @@ import os
 import sys
 
 import trio
-from rich.console import Console
 
 from actors.console import demo, ps
 from actors.console import exec as execution
 from actors.console import home as homes
 from actors.console.client import NotReachableError, WireError, connect, leaves
+from actors.console.screen import Screen
 
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -165,7 +165,7 @@ def _welcome(parser: argparse.ArgumentParser) -> int:
 async def _state(found: homes.Running) -> None:
     async with connect(found.address, token=homes.token(homes.home())) as client:
         status = await client.request("callboard/status")
-    Console().print(ps.summary(found, status), highlight=False, soft_wrap=True)
+    Screen().print(ps.summary(found, status), highlight=False, soft_wrap=True)
 
 
 async def _interrupt(thread: str | None) -> int:

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import trio
-from rich.console import Console
 from rich.spinner import Spinner
 from rich.text import Text
+
+from actors.console.screen import Screen
 
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Say so on a terminal, for the length of a block and on the standard error output: pipes get nothing of it."""
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     if not console.is_terminal:
         yield
         return

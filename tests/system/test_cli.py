@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -20,6 +17,7 @@ import pytest
 
 from tests.system.daemon import CALLBOARD, MARK, SOON_OVER, DaemonProcess, clean_environment, daemon_process
 from tests.system.model import Exchange, ScriptedModel
+from tests.system.terminal import Terminal
 
 SECONDS = 15.0
 """For one command. More means that it hangs."""
@@ -200,62 +198,6 @@ def test_exec_without_a_daemon_borrows_one_and_leaves_none(tmp_path: Path, model
 
 
 # --- interrupting ---------------------------------------------------------------------------------------------------
-
-
-class Terminal:
-    """A command in a terminal of its own, for a person at its keys."""
-
-    def __init__(self, home: Path, *words: str) -> None:
-        self._keys, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            [str(CALLBOARD), *words],
-            env={**clean_environment(), "CALLBOARD_HOME": str(home), "TERM": "xterm-256color", MARK: "cli"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            preexec_fn=_own_terminal,
-        )
-        os.close(theirs)
-        self.shown = ""
-
-    def until(self, words: str) -> None:
-        """Read what it shows until it says that. Raises AssertionError."""
-        deadline = time.monotonic() + SECONDS
-        while words not in self.shown:
-            more = self._read(deadline)
-            assert more, f"{words!r} was not shown: {self.shown}"
-            self.shown += more
-
-    def press(self, key: bytes) -> None:
-        os.write(self._keys, key)
-
-    def ended(self) -> int:
-        """Its exit code."""
-        deadline = time.monotonic() + SECONDS
-        while more := self._read(deadline):
-            self.shown += more
-        return self.process.wait(max(0.0, deadline - time.monotonic()))
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._keys)
-
-    def _read(self, deadline: float) -> str:
-        """What it shows next; nothing at its end, or when the time is over."""
-        readable, _, _ = select.select([self._keys], [], [], max(0.0, deadline - time.monotonic()))
-        with contextlib.suppress(OSError):  # what a terminal says when nobody is behind it any more
-            return os.read(self._keys, 65536).decode(errors="replace") if readable else ""
-        return ""
-
-
-def _own_terminal() -> None:
-    """In the child: a session whose terminal is standard input, so that Ctrl-C reaches it as from a keyboard."""
-    import fcntl
-    import termios
-
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 CTRL_C = b"\x03"

@@ -9,8 +9,9 @@ import trio
 import trio.testing
 from rich.console import Console
 
+from actors.console.choices import by_key, by_word, choices
 from actors.console.client import Incoming
-from actors.console.questions import Asker, Pending, drawn, subject
+from actors.console.questions import SEEN_SECONDS, Asker, Pending, drawn, subject
 from actors.console.stage import Stage
 from actors.console.turn import _Answers
 from actors.console.user_input import SKIP, Answering
@@ -37,26 +38,70 @@ def printed(renderable: Any) -> str:
 
 
 def test_a_question_says_what_where_and_why() -> None:
-    assert printed(drawn(question("1"), None)).splitlines()[:3] == ["? $ make", "  in /w", "  There is no sandbox."]
+    assert printed(drawn(question("1"), None, keys=True)).splitlines() == [
+        "? $ make",
+        "  in /w",
+        "  There is no sandbox.",
+        "  [y] yes   [a] yes, and the same again in this session   [n] no   [q] no, and end the turn",
+    ]
     change = {"type": "fileChange", "changes": [{"path": "/etc/x", "kind": {"type": "add"}, "diff": ""}]}
     asked = Incoming(method="item/fileChange/requestApproval", params={"itemId": "i"}, id="2")
     assert subject(asked, change) == "patch /etc/x"
-    assert "add /etc/x" in printed(drawn(asked, change))
+    assert "add /etc/x" in printed(drawn(asked, change, keys=False))
     assert subject(asked, None) == "a change of files"
 
 
 def test_the_oldest_question_comes_first() -> None:
     pending = Pending()
     first, second = question("1"), question("2")
-    pending.ask(first)
-    pending.ask(second)
+    pending.ask(first, 0)
+    pending.ask(second, 0)
     assert (pending.first, len(pending)) == (first, 2)
-    assert pending.drop("1") is first
-    assert pending.drop("1") is None
+    assert pending.drop("1", 1) is first
+    assert pending.drop("1", 1) is None
     assert pending.first is second
 
 
-async def test_keys_answer_one_question_after_the_other() -> None:
+def test_a_key_counts_once_the_question_could_be_seen() -> None:
+    pending = Pending()
+    pending.ask(question("1"), 10.0)
+    pending.ask(question("2"), 10.0)
+    assert pending.answered_by("y", 10.0 + SEEN_SECONDS / 2) is None
+    answered = pending.answered_by("y", 10.0 + SEEN_SECONDS)
+    assert answered is not None
+    assert (answered[0].id, answered[1].decision) == ("1", "accept")
+    assert pending.answered_by("x", 20.0) is None
+    pending.drop("1", 20.0)
+    assert not pending.takes_keys(20.1), "the second has only just come up"
+    assert pending.takes_keys(21.0 + SEEN_SECONDS)
+    pending.drop("2", 21.0)
+    assert not pending.takes_keys(30.0)
+
+
+def test_a_rule_is_offered_whole_and_sent_as_it_was_proposed() -> None:
+    prefix = ["git", "commit -m", "$HOME"]
+    asked = question("1")
+    asked.params["availableDecisions"] = [
+        "accept",
+        {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": prefix}},
+        "decline",
+        "cancel",
+    ]
+    assert [choice.word for choice in choices(asked)] == ["yes", "always", "no", "quit"]
+    rows = printed(drawn(asked, None, keys=True)).splitlines()[3:]
+    assert rows == [
+        "  [y] yes   [n] no   [q] no, and end the turn",
+        "  [p] yes, and do not ask again for commands that start with: git 'commit -m' '$HOME'",
+    ]
+    rule = by_key(asked, "p")
+    assert rule is not None
+    assert rule.decision == {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": prefix}}
+    assert by_word(asked, "always") == rule
+    assert by_key(asked, "a") is None
+    assert by_word(question("2"), "always") is None
+
+
+async def test_keys_answer_one_question_after_the_other(autojump_clock: trio.testing.MockClock) -> None:
     asker = Asker()
     stage = Stage(Console(file=io.StringIO()))
     answers: dict[str, Any] = {}
@@ -71,8 +116,11 @@ async def test_keys_answer_one_question_after_the_other() -> None:
             nursery.start_soon(ask, "2")
             await trio.testing.wait_all_tasks_blocked()
             for key in ("x", "a", "q", "y"):
+                asker._press(key, stage)  # before anybody can have seen what is asked
+            for key in ("x", "a", "y", "q"):
+                await trio.sleep(SEEN_SECONDS)
                 asker._press(key, stage)
-    assert answers == {"1": {"decision": "acceptForSession"}, "2": {"decision": "cancel"}}
+    assert answers == {"1": {"decision": "acceptForSession"}, "2": {"decision": "accept"}}
     assert asker.footer() is None
 
 

@@ -136,7 +136,7 @@ def test_without_a_terminal_attach_only_watches(place: Place) -> None:
         (
             ("approve", "nothing"),
             1,
-            "callboard: approve: no open question is called 'nothing'; see: callboard approve (0)\n",
+            "callboard: approve: no open question is called 'nothing'; see: callboard approve\n",
         ),
     ],
 )
