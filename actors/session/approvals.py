@@ -11,7 +11,7 @@ from typing import assert_never
 
 import msgspec
 
-from actors.session import hooking, scripts
+from actors.session import hooking, nested
 from actors.session.effects import SetExpiry
 from actors.session.state import Call
 from actors.session.step import Step
@@ -68,7 +68,7 @@ def _put(
 
 def told(step: Step, call: Call, approval: Approval) -> None:
     """What a question means beyond asking it: somebody waits, and not for ever."""
-    scripts.asks(step, call, approval.id)
+    nested.asks(step, call, approval.id)
     if approval.expires_at is not None:
         step.do(SetExpiry(approval_id=approval.id, at=approval.expires_at))
 
@@ -102,7 +102,7 @@ def close(step: Step, call: Call, answer: ResolveApproval | None = None) -> Call
     """Resolve a call's open question, once and for good. None: it lapsed, nobody will answer it any more."""
     assert call.approval is not None
     id_ = call.approval.id
-    scripts.asks(step, call, None)
+    nested.asks(step, call, None)
     if call.approval.expires_at is not None:
         step.do(SetExpiry(approval_id=id_, at=None))
     if answer is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from actors.sandbox_pool.scanner import Block
-from actors.session import approvals, asides, client_calls, history, scripts
+from actors.session import approvals, asides, client_calls, history, nested, nested_value, scripts
 from actors.session.effects import (
     AmendRules,
     AttachOutput,
@@ -178,7 +178,7 @@ def _consider(step: Step, call: Call) -> None:
         step.put_call(call, phase="ready")  # whoever typed it has said yes
         return
     if isinstance(call.need, QuestionNeed):
-        if scripts.only_tried(step, call):
+        if nested.only_tried(step, call):
             step.put_call(call, phase="ready")
         else:
             approvals.pass_on(step, call, call.need)
@@ -187,7 +187,7 @@ def _consider(step: Step, call: Call) -> None:
     match decision:
         case Run():
             step.put_call(call, phase="ready", unconfined=decision.unconfined)
-        case Ask() if scripts.only_tried(step, call):
+        case Ask() if nested.only_tried(step, call):
             step.put_call(call, phase="ready")
         case Ask():
             assert call.need is not None
@@ -241,7 +241,7 @@ def expired(step: Step, approval_id: str) -> None:
         return
     call = approvals.close(step, _show(step, call))
     settled = Settled(outcome="denied", error=CallError(code="expired", message=history.EXPIRED_OUTPUT))
-    scripts.settle(step, call, settled, CallResult(outcome="denied", output=history.EXPIRED_OUTPUT))
+    nested.settle(step, call, settled, CallResult(outcome="denied", output=history.EXPIRED_OUTPUT))
     step.at_once(Cancel(child=call.child))
 
 
@@ -252,7 +252,7 @@ def start_ready(step: Step) -> None:
     for index in may_start([Waiting(PLACES[call.phase], call.parallel_safe) for call in own]):
         let_run(step, own[index])
     if len(own) < len(turn.calls):
-        scripts.start_ready(step)
+        nested.start_ready(step)
 
 
 def let_run(step: Step, call: Call) -> Call:
@@ -376,7 +376,7 @@ def settle(step: Step, call: Call, result: CallResult) -> None:
         call = step.put_call(call, shown=step.start_item(result.item))
     turn = step.turn
     if call.call.place is not None:
-        scripts.settle(step, call, scripts.value_of(result), result)
+        nested.settle(step, call, nested_value.value_of(result), result)
     else:
         output = history.output_item(call.call, result.output, failed=result.outcome != "done")
         shown_as = None if call.shown is None else item_id(call.shown)

@@ -28,6 +28,7 @@ from actors.session import (
     closing,
     context,
     hooking,
+    nested,
     sampling,
     scripts,
     terminals,
@@ -117,9 +118,9 @@ def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionSta
         case ScriptTold():
             scripts.told(step, message)
         case NestedWanted():
-            scripts.wanted(step, message)
+            nested.wanted(step, message)
         case NestedUnwanted():
-            scripts.unwanted(step, message)
+            nested.unwanted(step, message)
         case ApprovalDue():
             calls.expired(step, message.approval_id)
         case ChildDown():

@@ -12,7 +12,7 @@ import msgspec
 from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenScript, OpenTurn
 from actors.rollout_writer.recovery import Recovery, ended
 from actors.rollout_writer.transcript import is_output
-from actors.session import approvals, calls, guidance, history, scripts
+from actors.session import approvals, calls, guidance, history, nested, scripts
 from actors.session.effects import AmendRules, Effect, Instant, SetDeadline, StartTool
 from actors.session.instructions import ENVIRONMENT_TAG
 from actors.session.project_docs import OPENING
@@ -137,7 +137,7 @@ def _take_up(
     made = tuple(_call(step, call, outputs.get(call.call_id)) for call in open_turn.calls)
     written = tuple(scripts.taken_up(step, script) for script in open_turn.scripts)
     questions = tuple(
-        scripts.question_of(step, nested) for script in open_turn.scripts if script.runs for nested in script.calls
+        nested.question_of(step, each) for script in open_turn.scripts if script.runs for each in script.calls
     )
     step.put_turn(calls=(*_in_order(made, open_turn.scripts, written), *questions))
     for script in written:

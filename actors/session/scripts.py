@@ -1,9 +1,7 @@
 """The scripts of a response: each a call of its own, whose calls are calls like any other.
 
 A script is a `Call` made `by="block"`: it takes its place among the structured calls in the order written, alone, and
-what it comes to is told as a user's message behind the outputs. Its calls are made `by="script"` and stand behind it in
-``turn.calls`` while they last: same workers, same table of approvals, same items. What differs is here: they take no
-place in the order of the response, and what they come to goes to the script instead of the model.
+what it comes to is told as a user's message behind the outputs. Its calls are in `nested.py`.
 
 The log holds a script's life in the order in which it happened, so that it can be replayed: what it asked for and was
 told (`ScriptRecorded`), the start of each call (`ToolStarted`, with its place), each call's result in full. All of it
@@ -17,31 +15,23 @@ from typing import Any
 
 import msgspec
 
-from actors.rollout_writer.loaded import OpenNested, OpenScript
+from actors.rollout_writer.loaded import OpenScript
 from actors.sandbox_pool.declarations import allowed
-from actors.sandbox_pool.excerpt import source_line
 from actors.sandbox_pool.report import render, wrapped
 from actors.sandbox_pool.scanner import Block
 from actors.sandbox_pool.worker import finished, outcome_of, shown
-from actors.session import approvals, calls, history
-from actors.session.effects import AbandonScript, Cancel, KillTerminal, StartTool, TellScript
+from actors.session import calls, history
+from actors.session.effects import AbandonScript, KillTerminal
 from actors.session.ledger import ledger_of
-from actors.session.scheduling import Waiting, may_start
-from actors.session.state import Call, CallResult, Script, Terminal, TurnState
+from actors.session.state import Call, CallResult, Script, TurnState
 from actors.session.step import Step
 from messages.base import CallId, ItemId
-from messages.client.item import CommandExecution, DynamicToolCall, ThreadItem
-from messages.items import InputImage, InputText, OutputPart
+from messages.client.item import DynamicToolCall, ThreadItem
 from messages.log import ScriptRecorded, ScriptWritten
 from messages.script import (
     CallEnded,
-    CallError,
     CallRequested,
     CallStarted,
-    NestedAsks,
-    NestedSettled,
-    NestedUnwanted,
-    NestedWanted,
     ScriptEvent,
     ScriptFailure,
     ScriptFailureKind,
@@ -53,9 +43,8 @@ from messages.script import (
     ScriptStatus,
     ScriptTold,
 )
-from messages.script import CallResult as Settled
 from messages.session import ScriptHappened
-from messages.tools import ScriptPlace, ToolCall, ToolOutcome
+from messages.tools import ToolCall
 
 NAME = "script"
 """What a script is called in the log's ledger."""
@@ -142,32 +131,6 @@ def taken_up(step: Step, opened: OpenScript) -> Call:
     return _replace(made, phase="running", started_at=step.at.now, shown=opened.started.item)
 
 
-def question_of(step: Step, opened: OpenNested) -> Call:
-    """A call that a script had made and people were asked about: it waits for the script to make it again."""
-    approval, decision = opened.asked.approval, opened.decision
-    assert approval.place is not None
-    made = Call(
-        call=ToolCall(
-            thread_id=step.state.thread_id,
-            turn_id=step.turn.id,
-            call_id=approval.call_id,
-            item_id=approval.item_id,
-            name="",  # as the script says, when it has come here again
-            arguments="",
-            idempotency_key=f"{step.state.thread_id}/{step.turn.id}/{approval.item_id}",
-            by="script",
-            place=approval.place,
-        ),
-        shown=opened.asked.item,
-    )
-    if decision is None:
-        return _replace(made, phase="asking", approval=approval)
-    if decision.decision in ("accept", "acceptForSession"):
-        return _replace(made, granted=approval.need)
-    refused = approvals.rejection(approval.need) if decision.decision is not None else history.EXPIRED_OUTPUT
-    return _replace(made, refused=refused)
-
-
 def _context(step: Step, limits: ScriptLimits) -> dict[str, Any]:
     """What the script may read of the world, beside what the sandbox adds."""
     turn = step.turn
@@ -210,7 +173,7 @@ def told(step: Step, message: ScriptTold) -> None:
     if ledger is None:
         return  # of an earlier run, or ended here
     step.put_call(call, script=_replace(call.script, ledger=ledger))
-    _record(step, call, event)
+    record(step, call, event)
     if not isinstance(event, ScriptStarted | ScriptPumped):
         happened(step, call, event)
 
@@ -225,7 +188,8 @@ def happened(step: Step, call: Call, event: ScriptEvent, call_item: ThreadItem |
     step.show(ScriptHappened(turn_id=step.turn.id, item_id=call.call.item_id, event=event, call_item_id=item_id))
 
 
-def _record(step: Step, call: Call, event: ScriptEvent) -> None:
+def record(step: Step, call: Call, event: ScriptEvent) -> None:
+    """Into the log, before anything follows from it."""
     step.log(ScriptRecorded(turn_id=step.turn.id, call_id=call.call_id, event=event))
 
 
@@ -237,194 +201,11 @@ def nested_id(script: CallId, number: int) -> CallId:
     return CallId(f"{script}:{number}")
 
 
-def wanted(step: Step, message: NestedWanted) -> None:
-    """A script makes a call: it is prepared, like any."""
-    script = step.call(message.call_id)
-    if script is None or script.script is None or script.phase != "running" or _ends(step, script):
-        return
-    turn, place = step.turn, _place(script, message)
-    call_id = nested_id(script.call_id, message.number)
-    call = step.call(call_id)
-    if call is None:
-        item_id = ItemId(step.new_id())
-        made = ToolCall(
-            thread_id=step.state.thread_id,
-            turn_id=turn.id,
-            call_id=call_id,
-            item_id=item_id,
-            name=message.tool,
-            arguments=message.arguments,
-            freeform=message.freeform,
-            idempotency_key=f"{step.state.thread_id}/{turn.id}/{item_id}",
-            by="script",
-            place=place,
-        )
-        call = Call(call=made)
-        step.put_turn(calls=(*turn.calls, call), calls_used=turn.calls_used + 1)
-    else:  # its question has outlived a restart
-        made = _replace(call.call, name=message.tool, arguments=message.arguments, freeform=message.freeform)
-        call = step.put_call(call, call=made)
-        if call.approval is not None:
-            asks(step, call, call.approval.id)
-        if call.refused is not None:
-            calls.settle(step, call, CallResult(outcome="denied", output=call.refused))
-            return
-    if step.turn.calls_used > turn.budget.tool_calls:
-        text = f"not run: this turn has used up its {turn.budget.tool_calls} tool calls"
-        calls.settle(step, call, CallResult(outcome="denied", output=text))
-        return
-    step.put_turn(live=step.turn.live | {call.child})
-    step.do(StartTool(call=call.call))
-
-
-def _place(script: Call, message: NestedWanted) -> ScriptPlace:
-    return ScriptPlace(
-        script=script.call_id,
-        item_id=script.call.item_id,
-        number=message.number,
-        line=message.line,
-        column=message.column,
-        source=source_line(script.call.arguments, message.line),
-    )
-
-
-def unwanted(step: Step, message: NestedUnwanted) -> None:
-    """A script has ended without one of its calls."""
-    calls.cancel(step, nested_id(message.call_id, message.number))
-
-
-def start_ready(step: Step) -> None:
-    """Let run what may run now of scripts' calls.
-
-    Those of one script share the response's lock among themselves: readers together, others alone, in the order in
-    which they became ready. A question to people holds up nothing but its own call.
-    """
-    for script in tuple(each for each in step.turn.calls if each.script is not None and each.phase == "running"):
-        if _ends(step, script):
-            continue
-        own = [each for each in nested(step.turn, script) if each.phase in ("preparing", "ready", "running")]
-        for index in may_start([Waiting(calls.PLACES[each.phase], each.parallel_safe) for each in own]):
-            call = own[index]
-            assert call.call.place is not None
-            number = call.call.place.number
-            current = step.call(script.call_id)
-            assert current is not None
-            assert current.script is not None
-            if current.script.job.mode == "dry-run":
-                _pretend(step, call)
-                continue
-            event = CallStarted(number=number)
-            ledger = current.script.ledger.with_event(event) or current.script.ledger
-            step.put_call(current, script=_replace(current.script, ledger=ledger))
-            happened(step, script, event, calls.let_run(step, call).shown)
-
-
-def only_tried(step: Step, call: Call) -> bool:
-    """Whether the call is one of a dry run."""
-    place = call.call.place
-    script = None if place is None else step.call(place.script)
-    return script is not None and script.script is not None and script.script.job.mode == "dry-run"
-
-
-def _pretend(step: Step, call: Call) -> None:
-    """Of a dry run: it could run; it does not."""
-    step.at_once(Cancel(child=call.child))
-    if call.fault is not None:
-        calls.settle(step, call, CallResult(outcome="failed", output=call.fault))
-    else:
-        settle(step, call, Settled(outcome="done", value='{"dryRun":true}'), CallResult(outcome="done", output=""))
-
-
 def nested(turn: TurnState, script: Call) -> tuple[Call, ...]:
     """The calls of a script that have not ended, in the order they were made."""
     return tuple(
         each for each in turn.calls if each.call.place is not None and each.call.place.script == script.call_id
     )
-
-
-def asks(step: Step, call: Call, approval_id: str | None) -> None:
-    """A script's call waits for people, or does not any more: its script may let its clock stand still."""
-    place = call.call.place
-    script = None if place is None else step.call(place.script)
-    if place is not None and script is not None:
-        step.do(TellScript(child=script.child, order=NestedAsks(number=place.number, approval_id=approval_id)))
-
-
-def settle(step: Step, call: Call, settled: Settled, result: CallResult) -> None:
-    """A script's call has ended: log what it gave, complete its item, and tell the script."""
-    place, turn = call.call.place, step.turn
-    assert place is not None
-    script = step.call(place.script)
-    assert script is not None, "a script outlasts its calls"
-    assert script.script is not None
-    seconds = 0.0 if call.started_at is None else step.at.now - call.started_at
-    event = CallEnded(number=place.number, result=settled, seconds=round(seconds, 6))
-    _record(step, script, event)
-    changed = _replace(script.script, ledger=script.script.ledger.with_event(event) or script.script.ledger)
-    if call.shown is not None and result.terminal is not None and _goes_on(step, script):
-        open_item = result.item or call.shown
-        left = Terminal(
-            terminal=result.terminal,
-            turn_id=turn.id,
-            call_id=call.call_id,
-            item=open_item,
-            started_at=call.started_at or step.at.now,
-        )
-        changed = _replace(changed, terminals=(*changed.terminals, left))
-        step.update_shown(open_item)
-    elif call.shown is not None:
-        calls.complete(step, call, result)
-    step.put_call(script, script=changed)
-    step.put_turn(calls=tuple(each for each in step.turn.calls if each.child != call.child))
-    happened(step, script, event, call.shown)
-    step.do(TellScript(child=script.child, order=NestedSettled(number=place.number, result=settled)))
-
-
-def _goes_on(step: Step, script: Call) -> bool:
-    return step.turn.closing is None and not _ends(step, script)
-
-
-def value_of(result: CallResult) -> Settled:
-    """What a call came to, as its script gets it."""
-    text, images = _parts(result.output)
-    match result.outcome:
-        case "done":
-            pass
-        case "denied":
-            return _failure("denied", "denied", text)
-        case "failed":
-            code = "invalid_arguments" if text.startswith("failed to parse function arguments") else "tool_failed"
-            return _failure("failed", code, text)
-        case "cancelled":
-            return _failure("cancelled", "cancelled", text)
-        case "unknown":
-            return _failure("unknown", "unknown", text)
-    value: Any = text
-    if isinstance(result.item, CommandExecution) or result.terminal is not None:
-        item = result.item if isinstance(result.item, CommandExecution) else None
-        value = {"output": _output_of(text), "exitCode": None if item is None else item.exit_code}
-        if result.terminal is not None:
-            value["sessionId"] = result.terminal
-    elif images:
-        value = {"text": text, "images": images}
-    return Settled(outcome="done", value=msgspec.json.encode(value).decode())
-
-
-def _failure(outcome: ToolOutcome, code: str, text: str) -> Settled:
-    return Settled(outcome=outcome, error=CallError(code=code, message=text, retryable=False))
-
-
-def _parts(output: str | tuple[OutputPart, ...]) -> tuple[str, list[str]]:
-    if isinstance(output, str):
-        return output, []
-    text = "\n".join(part.text for part in output if isinstance(part, InputText))
-    return text, [part.image_url for part in output if isinstance(part, InputImage)]
-
-
-def _output_of(text: str) -> str:
-    """What a command printed, without the lines that models are told of it."""
-    head, mark, output = text.partition("\nOutput:\n")
-    return output if mark and head.startswith(("Chunk ID:", "Wall time:")) else text
 
 
 # --- how a script ends --------------------------------------------------------------------------------------------
@@ -463,7 +244,8 @@ def settle_ended(step: Step) -> None:
         calls.settle(step, call, script.result)
 
 
-def _ends(step: Step, script: Call) -> bool:
+def ends(step: Step, script: Call) -> bool:
+    """Whether no new call of it counts any more."""
     current = step.call(script.call_id)
     return current is None or current.script is None or current.script.result is not None or current.cancelled
 
