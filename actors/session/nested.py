@@ -1,8 +1,8 @@
 """A script's calls: calls like any other, made one by one while it runs.
 
 They are made `by="script"` and stand behind it in ``turn.calls`` while they last: same workers, same table of
-approvals, same items. What differs is here: they take no place in the order of the response, those of one script share a lock among themselves, and
-what they come to goes to the script instead of the model.
+approvals, same items. What differs is here: they take no place in the order of the response, those of one script share
+a lock among themselves, and what they come to goes to the script instead of the model.
 """
 
 from __future__ import annotations
