@@ -6,8 +6,7 @@ A 401 has the headers renewed once; what may pass by itself is asked again, as l
 
 from __future__ import annotations
 
-from contextlib import aclosing
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import trio
@@ -15,10 +14,14 @@ import trio
 from actors.backend import core
 from actors.kernel import ServiceAddress
 from actors.model_stream.retry import delay_before_retry
+from actors.model_stream.unsaid import unsaid
 from actors.ports import Ports
 from messages.credentials import CredentialsRequest, GetHeaders, Headers
 from messages.failure import Failure
 from messages.version import VERSION
+
+if TYPE_CHECKING:
+    from actors.model_stream.http import Answer
 
 PROVIDER = "chatgpt"
 """Whose login opens the backend."""
@@ -40,14 +43,6 @@ _TASK_PAGE = msgspec.json.Decoder(core.TaskPage)
 _TASK = msgspec.json.Decoder(core.TaskDetails)
 
 T = TypeVar("T")
-
-
-class Came(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer as it came; ``headers`` with lower-case names."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class Backend:
@@ -80,9 +75,9 @@ class Backend:
                 return headers
             rejected = None
             came = await self._ask_once(url, headers)
-            if isinstance(came, Came) and 200 <= came.status < 300:
+            if not isinstance(came, Failure) and 200 <= came.status < 300:
                 return core.decoded(decoder, came.body)
-            if isinstance(came, Came) and came.status == 401 and headers.generation is not None and not renewed:
+            if not isinstance(came, Failure) and came.status == 401 and headers.generation is not None and not renewed:
                 rejected, renewed = headers.generation, True
                 continue
             failure = came if isinstance(came, Failure) else self._refused(came, headers)
@@ -93,35 +88,26 @@ class Backend:
                 return failure
             await trio.sleep(delay)
 
-    def _refused(self, came: Came, headers: Headers) -> Failure:
-        values = tuple(value.reveal() for _, value in headers.items)
-        secrets = (*values, *(value.partition(" ")[2] for value in values))
+    def _refused(self, came: Answer, headers: Headers) -> Failure:
+        secrets = unsaid(((name, value.reveal()) for name, value in headers.items), self._place.base)
         return core.refused(came.status, came.headers, came.body, now=self._ports.clock.now(), secrets=secrets)
 
-    async def _ask_once(self, url: str, headers: Headers) -> Came | Failure:
-        import httpx2  # a tenth of a second, which a daemon that asks nothing should not spend
-
-        from actors.model_stream.http import open_client
+    async def _ask_once(self, url: str, headers: Headers) -> Answer | Failure:
+        # The HTTP client takes a tenth of a second, which a daemon that asks nothing should not spend.
+        from actors.model_stream.http import NoAnswerError, whole_answer
 
         sent = {"accept": "application/json", "user-agent": f"callboard/{VERSION}"}
         sent |= {name: value.reveal() for name, value in headers.items}
         try:
-            with trio.fail_after(ANSWER_SECONDS):
-                async with open_client(self._ports) as client, client.stream("GET", url, headers=sent) as response:
-                    body = bytearray()
-                    # raw: nothing is compressed (`open_client`); closed here, and not whenever it is collected
-                    async with aclosing(response.aiter_raw()) as chunks:
-                        async for chunk in chunks:
-                            body += chunk
-                            if len(body) > BODY_BYTES_MAX:
-                                text = f"{core.WHERE} answered with more than {BODY_BYTES_MAX // 1024**2} MiB."
-                                return Failure(kind="protocol", message=text)
-                    named = {name.lower(): value for name, value in response.headers.items()}
-                    return Came(status=response.status_code, headers=named, body=bytes(body))
-        except trio.TooSlowError:
-            text = f"{core.WHERE} did not answer within {ANSWER_SECONDS:g} s"
-            return Failure(kind="timeout", message=f"{text}.", retryable=True)
-        except (httpx2.RequestError, httpx2.InvalidURL) as error:
-            # The error's own text may quote the request; its type says enough.
-            text = f"{core.WHERE} at {self._place.base} cannot be reached ({type(error).__name__})"
-            return Failure(kind="connection", message=f"{text}.", retryable=True)
+            return await whole_answer(
+                self._ports, "GET", url, headers=sent, seconds=ANSWER_SECONDS, max_bytes=BODY_BYTES_MAX
+            )
+        except NoAnswerError as error:
+            match error.reason:
+                case "too_long":
+                    return Failure(kind="protocol", message=f"{core.WHERE} {error}.")
+                case "silent":
+                    return Failure(kind="timeout", message=f"{core.WHERE} {error}.", retryable=True)
+                case "unreachable":
+                    text = f"{core.WHERE} at {self._place.base} {error}."
+                    return Failure(kind="connection", message=text, retryable=True)

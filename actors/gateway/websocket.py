@@ -10,7 +10,8 @@ Data frames are built here: a server's are not masked, so a frame is a short hea
 
 What the library does not do well and is done here instead: `aclose` waits for a silent peer for ever (bounded); after a
 message that is too long it stops reading, and closing a socket with unread input resets the connection before the
-peer has seen why (read on for a moment). Facts: reference/style DEPS §2.
+peer has seen why (read on for a moment); frames that came with the request, which RFC 6455 §4.1 forbids and clients in
+a hurry send, it would lose (kept until the handshake is over). Facts: reference/style DEPS §2.
 """
 
 from __future__ import annotations
@@ -60,15 +61,19 @@ class _LibraryStream(trio.abc.Stream):
     def __init__(self, stream: ByteStream, outlet: Outlet, head: bytes) -> None:
         self._stream = stream
         self._outlet = outlet
-        self._head = head
-        self.open = False
-        """The handshake is over: what is sent now are frames."""
+        request, end, self._early = head.partition(b"\r\n\r\n")
+        self._request = request + end
+        self._opened = trio.Event()
+
+    def open(self) -> None:
+        """The handshake is over: what is sent from now on, and what was sent with the request, are frames."""
+        self._opened.set()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if self._outlet.broken:
             raise trio.BrokenResourceError("the client is gone")
         self._outlet.send_raw(bytes(data))
-        if self.open and data[0] & 0x0F == _CLOSE_OPCODE:
+        if self._opened.is_set() and data[0] & 0x0F == _CLOSE_OPCODE:
             self._outlet.finish()
         # The bytes are in the queue, whole: cancelling this wait tears nothing.
         await self._outlet.wait_below(CONTROL_BACKLOG_BYTES)
@@ -77,10 +82,15 @@ class _LibraryStream(trio.abc.Stream):
         await self._outlet.wait_below(CONTROL_BACKLOG_BYTES)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._head:
+        if self._request:
             await trio.lowlevel.checkpoint()
-            head, self._head = self._head, b""
-            return head
+            request, self._request = self._request, b""
+            return request
+        # The library loses what it reads before its own answer has left.
+        await self._opened.wait()
+        if self._early:
+            early, self._early = self._early, b""
+            return early
         return await self._stream.receive_some(RECEIVE_BYTES if max_bytes is None else max_bytes)
 
     async def aclose(self) -> None:
@@ -143,5 +153,5 @@ async def accept(
         nursery, library_stream, max_message_size=max_message_bytes, receive_buffer_size=RECEIVE_BYTES
     )
     socket = await request.accept()
-    library_stream.open = True
+    library_stream.open()
     return WebSocketTransport(socket, stream, outlet, peer)

@@ -4,6 +4,7 @@
     pool.py        connections kept alive between requests
     body.py        a response's body: iterated as any of httpx2's, or handed to the rounds
     transport.py   httpx2's transport over the three, and `open_client`
+    whole.py       one request and its whole answer, bounded
 
     async with open_client(ports) as client, client.stream("POST", url, content=...) as response:
         body: ResponseBody = response.extensions[BODY_EXTENSION]
@@ -18,5 +19,16 @@ from __future__ import annotations
 
 from actors.model_stream.http.body import BodyWatch, ResponseBody
 from actors.model_stream.http.transport import BODY_EXTENSION, TIMEOUTS, HttpTransport, open_client
+from actors.model_stream.http.whole import Answer, NoAnswerError, whole_answer
 
-__all__ = ["BODY_EXTENSION", "TIMEOUTS", "BodyWatch", "HttpTransport", "ResponseBody", "open_client"]
+__all__ = [
+    "BODY_EXTENSION",
+    "TIMEOUTS",
+    "Answer",
+    "BodyWatch",
+    "HttpTransport",
+    "NoAnswerError",
+    "ResponseBody",
+    "open_client",
+    "whole_answer",
+]

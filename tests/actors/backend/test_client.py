@@ -137,7 +137,7 @@ async def test_pages_floods_silence_and_redirects_are_errors(server: StandIn, mo
     monkeypatch.setattr(clients, "BODY_BYTES_MAX", 1024 * 1024)
     server.replies = [(200, b" " * 3_000_000, {})]
     failure = await asking.usage()
-    assert failure == Failure(kind="protocol", message="The ChatGPT backend answered with more than 1 MiB.")
+    assert failure == Failure(kind="protocol", message="The ChatGPT backend answered with more than 1024 KiB.")
 
     monkeypatch.setattr(clients, "ANSWER_SECONDS", 0.05)
     monkeypatch.setattr(clients, "ATTEMPTS", 1)

@@ -15,6 +15,7 @@ from messages.approval import GranularPolicy, GranularSwitches
 from messages.base import ThreadId
 from messages.session import InterruptTurn, ReadThread, Refused, StartTurn, SteerTurn, ThreadStatus, Warned
 from tests.actors.gateway.stage import CallError, FakeClient, open_stage
+from tests.actors.gateway.test_door import UPGRADE
 
 pytestmark = pytest.mark.reference
 
@@ -41,6 +42,22 @@ async def test_the_first_conversation(tmp_path: Path) -> None:
         with pytest.raises(CallError, match="-32601 Method not found: no/such"):
             await client.call("no/such")
         await _still_works(client)
+
+
+async def test_frames_in_the_same_packet_as_the_request_are_answered_after_the_handshake(tmp_path: Path) -> None:
+    """RFC 6455 §4.1 forbids a client to send them; one in a hurry does."""
+    hello = json.dumps({"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "p", "version": "1"}}})
+    key = bytes(4)  # masking with zeros leaves a text as it is (RFC 6455 §5.3)
+    frame = b"\x81" + bytes([0x80 | len(hello)]) + key + hello.encode()
+    head = b"GET / HTTP/1.1\r\n" + b"".join(f"{name}: {value}\r\n".encode() for name, value in UPGRADE) + b"\r\n"
+    async with open_stage(tmp_path) as stage:
+        async with await trio.open_tcp_stream("127.0.0.1", stage.port) as stream:
+            await stream.send_all(head + frame)
+            said = b""
+            with trio.fail_after(5):
+                while b'"userAgent"' not in said:
+                    said += await stream.receive_some()
+        assert said.startswith(b"HTTP/1.1 101 ")
 
 
 async def test_ids_come_back_as_they_were_and_params_may_be_left_out(tmp_path: Path) -> None:
