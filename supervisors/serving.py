@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from actors.console.home import DAEMON_FILE, Running, home
+from actors.console.home import DAEMON_FILE, Running, home, private
 from actors.console.main import ServeOptions
 from actors.gateway.address import ListenRefusedError
 from actors.settings.layers import Layer, SettingsError, endpoint_layer, override_layer
@@ -159,7 +159,8 @@ class _Announcement:
 
     def make(self) -> None:
         new = self._path.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(self._running))
+        with open(new, "wb", opener=private) as file:
+            file.write(msgspec.json.encode(self._running))
         new.replace(self._path)
 
     def withdraw(self) -> None:

@@ -151,7 +151,7 @@ async def _launch(folder: Path, flags: Sequence[str]) -> trio.Process:
     log = _log(folder)
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
         log.unlink()
-    with log.open("ab") as output:
+    with open(log, "ab", opener=homes.private) as output:
         return await trio.lowlevel.open_process(
             [sys.executable, "-m", "supervisors", "serve", "--listen", "ws://127.0.0.1:0", *flags],
             stdin=subprocess.DEVNULL,

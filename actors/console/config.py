@@ -204,7 +204,7 @@ def _write(options: argparse.Namespace, edits: tuple[SettingsEdit, ...]) -> int:
     for key in edited.overridden:
         origin = edited.state.current.origins[key]
         print(f"but {key} stays as {origin.where} sets it", file=sys.stderr)
-    _say_when({split_key_path(edit.key_path)[0] for edit in edits})
+    _say_when({dotted(split_key_path(edit.key_path)) for edit in edits})
     return OK
 
 
@@ -231,11 +231,15 @@ def _patiently(write: Callable[[], Edited | SettingsRefused]) -> Edited | Settin
 def _say_when(keys: set[str]) -> None:
     if homes.running(homes.home()) is None:
         return
-    late = sorted(keys & NEEDS_RESTART)
+    late = {each for each in NEEDS_RESTART if any(_same_or_below(each, key) for key in keys)}
     if late:
-        print(f"the daemon that runs takes {', '.join(late)} at its next start")
+        print(f"the daemon that runs takes {', '.join(sorted(late))} at its next start")
     if keys - NEEDS_RESTART:
         print("the daemon that runs takes it within moments, for threads and turns that begin then")
+
+
+def _same_or_below(key: str, table: str) -> bool:
+    return f"{key}.".startswith(f"{table}.")
 
 
 def _edit(options: argparse.Namespace) -> int:

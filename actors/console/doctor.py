@@ -149,9 +149,12 @@ def _folder(home: Path) -> Finding:
         return Finding(status="fail", summary=f"{home} cannot be written", details=details, remediation=fix)
     token = home / homes.TOKEN_FILE
     if token.exists() and stat.S_IMODE(token.stat().st_mode) & 0o077:
-        fix = f"chmod 600 {token}"
+        fix = f"remove {token}: another is made at the next start; or, if nobody can have read it: chmod 600 {token}"
         return Finding(
-            status="warning", summary="others can read the capability token", details=details, remediation=fix
+            status="fail",
+            summary="others can read the capability token, so the daemon does not start",
+            details=details,
+            remediation=fix,
         )
     return Finding(status="ok", summary=f"{home} is there and can be written", details=details)
 

@@ -13,6 +13,8 @@ import msgspec
 DAEMON_FILE = "daemon.json"
 TOKEN_FILE = "token"  # noqa: S105  # the name of a file, not a secret
 
+OWNER_ONLY = 0o600
+
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
     """What a daemon says of itself in its home."""
@@ -43,6 +45,11 @@ def running(folder: Path) -> Running | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return found
+
+
+def private(path: str, flags: int) -> int:
+    """An ``opener`` of `open`: what is made is for its owner only."""
+    return os.open(path, flags, OWNER_ONLY)
 
 
 def certificate(folder: Path, address: str) -> str | None:

@@ -36,6 +36,7 @@ from actors.model_stream.local.progress import PullError
 from actors.model_stream.local.servers import DEFAULT_URLS, NAMES, Kind, LocalServer
 from actors.model_stream.profiles import profile_of
 from actors.model_stream.providers import REHEARSAL, ChoiceError, choose, known_providers
+from actors.ports.production.files import SystemFiles
 from actors.settings.layers import SettingsError
 from messages.credentials import Headers
 from messages.failure import Failure
@@ -135,11 +136,10 @@ def _keep(provider_id: str, listed: tuple[ListedModel, ...]) -> None:
     """What the provider said is what the daemon goes by from its next start on."""
     folder = home() / listings.FOLDER
     with contextlib.suppress(OSError):  # whoever only looks need not be able to write
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = folder / listings.file_of(provider_id)
-        new = file.with_suffix(".new")
-        new.write_bytes(listings.encode(listings.listing(listed, at=time.time())))
-        new.replace(file)
+        files = SystemFiles()
+        files.make_dirs(str(folder), mode=0o700)
+        listing = listings.listing(listed, at=time.time())
+        files.write_atomic(str(folder / listings.file_of(provider_id)), listings.encode(listing))
 
 
 def _listed(settings: Settings) -> dict[str, Mapping[str, ModelSettings]]:

@@ -8,6 +8,7 @@ actor          listens; one connection actor per client
 address        where to listen, and whether that is safe
 entrance       letting clients in: TLS, the head of the request, who it is; bounded in time and number
 certificate    our side of TLS
+terms          the settings of the door as they are now
 http_head      who is let in: host, origin, token, manners
 capability     the owner's token
 tokens         signed tokens: whose they are, whether they count

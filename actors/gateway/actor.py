@@ -28,10 +28,11 @@ from actors.gateway.connection import Connection
 from actors.gateway.dynamic_tools import Hosts
 from actors.gateway.entrance import Entrance
 from actors.gateway.house import House
-from actors.gateway.http_head import Door, door_hosts
+from actors.gateway.http_head import Door
 from actors.gateway.methods import ALL
 from actors.gateway.notifications import WireEncoder
 from actors.gateway.registry import TokenError
+from actors.gateway.terms import Terms, with_lists
 from actors.gateway.websocket import accept
 from actors.kernel import Children, Context, Mailbox, Shutdown
 from actors.ports.network import ByteStream, Listener
@@ -59,16 +60,14 @@ class Doorway:
     def __init__(
         self,
         house: House,
-        options: ListenSettings,
+        terms: Terms,
         listener: Listener,
-        door: Door,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._house = house
         self._tls = tls
-        self._options = options
+        self._terms = terms
         self._listener = listener
-        self._door = door
         self._gateway: Gateway | None = None
         """The one now alive."""
 
@@ -82,7 +81,7 @@ class Doorway:
     @property
     def token_required(self) -> bool:
         """Clients must show the token in ``$CALLBOARD_HOME/token``."""
-        return self._door.token is not None
+        return self._terms.door.token is not None
 
     @property
     def connections(self) -> int:
@@ -97,12 +96,12 @@ class Doorway:
     async def run(self, ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
         """The gateway actor: let clients in until told to end."""
         mailbox: Mailbox[Shutdown] = ctx.open_mailbox(capacity=8)
-        gateway = self._gateway = Gateway(self._house, self._options, self._door, self._tls)
+        gateway = self._gateway = Gateway(self._house, self._terms, self._tls)
         async with Children(ctx) as children:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(gateway.serve, self._listener, children)
                 nursery.start_soon(gateway.ping)
-                nursery.start_soon(gateway.tell_of_settings)
+                nursery.start_soon(gateway.follow_settings)
                 nursery.start_soon(gateway.send_away_the_revoked)
                 nursery.start_soon(gateway.audit.run)
                 ctx.shutdown_to(mailbox.address)
@@ -133,7 +132,7 @@ async def open_doorway(
     )
     if isinstance(address, UnixAddress):
         listener = await _listen(options.address, ports.network.listen_unix(address.path))
-        return Doorway(house, options, listener, Door(token=None))
+        return Doorway(house, Terms(options, Door(token=None), None), listener)
     token, key = None, None
     if options.auth:
         token = await load_or_make_token(ports, house.home, token_file)
@@ -142,10 +141,9 @@ async def open_doorway(
         except (TokenError, ValueError) as error:
             raise ListenRefusedError(str(error)) from error
     tls = await ports.threads.run(server_context, options, house.home) if address.tls else None
-    hosts, addresses = door_hosts(address.host, loopback=address.loopback, more=options.allowed_hosts)
     listener = await _listen(options.address, ports.network.listen(address.host, address.port))
-    door = Door(token=token, key=key, allowed_origins=options.allowed_origins, hosts=hosts, addresses=addresses)
-    return Doorway(house, options, listener, door, tls)
+    door = with_lists(Door(token=token, key=key), options, address)
+    return Doorway(house, Terms(options, door, address), listener, tls)
 
 
 async def _listen(address: str, listening: Awaitable[Listener]) -> Listener:
@@ -162,10 +160,10 @@ async def _listen(address: str, listening: Awaitable[Listener]) -> Listener:
 class Gateway:
     """What all connections share (`actors.gateway.caller.Gatehouse`)."""
 
-    def __init__(self, house: House, options: ListenSettings, door: Door, tls: ssl.SSLContext | None = None) -> None:
-        self._options = options
+    def __init__(self, house: House, terms: Terms, tls: ssl.SSLContext | None = None) -> None:
+        self._terms = terms
         self.audit = Audit(house.ports, house.home)
-        self._entrance = Entrance(house.ports, house.home, door, self.audit, seconds=options.handshake_seconds, tls=tls)
+        self._entrance = Entrance(house.ports, house.home, terms, self.audit, tls=tls)
         self._connections: dict[str, Connection] = {}
         self.visits = 0
         self.guests = 0
@@ -199,13 +197,15 @@ class Gateway:
                     connection.transport.ping()
                 outlet.sent_since_ping = False
 
-    async def tell_of_settings(self) -> None:
-        """Tell every client what is wrong with an edit of the settings, as soon as it is made; until cancelled."""
+    async def follow_settings(self) -> None:
+        """Take a change of the settings, and tell every client what is wrong with it, as soon as it is made; until
+        cancelled."""
         told: frozenset[Problem] | None = None
         version = ""
         while True:
             snapshot = await self.configuration.after(version)
             version = snapshot.version
+            self._terms.adopt(snapshot.settings.listen)
             problems = (*snapshot.broken, *snapshot.warnings)
             if told is not None:  # what was wrong before they came, clients are told when they come
                 for connection in self._connections.values():
@@ -220,42 +220,43 @@ class Gateway:
         # when it is cancelled. However it is done, also before it knows of them.
         carrying = trio.CancelScope(shield=True)
         try:
-            async with trio.open_nursery() as nursery:
-                try:
-                    carriers: trio.Nursery = await nursery.start(_carry, carrying)
-                    connection = await self._shake_hands(id_, stream, carriers)
-                    if connection is not None:
-                        self._connections[id_] = connection
-                        ctx.state = "connected"
-                        await connection.run()
-                finally:
-                    left = self._connections.pop(id_, None)
-                    if left is not None:
-                        self.audit.note("left", id_, who=left.identity, client=left.client)
-                    carrying.cancel()
+            with self.audit.visit(id_, stream.peer):
+                async with trio.open_nursery() as nursery:
+                    try:
+                        carriers: trio.Nursery = await nursery.start(_carry, carrying)
+                        connection = await self._shake_hands(id_, stream, carriers)
+                        if connection is not None:
+                            self._connections[id_] = connection
+                            ctx.state = "connected"
+                            await connection.run()
+                    finally:
+                        left = self._connections.pop(id_, None)
+                        if left is not None:
+                            self.audit.note("left", id_, who=left.identity, client=left.client)
+                        carrying.cancel()
         finally:
             self.guests -= 1
             stream.close_now()
 
     async def _shake_hands(self, id_: str, stream: ByteStream, carriers: trio.Nursery) -> Connection | None:
         admitted = await self._entrance.admit(
-            id_, stream, room=lambda: len(self._connections) < self._options.max_connections
+            id_, stream, room=lambda: len(self._connections) < self._terms.options.max_connections
         )
         if admitted is None:
             return None
-        with trio.move_on_after(self._options.handshake_seconds):
+        with trio.move_on_after(self._terms.options.handshake_seconds):
             transport = await accept(
                 carriers,
                 admitted.stream,
                 self.house.ports.network.rounds,
                 admitted.head,
-                max_message_bytes=self._options.max_frame_bytes,
+                max_message_bytes=self._terms.options.max_frame_bytes,
                 peer=id_,
             )
             who = admitted.identity
             self.audit.note("connected", id_, who=who)
             return Connection(
-                id_, transport, self, ALL, identity=who, max_in_flight=self._options.max_requests_in_flight
+                id_, transport, self, ALL, identity=who, max_in_flight=self._terms.options.max_requests_in_flight
             )
         return None
 

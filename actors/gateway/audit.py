@@ -1,6 +1,7 @@
 """Who did what: one JSON line for every client that came, was refused or left, and for all that was more than looking.
 
-    {"at": …, "event": "request", "who": "ci", "token": "3f…", "connection": "connection-7", "method": "turn/start", …}
+    {"at": …, "event": "request", "who": "ci", "token": "3f…", "connection": "connection-7", "peer": "10.0.0.5:51334",
+     "method": "turn/start", …}
 
 Names of methods and ids, never contents. Written in batches, off the loop; a disk that is full or slow costs lines,
 which are counted and told of in the next one, never a client's time. The file is kept to `FILE_BYTES`, with one older
@@ -12,6 +13,8 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
@@ -44,6 +47,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: float
     event: Event
     connection: str
+    peer: str | None = None
+    """Where it comes from: an address, or the process and user at the other end of a Unix socket. Of a tunnel or a
+    proxy it is that one's."""
     who: str | None = None
     token: str | None = None
     client: str | None = None
@@ -65,6 +71,16 @@ class Audit:
         self._dropped = 0
         self._news = trio.Event()
         self._file: AppendFile | None = None
+        self._peers: dict[str, str] = {}
+
+    @contextmanager
+    def visit(self, connection: str, peer: str) -> Iterator[None]:
+        """Lines of this connection name ``peer``, as long as it is here."""
+        self._peers[connection] = peer
+        try:
+            yield
+        finally:
+            del self._peers[connection]
 
     def note(
         self,
@@ -86,6 +102,7 @@ class Audit:
                 at=round(self._ports.clock.now(), 3),
                 event=event,
                 connection=connection,
+                peer=self._peers.get(connection) or None,
                 who=None if who is None else who.name,
                 token=None if who is None else who.token_id,
                 client=client,

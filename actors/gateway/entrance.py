@@ -21,7 +21,8 @@ import trio
 from actors.gateway import http_head, registry
 from actors.gateway.audit import Audit
 from actors.gateway.failures import Failures
-from actors.gateway.http_head import BadHeadError, Door, Refusal, unauthorized
+from actors.gateway.http_head import BadHeadError, Refusal, unauthorized
+from actors.gateway.terms import Terms
 from actors.gateway.tokens import SKEW_SECONDS
 from actors.ports import Ports
 from actors.ports.network import ByteStream
@@ -46,13 +47,12 @@ class Entrance:
     """Shared by all who come."""
 
     def __init__(
-        self, ports: Ports, home: str, door: Door, audit: Audit, *, seconds: float, tls: ssl.SSLContext | None = None
+        self, ports: Ports, home: str, terms: Terms, audit: Audit, *, tls: ssl.SSLContext | None = None
     ) -> None:
         self._ports = ports
         self._home = home
-        self._door = door
+        self._terms = terms
         self._audit = audit
-        self._seconds = seconds
         self._tls = tls
         self._failures = Failures()
         self._under_way: dict[str, trio.CancelScope] = {}
@@ -62,7 +62,7 @@ class Entrance:
         if len(self._under_way) >= HANDSHAKES:
             oldest = next(iter(self._under_way))
             self._under_way.pop(oldest).cancel()
-        with trio.move_on_after(self._seconds) as scope:
+        with trio.move_on_after(self._terms.options.handshake_seconds) as scope:
             self._under_way[id_] = scope
             try:
                 if self._tls is not None:
@@ -79,7 +79,7 @@ class Entrance:
         data = b""
         try:
             data = await http_head.read(stream)
-            verdict = http_head.judge(http_head.parse(data), self._door, self._ports.clock.now())
+            verdict = http_head.judge(http_head.parse(data), self._terms.door, self._ports.clock.now())
         except BadHeadError as error:
             verdict = Refusal(HTTPStatus.BAD_REQUEST, f"{error}\n")
         if isinstance(verdict, Identity) and not await self.valid(verdict):

@@ -29,6 +29,12 @@ class ByteStream(Protocol):
     Errors are trio's: BrokenResourceError when the peer is gone, ClosedResourceError after our own close.
     """
 
+    @property
+    def peer(self) -> str:
+        """Who is at the other end of an accepted stream, for logs: ``HOST:PORT``, or ``pid N uid N`` of a Unix
+        socket; "" where that is not known."""
+        ...
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send everything. Cancelling it in the middle leaves half of it on the wire: then only `close_now` is left."""
         ...

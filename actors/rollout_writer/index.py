@@ -173,6 +173,9 @@ def summary_of(change: Change, meta: SessionMeta) -> ThreadSummary:
     )
 
 
+OTHERS = 0o077
+
+
 class ThreadIndex:
     """An open index."""
 
@@ -183,16 +186,22 @@ class ThreadIndex:
         ``rebuilt_because`` says why. Raises sqlite3.Error or OSError when not even that is possible."""
         self.rebuilt_because: str | None = None
         try:
-            self._db = self._open(path)
+            self._db = self._open(path, files)
         except sqlite3.DatabaseError as error:
             self.rebuilt_because = f"the index {path} could not be used ({error}); it is rebuilt from the rollouts"
             for name in (path, f"{path}-wal", f"{path}-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     files.remove(name)
-            self._db = self._open(path)
+            self._db = self._open(path, files)
 
     @staticmethod
-    def _open(path: str) -> sqlite3.Connection:
+    def _open(path: str, files: Files) -> sqlite3.Connection:
+        if path != ":memory:":
+            # SQLite would make it for everybody; its journals get the rights that the file itself has.
+            files.open_append(path).close()
+            stat = files.stat(path)
+            if stat is not None and stat.mode & OTHERS:
+                raise sqlite3.DatabaseError("others can read it")
         # Its users take turns (a limiter of one), from whichever worker thread is free.
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, get_args
 
 import msgspec
@@ -45,7 +46,9 @@ from messages.settings import (
 STRENGTH: dict[str, int] = {name: strength for strength, name in enumerate(get_args(LayerName))}
 """The order of the layers, the weakest first."""
 
-CLIENTS_MAY_NOT = frozenset({"model_providers", "projects", "project_root_markers", "features"}) | NEEDS_RESTART
+CLIENTS_MAY_NOT = frozenset({"model_providers", "projects", "project_root_markers", "features", "listen"}) | {
+    key for key in NEEDS_RESTART if "." not in key
+}
 """What one request cannot ask for its thread: it is the daemon's business, or would reach beyond the thread."""
 
 
@@ -122,7 +125,7 @@ def take(state: State, contents: Contents) -> State:
     waiting = tuple(
         Problem(where="settings", key=key, text=f"{key} has changed; it is in force at the next start")
         for key in sorted(NEEDS_RESTART)
-        if getattr(snapshot.settings, key) != getattr(state.first, key)
+        if attrgetter(key)(snapshot.settings) != attrgetter(key)(state.first)
     )
     if waiting:
         snapshot = _with(snapshot, warnings=(*snapshot.warnings, *waiting))

@@ -171,7 +171,7 @@ def _cell(setting: Setting) -> str:
 
 def _marks(setting: Setting) -> str:
     key, told = setting.path[0], ""
-    if key in NEEDS_RESTART:
+    if ".".join(setting.path) in NEEDS_RESTART:
         told += " In force at the next start."
     if key in PROJECT_MAY_SET:
         told += " A trusted project may set it."

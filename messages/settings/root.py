@@ -126,5 +126,14 @@ PROJECT_MAY_TIGHTEN: Final[dict[str, tuple[str, ...]]] = {
 }
 """Key -> its values from loose to strict: such a file may make these stricter than they are, never looser."""
 
-NEEDS_RESTART: Final = frozenset({"listen", "durability", "undelivered_text_bytes"})
-"""What is decided once, when the daemon starts; a change is told, and in force at the next start."""
+NEEDS_RESTART: Final = frozenset(
+    {
+        "durability",
+        "listen.address",
+        "listen.auth",
+        "listen.tls_certificate",
+        "listen.tls_key",
+        "undelivered_text_bytes",
+    }
+)
+"""Dotted keys of what is decided once, when the daemon starts; a change is told, and in force at the next start."""

@@ -96,6 +96,7 @@ class SimStream(RoundStream):
         self._number = number
         self.name = name
         """Who speaks to whom, for the trace."""
+        self.peer = f"sim:{number}"
         self.incoming = incoming
         self.outgoing = outgoing
         self.tls = False

@@ -1,4 +1,4 @@
-"""One request and its whole answer, bounded in time and size: for what is no stream of a model (tokens, account, tasks).
+"""One request and its whole answer, bounded in time and size: for what is no stream of a model (tokens, accounts).
 
 Nothing of a request or an answer is in an error: either may hold a secret, and httpx2's own texts may quote the URL.
 """

@@ -10,6 +10,8 @@ import contextlib
 import errno
 import os
 import socket
+import struct
+from typing import Any
 
 import trio
 
@@ -42,6 +44,9 @@ _PEER_GAVE_UP = frozenset(
 )
 
 
+_CREDENTIALS = struct.Struct("3i")
+"""``struct ucred``: process, user and group."""
+
 DRAIN_READS = 16
 """See `drain`: a megabyte, far more than a peer sends that is being said goodbye to."""
 
@@ -58,8 +63,9 @@ def drain(stream: ByteStream) -> None:
 class SocketStream(RoundStream):
     """One connected socket. One sender and one receiver at a time, as everywhere in trio."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, peer: str = "") -> None:
         sock.setblocking(False)
+        self.peer = peer
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
@@ -181,7 +187,7 @@ class SocketListener:
             if self._descriptor < 0:
                 raise trio.ClosedResourceError("this listener is closed")
             try:
-                connection, _ = self._socket.accept()
+                connection, address = self._socket.accept()
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._descriptor)
             except OSError as error:
@@ -191,7 +197,7 @@ class SocketListener:
                     raise
             else:
                 try:
-                    return SocketStream(connection)
+                    return SocketStream(connection, peer=_peer(connection, address))
                 except OSError:  # reset between accept and setsockopt
                     connection.close()
 
@@ -209,12 +215,25 @@ class SocketListener:
 
 def printable_address(sock: socket.socket) -> str:
     """``HOST:PORT``, ``[HOST]:PORT`` for IPv6, or the path of a Unix socket."""
-    name = sock.getsockname()
-    if sock.family == socket.AF_INET6:
+    return _printable(sock.family, sock.getsockname())
+
+
+def _printable(family: int, name: Any) -> str:
+    if family == socket.AF_INET6:
         return f"[{name[0]}]:{name[1]}"
-    if sock.family == socket.AF_INET:
+    if family == socket.AF_INET:
         return f"{name[0]}:{name[1]}"
     return str(name)
+
+
+def _peer(sock: socket.socket, address: Any) -> str:
+    """Of a Unix socket the process that connected, as the kernel noted it then (unix(7), SO_PEERCRED)."""
+    if sock.family != socket.AF_UNIX:
+        return _printable(sock.family, address)
+    if not hasattr(socket, "SO_PEERCRED"):
+        return ""
+    pid, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return f"pid {pid} uid {uid}"
 
 
 def _identity(path: str) -> tuple[int, int] | None:

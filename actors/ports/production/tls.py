@@ -88,6 +88,10 @@ class TlsStream(RoundStream):
         """For the certificate, the protocol version and the negotiated ALPN protocol."""
         return self._tls
 
+    @property
+    def peer(self) -> str:
+        return self._transport.peer
+
     def fileno(self) -> int:
         if self._closed or not isinstance(self._transport, RoundStream):
             return -1

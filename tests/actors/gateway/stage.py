@@ -74,7 +74,7 @@ from messages.session import (
     TurnStarted,
     UpdateSettings,
 )
-from messages.settings import ListenSettings, Settings
+from messages.settings import Settings
 from tests.protocol_schema import check_server_frame
 from tests.simulation.programs import CONFINEMENT
 
@@ -324,11 +324,12 @@ async def _models() -> tuple[ModelEntry, ...]:
     )
 
 
-def _rehearsed(given: Settings) -> Settings:
+def _rehearsed(given: Settings, listen: dict[str, Any]) -> Settings:
     return msgspec.structs.replace(
         given,
         model=given.model or "rehearsed-1",
         model_provider=given.model_provider or "rehearsal",
+        listen=msgspec.structs.replace(given.listen, **listen),
     )
 
 
@@ -434,10 +435,10 @@ async def open_stage(
     """Everything runs inside the block, the rounds included. The settings are real: a file in ``home``, ``environment``
     and ``-c overrides``."""
     fake = FakeHouse(str(home), processes)
+    listen = {"address": "ws://127.0.0.1:0", "auth": False, **options}
     sources = Sources(home=str(home), environment=environment or {}, overrides=tuple(map(override_layer, overrides)))
-    state = await load(sources, fake.ports, _rehearsed)
-    listen = msgspec.structs.replace(ListenSettings(address="ws://127.0.0.1:0", auth=False), **options)
-    doorway = await open_doorway(fake.house(), listen)
+    state = await load(sources, fake.ports, lambda given: _rehearsed(given, listen))
+    doorway = await open_doorway(fake.house(), state.current.settings.listen)
     async with trio.open_nursery() as nursery:
         fake.nursery = nursery
         await nursery.start(fake.ports.network.rounds.run)

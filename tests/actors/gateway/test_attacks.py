@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from actors.console import client
 from actors.console.home import Running
 from actors.gateway import entrance, registry
 from actors.gateway.actor import RECHECK_SECONDS
+from actors.gateway.address import ListenRefusedError
 from actors.gateway.http_head import Door, Head, Refusal, door_hosts, judge
 from actors.gateway.methods import ALL
 from actors.gateway.scopes import DRIVE, OBSERVE, missing, needed
@@ -140,6 +142,7 @@ async def test_a_token_lets_in_until_it_is_revoked_and_then_ends_what_it_opened(
         assert await refused(stage, "nonsense") == 401
     events = [(line["event"], line.get("who"), line.get("reason")) for line in audit(tmp_path)]
     assert events[0] == ("connected", "phone", None)
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+", line["peer"]) for line in audit(tmp_path))
     assert ("refused", None, f"401 token {id_} was revoked") in events
     assert ("refused", None, "401 its signature is not ours") in events
     assert text not in (tmp_path / "audit.jsonl").read_text()
@@ -309,14 +312,79 @@ async def test_under_tls_the_same_is_said_and_in_the_clear_nothing(
 
 
 async def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    from actors.gateway.address import ListenRefusedError
-
     with pytest.raises(ListenRefusedError, match=r"cert\.pem cannot be used"):
         async with open_stage(tmp_path, address="wss://127.0.0.1:0", tls_certificate="cert.pem"):
             pass
 
 
-async def test_a_socket_file_is_for_its_owner_only(tmp_path: Path) -> None:
+async def test_a_socket_file_is_for_its_owner_only_and_its_guests_are_known(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     async with open_stage(tmp_path, address=f"unix://{path}"):
         assert path.stat().st_mode & 0o777 == 0o600
+        async with await trio.open_unix_socket(path) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 426 ")
+    (line,) = audit(tmp_path)
+    assert (line["event"], line["peer"]) == ("refused", f"pid {os.getpid()} uid {os.getuid()}")
+
+
+# --- the files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["token", "token.key"])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
+async def test_secrets_that_others_can_reach_keep_the_door_shut(tmp_path: Path, name: str, mode: int) -> None:
+    async with open_stage(tmp_path, auth=True):
+        pass
+    before = (tmp_path / name).read_bytes()
+    (tmp_path / name).chmod(mode)
+    with pytest.raises(ListenRefusedError, match=f"others can read {tmp_path}/{name}"):
+        async with open_stage(tmp_path, auth=True):
+            pass
+    assert (tmp_path / name).read_bytes() == before
+    (tmp_path / name).unlink()  # as the error says
+    async with open_stage(tmp_path, auth=True):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+# --- changes while the door is open -------------------------------------------------------------------------------------
+
+
+async def test_the_lists_of_who_may_come_are_in_force_as_soon_as_they_are_written(tmp_path: Path) -> None:
+    async def knock(stage: Stage, **changed: str) -> int:
+        headers = {**dict(UPGRADE), **changed}
+        lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items())
+        async with await trio.open_tcp_stream("127.0.0.1", stage.port) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\n" + lines + b"\r\n")
+            with trio.fail_after(5):
+                return int((await stream.receive_some()).split(b" ")[1])
+
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+
+        async def write(key: str, value: Any) -> None:
+            await client.call("config/value/write", {"keyPath": key, "value": value, "mergeStrategy": "replace"})
+            await trio.testing.wait_all_tasks_blocked()
+
+        page = {"origin": "https://board.example"}
+        assert await knock(stage, **page) == 403
+        await write("listen.allowed_origins", ["https://board.example"])
+        assert await knock(stage, **page) == 101
+        await write("listen.allowed_origins", [])
+        assert await knock(stage, **page) == 403
+        assert await knock(stage, host="box.lan") == 403
+        await write("listen.allowed_hosts", ["box.lan"])
+        assert await knock(stage, host="box.lan") == 101
+        await write("listen.max_connections", 1)
+        assert await knock(stage) == 503
+
+
+async def test_a_change_of_the_address_is_told_of_and_changes_nothing_yet(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[listen]\ntls_key = "old.pem"\n')
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+        await client.call("config/value/write", {"keyPath": "listen.tls_key", "value": "new.pem"})
+        warning = await client.next("configWarning")
+        assert warning["params"]["summary"] == (
+            "settings: listen.tls_key has changed; it is in force at the next start"
+        )
+        async with stage.client() as other:
+            await other.call("config/read")

@@ -110,9 +110,21 @@ def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
 def test_a_corrupt_index_is_begun_anew_and_says_so(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "index.sqlite3"
     path.write_bytes(damage)
+    path.chmod(0o600)
     index = ThreadIndex(str(path), FILES)
     assert (index.rebuilt_because is not None) == bool(damage)
     assert index.page(ListThreads()).threads == ()
+    index.close()
+
+
+def test_an_index_is_for_its_owner_only_and_one_that_is_not_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite3"
+    ThreadIndex(str(path), FILES).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    index = ThreadIndex(str(path), FILES)
+    assert "others can read it" in (index.rebuilt_because or "")
+    assert [each.stat().st_mode & 0o777 for each in tmp_path.iterdir()] == [0o600] * 3
     index.close()
 
 

@@ -223,8 +223,8 @@ def test_an_edit_that_is_no_good_leaves_in_force_what_was_and_says_so_until_it_i
 
 
 def test_what_is_decided_at_the_start_is_told_to_wait_for_the_next() -> None:
-    after = take(state(), contents("listen.max_connections = 5\ndurability = 'relaxed'\n"))
-    assert [warning.key for warning in after.current.warnings] == ["durability", "listen"]
+    after = take(state(), contents("durability = 'relaxed'\n[listen]\nmax_connections = 5\ntls_key = 'x'\n"))
+    assert [warning.key for warning in after.current.warnings] == ["durability", "listen.tls_key"]
     assert take(after, contents("")).current.warnings == ()
 
 
