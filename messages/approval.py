@@ -82,6 +82,9 @@ class CommandNeed(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
     """The words that a new rule could allow, so that the like is not asked about again."""
     confinement: Confinement = "none"
     """What it would run under."""
+    denied: str | None = None
+    """It has run in its sandbox and failed, and these words say what it was probably denied: what is asked is whether
+    it runs again without. None: it has not run."""
 
 
 class PatchNeed(msgspec.Struct, frozen=True, kw_only=True, tag="patch"):

@@ -108,7 +108,8 @@ class ItemShown(msgspec.Struct, frozen=True, kw_only=True, tag="item_shown"):
 
 
 class ToolStarted(msgspec.Struct, frozen=True, kw_only=True, tag="tool_started"):
-    """From here on the call may have taken effect. Without a later output it is *unknown* after a crash."""
+    """From here on the call may have taken effect. Without a later output it is *unknown* after a crash. One per
+    call, but for a second run that a `ToolDenied` came before."""
 
     turn_id: TurnId
     call_id: CallId
@@ -119,6 +120,18 @@ class ToolStarted(msgspec.Struct, frozen=True, kw_only=True, tag="tool_started")
     """As shown in progress, so that recovery can complete it."""
     place: ScriptPlace | None = None
     """Of a script's call."""
+
+
+class ToolDenied(msgspec.Struct, frozen=True, kw_only=True, tag="tool_denied"):
+    """A run of the call in its sandbox has ended: it was probably denied something. What becomes of it is for people,
+    or for what they granted: another `ToolStarted` of the call is a run without the sandbox. Until its output the
+    call stays *started*, so after a crash it is unknown."""
+
+    turn_id: TurnId
+    call_id: CallId
+    words: str
+    item: ThreadItem | None = None
+    """As that run left it, with its output."""
 
 
 class ScriptWritten(msgspec.Struct, frozen=True, kw_only=True, tag="script_written"):
@@ -224,6 +237,7 @@ Record = (
     | Compacted
     | ItemShown
     | ToolStarted
+    | ToolDenied
     | ScriptWritten
     | ScriptRecorded
     | ApprovalAsked

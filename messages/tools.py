@@ -83,6 +83,27 @@ class RunTool(Message, frozen=True, kw_only=True):
     """Outside the sandbox: a rule or a person has said so."""
 
 
+class RunDenied(Message, frozen=True, kw_only=True):
+    """The call ran in its sandbox and failed, probably because that denied it something. The worker waits: a `RunTool`
+    has it run again, without the sandbox; `KeepResult` lets this stand, and `ToolFinished` follows either way."""
+
+    call_id: CallId
+    words: str
+    """What it was told, as it printed it: "Permission denied"."""
+    output: str | tuple[OutputPart, ...]
+    """What the model would be told of this run."""
+    item: ThreadItem | None
+    """Its item, if this is its end."""
+
+
+class KeepResult(Message, frozen=True, kw_only=True):
+    """session -> worker: a run that was denied something is the call's last."""
+
+    call_id: CallId
+    why: str
+    """For model and people: why it is not run again."""
+
+
 class ToolFinished(Message, frozen=True, kw_only=True):
     """A call's end as the tool sees it; the session writes it to the log before anybody is told."""
 
@@ -140,5 +161,5 @@ class CancelCall(Message, frozen=True, kw_only=True):
     call_id: CallId
 
 
-WorkerMessage = RunTool | ClientAnswered
-ToolEvent = HookReported | ToolPrepared | ToolFinished | ClientAsked | TerminalWritten | TerminalEnded
+WorkerMessage = RunTool | KeepResult | ClientAnswered
+ToolEvent = HookReported | ToolPrepared | RunDenied | ToolFinished | ClientAsked | TerminalWritten | TerminalEnded

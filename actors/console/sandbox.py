@@ -20,7 +20,7 @@ import trio
 from actors.console import home as homes
 from actors.ports.processes import ExitStatus, Process, SpawnError, SpawnRequest, TerminalSize
 from actors.ports.production.processes import LauncherProcesses
-from actors.tool_worker.confinement.denial import TAIL_CHARS, denial_note
+from actors.tool_worker.confinement.denial import TAIL_CHARS, denial_note, denied_words
 from actors.tool_worker.confinement.policy import confinement_of
 from actors.tool_worker.launcher import start_launcher
 from messages.session import ThreadSettings
@@ -80,9 +80,9 @@ async def _run(options: SandboxOptions, processes: LauncherProcesses) -> int:
             return NOT_STARTED
         with _raw() if on_terminal else contextlib.nullcontext():
             status, tail = await _attend(process, separate=not on_terminal)
-        note = denial_note(status, tail, request.confinement)
-        if note:
-            print(f"callboard sandbox: {note}", file=sys.stderr)
+        words = denied_words(status, tail, request.confinement)
+        if words is not None and request.confinement is not None:
+            print(f"callboard sandbox: {denial_note(words, request.confinement)}", file=sys.stderr)
         nursery.cancel_scope.cancel()
     return status.code
 

@@ -25,6 +25,7 @@ from messages.log import (
     TerminalPassed,
     TextCheckpoint,
     ThreadNamed,
+    ToolDenied,
     ToolStarted,
     TurnClosed,
     TurnContext,
@@ -88,6 +89,7 @@ def _event(record: Record, started_at: dict[TurnId, float]) -> SessionEvent | No
             | ResponseItem()
             | Compacted()
             | ToolStarted()
+            | ToolDenied()
             | ScriptWritten()
             | ScriptRecorded()
             | TerminalPassed()

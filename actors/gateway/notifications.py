@@ -223,7 +223,9 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                     turn_id=approval.turn_id,
                     item_id=approval.item_id,
                     started_at_ms=started_at_ms,
-                    reason=_reason(need.justification or approval.reason, approval.place),
+                    reason=_reason(
+                        approval.reason if need.denied else need.justification or approval.reason, approval.place
+                    ),
                     script=_script_line(approval.place),
                     command=display_command(need.argv),
                     cwd=need.cwd,

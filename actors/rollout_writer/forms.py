@@ -24,6 +24,7 @@ from messages.log import (
     TerminalPassed,
     TextCheckpoint,
     ThreadNamed,
+    ToolDenied,
     ToolStarted,
     TurnClosed,
 )
@@ -196,6 +197,7 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
 Ours = (
     SteerAccepted
     | ToolStarted
+    | ToolDenied
     | ScriptWritten
     | ScriptRecorded
     | ApprovalAsked
@@ -209,6 +211,7 @@ Ours = (
 OURS: dict[type, str] = {
     SteerAccepted: "callboard_steer_accepted",
     ToolStarted: "callboard_tool_started",
+    ToolDenied: "callboard_tool_denied",
     ScriptWritten: "callboard_script_written",
     ScriptRecorded: "callboard_script_recorded",
     ApprovalAsked: "callboard_approval_asked",

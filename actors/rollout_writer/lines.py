@@ -37,6 +37,7 @@ from messages.log import (
     TerminalPassed,
     TextCheckpoint,
     ThreadNamed,
+    ToolDenied,
     ToolStarted,
     TurnClosed,
     TurnContext,
@@ -138,6 +139,7 @@ def _encode_record(record: Record, thread_id: str, *, paired: bool) -> tuple[str
         case (
             SteerAccepted()
             | ToolStarted()
+            | ToolDenied()
             | ScriptWritten()
             | ScriptRecorded()
             | ApprovalAsked()

@@ -59,6 +59,7 @@ from messages.log import (
     TerminalPassed,
     TextCheckpoint,
     ThreadNamed,
+    ToolDenied,
     ToolStarted,
     TurnClosed,
     TurnContext,
@@ -248,6 +249,8 @@ class Projector:
                     self._scripts[call_id].log.append(event)
                 if isinstance(event, CallEnded):
                     self._started.pop(CallId(f"{call_id}:{event.number}"), None)
+            case ToolStarted() if record.call_id in self._started:
+                pass  # a second run, after a `ToolDenied`: it has been started all along
             case ToolStarted():
                 self._started[record.call_id] = record
                 if record.place is not None and record.place.script in self._scripts:
@@ -255,6 +258,8 @@ class Projector:
                 turn = self._turn(record.turn_id)
                 turn.calls_started += 1
                 self._open_item(turn, record.item)
+            case ToolDenied():
+                pass
             case ApprovalAsked():
                 self._asked[record.approval.call_id] = record
                 self._answers.pop(record.approval.call_id, None)

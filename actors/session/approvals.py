@@ -23,6 +23,10 @@ from messages.session import Approval, ApprovalRequested, ApprovalResolved, Reso
 UNANSWERED = "The user gave no answer. Go on with what you know, and say what you assumed."
 """What the model is told when people dismiss its questions, or nobody is there to answer them."""
 
+NOT_RUN_AGAIN = "not run again: the user declined to let it out of the sandbox"
+NOBODY_SAID = "not run again: nobody said in time whether it may leave the sandbox"
+"""Under the output of a command that its sandbox denied something."""
+
 ANSWER_CHARS_MAX = 64 * 1024
 """Of one answer: a page of a person's own words, many times over."""
 

@@ -17,6 +17,7 @@ from actors.session.effects import (
     AttachOutput,
     Cancel,
     ChildId,
+    KeepResult,
     KillTerminal,
     PassTerminal,
     RunTool,
@@ -204,6 +205,12 @@ def refuse(step: Step, call: Call, output: str) -> None:
     step.at_once(Cancel(child=call.child))
 
 
+def keep(step: Step, call: Call, why: str) -> None:
+    """A call's run in the sandbox is its last; its worker says so under the output, and ends."""
+    step.put_call(call, phase="running")
+    step.do(KeepResult(child=call.child, call_id=call.call_id, why=why))
+
+
 def told(step: Step, call: Call, need: QuestionNeed, answers: Answers | None) -> None:
     """People answered the model's questions: that is what its call comes to, and its worker has nothing to do."""
     settle(step, call, CallResult(outcome="done", output=approvals.given(need, answers)))
@@ -216,6 +223,9 @@ def decided(step: Step, call: Call, answer: ResolveApproval) -> None:
     need = call.approval.need
     answer = approvals.understood(answer, need)
     call = approvals.close(step, call, answer)
+    if call.ran is not None and answer.decision in ("decline", "cancel"):
+        keep(step, call, approvals.NOT_RUN_AGAIN)
+        return
     if isinstance(need, QuestionNeed) and answer.decision in ("accept", "acceptForSession"):
         told(step, call, need, answer.answers)
         return
@@ -227,7 +237,7 @@ def decided(step: Step, call: Call, answer: ResolveApproval) -> None:
             if answer.amendment is not None:
                 step.do(AmendRules(prefix=answer.amendment))
             phase: CallPhase = "ready" if call.prepared else "preparing"
-            step.put_call(call, phase=phase, granted=need, unconfined=leaves_sandbox(need))
+            step.put_call(call, phase=phase, granted=need, unconfined=leaves_sandbox(need), ran=None)
         case "decline" | "cancel":
             refuse(step, call, approvals.rejection(need))
         case _:
@@ -240,6 +250,9 @@ def expired(step: Step, approval_id: str) -> None:
     if call is None or step.turn.closing is not None or step.turn.suspended:
         return
     call = approvals.close(step, _show(step, call))
+    if call.ran is not None:
+        keep(step, call, approvals.NOBODY_SAID)
+        return
     settled = Settled(outcome="denied", error=CallError(code="expired", message=history.EXPIRED_OUTPUT))
     nested.settle(step, call, settled, CallResult(outcome="denied", output=history.EXPIRED_OUTPUT))
     step.at_once(Cancel(child=call.child))
@@ -321,7 +334,7 @@ def down(step: Step, child: ChildId) -> None:
         message = "it was cancelled" if call.cancelled else "the task that ran it broke down"
         scripts.end(step, call, scripts.aborted(step, call, status, message))
         return
-    if call.cancelled:
+    if call.cancelled or call.ran is not None:
         result = aborted(step, call)
     elif call.started_at is None:
         result = CallResult(outcome="failed", output=history.NOT_STARTED_OUTPUT)
@@ -360,6 +373,8 @@ def aborted(step: Step, call: Call) -> CallResult:
     if call.script is not None:
         by = "the user interrupted the turn" if failure is None else f"the turn ended: {failure.message}"
         return scripts.aborted(step, call, "cancelled", by)
+    if call.ran is not None:
+        return call.ran
     seconds = None if call.started_at is None else step.at.now - call.started_at
     return CallResult(outcome="cancelled", output=history.aborted_output(call.call.name, seconds, failure))
 

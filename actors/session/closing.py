@@ -100,4 +100,5 @@ def _abort(step: Step, call: Call) -> None:
         texts = step.at.texts.partial(item_id(call.shown))
         item = ended(partial(call.shown, texts), "denied" if call.started_at is None else "cancelled")
     result = calls.aborted(step, call)
-    calls.settle(step, call, result if call.script is not None else msgspec.structs.replace(result, item=item))
+    whole = call.script is not None or call.ran is not None
+    calls.settle(step, call, result if whole else msgspec.structs.replace(result, item=item))

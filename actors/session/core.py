@@ -29,6 +29,7 @@ from actors.session import (
     context,
     hooking,
     nested,
+    retrying,
     sampling,
     scripts,
     terminals,
@@ -94,7 +95,7 @@ from messages.session import (
     UpdateSettings,
     Warned,
 )
-from messages.tools import ClientAsked, TerminalEnded, TerminalWritten, ToolFinished, ToolPrepared
+from messages.tools import ClientAsked, RunDenied, TerminalEnded, TerminalWritten, ToolFinished, ToolPrepared
 
 
 def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionState, tuple[Effect, ...]]:
@@ -107,6 +108,8 @@ def handle(state: SessionState, message: Input, at: Instant) -> tuple[SessionSta
             sampling.hear(step, message)
         case ToolPrepared():
             calls.prepared(step, message)
+        case RunDenied():
+            retrying.denied(step, message)
         case ToolFinished():
             calls.finished(step, message)
         case ClientAsked():
@@ -218,7 +221,8 @@ def _hooks_answered(step: Step, answer: HooksAnswered) -> None:
     decision = answer.verdict.decision
     if answer.approval_id is None:
         hooking.heard_about_stop(step, answer)
-    elif decision is not None:
+    elif decision is not None and not (decision == "allow" and retrying.is_open(step, answer.approval_id)):
+        # A program may keep a command in its sandbox; letting one out is for people.
         word: ApprovalDecision = "accept" if decision == "allow" else "decline"
         _resolve(step, ResolveApproval(approval_id=answer.approval_id, decision=word, by="hook"))
 

@@ -258,6 +258,14 @@ class RunTool(msgspec.Struct, frozen=True, kw_only=True):
     unconfined: bool = False
 
 
+class KeepResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell a worker whose run was denied something that this run stands, and why."""
+
+    child: ChildId
+    call_id: CallId
+    why: str
+
+
 class AmendRules(msgspec.Struct, frozen=True, kw_only=True):
     """Keep a rule that allows commands which begin with these words; `messages.rules.RulesAmended` follows."""
 
@@ -366,6 +374,7 @@ Effect = (
     | StartSampling
     | StartTool
     | RunTool
+    | KeepResult
     | AmendRules
     | TellScript
     | AbandonScript

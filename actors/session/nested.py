@@ -126,6 +126,9 @@ def start_ready(step: Step) -> None:
             if current.script.job.mode == "dry-run":
                 _pretend(step, call)
                 continue
+            if call.started_at is not None:  # a second run: it has been started all along
+                calls.let_run(step, call)
+                continue
             event = CallStarted(number=number)
             ledger = current.script.ledger.with_event(event) or current.script.ledger
             step.put_call(current, script=_replace(current.script, ledger=ledger))

@@ -43,6 +43,7 @@ from actors.session.effects import (
     HooksAnswered,
     Input,
     Instant,
+    KeepResult,
     KillTerminal,
     PassTerminal,
     Quarantined,
@@ -101,12 +102,14 @@ from messages.session import (
 from messages.tools import (
     ClientAnswered,
     ClientAsked,
+    RunDenied,
     TerminalEnded,
     TerminalWritten,
     ToolEvent,
     ToolFinished,
     ToolPrepared,
 )
+from messages.tools import KeepResult as Stands
 from messages.tools import RunTool as Leave
 
 BACKLOG_RECORDS = 4096
@@ -207,6 +210,7 @@ class Shell:
                 | SampleRetrying()
                 | SampleFailed()
                 | ToolPrepared()
+                | RunDenied()
                 | ToolFinished()
                 | ClientAsked()
                 | TerminalWritten()
@@ -388,6 +392,8 @@ class Shell:
                 self._troupe.prepare(effect.call, self.state.settings if turn is None else turn.settings)
             case RunTool():
                 self._troupe.tell(effect.child, Leave(call_id=effect.call_id, unconfined=effect.unconfined))
+            case KeepResult():
+                self._troupe.tell(effect.child, Stands(call_id=effect.call_id, why=effect.why))
             case TellScript():
                 self._troupe.tell(effect.child, effect.order)
             case SetExpiry():

@@ -102,6 +102,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     waits for its turn: the log knows nothing of that, so after a crash nobody would complete it."""
     shown: ThreadItem | None = None
     """Its item as it was started on the clients' screens."""
+    ran: CallResult | None = None
+    """What its run in the sandbox came to, while it is open whether it runs again without."""
     left: ThreadItem | None = None
     """Its item as its command left it, when that was ended with the turn."""
     client_call_id: str | None = None
@@ -328,6 +330,8 @@ def only_people_missing(turn: TurnState) -> bool:
     """Whether nothing of the turn runs or could run before a person answers; a script that waits for one of its calls
     does not run, and what is behind it cannot."""
     waits = [call.place for call in (each.call for each in turn.calls if each.phase == "asking")]
+    if any(call.ran is not None for call in turn.calls):
+        return False  # it has run: after a restart nobody would know what that came to
     waiting_scripts = {place.script for place in waits if place is not None}
     first_script = next((index for index, call in enumerate(turn.calls) if call.call_id in waiting_scripts), None)
     return (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import trio
 
-from actors.tool_worker import hooked
+from actors.tool_worker import hooked, retrying
 from actors.tool_worker.tool import Job, Prepared, Result, ToolError, finished_item, generic_item
 from actors.tool_worker.tools.user_shell import prepare_user_shell
 from actors.tool_worker.truncation import history_policy, truncate_for_history
@@ -38,12 +38,14 @@ async def run_call(job: Job) -> None:
         )
     )
     unconfined = any(isinstance(message, RunTool) and message.unconfined for message, _ in await job.inbox.receive())
-    run = prepared.run_unconfined if unconfined and prepared.run_unconfined is not None else prepared.run
     if prepared.side_effects:
         await workshop.about_to_change(job.call.turn_id)
     began = workshop.ports.clock.monotonic()
     try:
-        result = await run()
+        if unconfined and prepared.run_unconfined is not None:
+            result = await prepared.run_unconfined("")
+        else:
+            result = await retrying.if_denied(job, prepared, await prepared.run())
     except ToolError as error:
         result = Result(output=str(error), outcome="failed")
     if job.call.by == "model" and result.outcome != "denied":

@@ -42,6 +42,7 @@ Situation = Literal[
     "known_safe_command",
     "confined_command",
     "unconfined_command",
+    "denied_command",
     "patch_inside_workspace",
     "patch_outside_workspace",
     "patch_outside_sandbox",
@@ -118,6 +119,12 @@ TABLE: dict[Situation, dict[PolicyName, Cell]] = {
         "granular": "ask if sandbox_approval, else run",
         "untrusted": "ask",
     },
+    "denied_command": {
+        "never": "refuse",
+        "on-request": "refuse",
+        "granular": "ask if sandbox_approval",
+        "untrusted": "ask",
+    },
     "patch_inside_workspace": {
         "never": "run",
         "on-request": "run",
@@ -154,6 +161,7 @@ MEANINGS: dict[Situation, str] = {
     "known_safe_command": "every part is allowed by a rule or on the list of harmless programs",
     "confined_command": "any other command that the sandbox mode fully confines",
     "unconfined_command": "any other command, where nothing confines it or not all of it is enforced",
+    "denied_command": "a second run without the sandbox, of a command that failed in it, probably denied something",
     "patch_inside_workspace": "a patch to files of the workspace",
     "patch_outside_workspace": "a patch to files beyond it, under `danger-full-access`",
     "patch_outside_sandbox": "a patch to files beyond it, under `workspace-write`",
@@ -169,6 +177,7 @@ REASONS: dict[Situation, str] = {
     "known_safe_command": "The approval policy is untrusted: you are asked about every command.",
     "confined_command": "The approval policy is untrusted: you are asked about every command.",
     "unconfined_command": "There is no sandbox: the command can read and change anything you can.",
+    "denied_command": "command failed; retry without sandbox? (the sandbox said: {denied})",
     "patch_inside_workspace": "The approval policy is untrusted: you are asked about every change.",
     "patch_outside_workspace": "The patch changes files outside the workspace.",
     "patch_outside_sandbox": "The patch changes files outside the workspace.",
@@ -189,12 +198,16 @@ REFUSALS: dict[Situation, str] = {
         "approval policy is {Policy}; reject command — you cannot ask for escalated permissions if the approval policy "
         "is {Policy}"
     ),
+    "denied_command": "not run again without the sandbox: the approval policy is {policy}{hint}",
     "patch_outside_sandbox": ("patch rejected: writing outside of the project; rejected by user approval settings"),
     "patch_in_read_only": (
         "patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings"
     ),
 }
 """What the model is told."""
+
+MAY_ASK = ', but you may ask for it with sandbox_permissions "require_escalated" and a justification'
+"""To a model whose command was denied something, where people may be asked for more rights."""
 
 FORBIDDEN_PREFIX = "a rule forbids commands that start with `{prefix}`"
 """The justification of a rule that has none."""
@@ -279,6 +292,8 @@ def verdict(policy: ApprovalPolicy, situation: Situation) -> Verdict:
 def situations(need: ApprovalNeed) -> tuple[Situation, ...]:
     """Every situation a call is in; of equally strict ones the first is the reason given."""
     match need:
+        case CommandNeed(denied=str()):
+            return ("denied_command",)
         case CommandNeed():
             return _command_situations(need)
         case PatchNeed():
@@ -327,7 +342,8 @@ def grants_for(need: ApprovalNeed) -> tuple[Grant, ...]:
     """What accepting this need for the session grants, and what spares the question next time."""
     match need:
         case CommandNeed():
-            return (CommandGrant(argv=need.argv, cwd=need.cwd, escalated=need.escalated),)
+            escalated = need.escalated or need.denied is not None
+            return (CommandGrant(argv=need.argv, cwd=need.cwd, escalated=escalated),)
         case PatchNeed():
             return tuple(PatchGrant(path=path) for path in need.outside or need.paths)
         case _:
@@ -336,7 +352,9 @@ def grants_for(need: ApprovalNeed) -> tuple[Grant, ...]:
 
 def leaves_sandbox(need: Need) -> bool:
     """Whether a yes to this need is one to running outside the sandbox: that was asked for, or there is none."""
-    return isinstance(need, CommandNeed) and (need.escalated or need.confinement == "none")
+    if not isinstance(need, CommandNeed):
+        return False
+    return need.escalated or need.denied is not None or need.confinement == "none"
 
 
 def _reason(situation: Situation, need: ApprovalNeed) -> str:
@@ -345,7 +363,7 @@ def _reason(situation: Situation, need: ApprovalNeed) -> str:
             return need.rule.justification
         if situation == "unconfined_command" and need.confinement == "partial" and not need.justification:
             return PARTLY_CONFINED
-        if need.justification and situation not in ("rule_prompts", "rules_unreadable"):
+        if need.justification and situation not in ("rule_prompts", "rules_unreadable", "denied_command"):
             return need.justification
     return _worded(REASONS[situation], need, "on-request")
 
@@ -361,6 +379,9 @@ def _worded(text: str, need: ApprovalNeed, policy: ApprovalPolicy) -> str:
         prefix=prefix,
         justification=justification,
         rules_error=need.rules_error,
+        denied=need.denied,
+        policy=policy_name(policy),
+        hint=MAY_ASK if verdict(policy, "escalated_command") == "ask" else "",
         Policy=policy_name(policy).capitalize(),
     )
 

@@ -63,11 +63,13 @@ def spawn_request(job: Job, argv: tuple[str, ...], cwd: str) -> SpawnRequest:
     )
 
 
-async def run_to_end(job: Job, item: CommandExecution, request: SpawnRequest, seconds: float) -> Ran | NotStarted:
-    """Run it, at most for so long. Cancelled, it leaves nothing behind."""
+async def run_to_end(
+    job: Job, item: CommandExecution, request: SpawnRequest, seconds: float, *, preface: str = ""
+) -> Ran | NotStarted:
+    """Run it, at most for so long. ``preface``: what its output begins with. Cancelled, it leaves nothing behind."""
     terminals = job.workshop.terminals
     try:
-        terminal = await terminals.start(terminals.reserve_id(), job.call, item, request, job.output)
+        terminal = await terminals.start(terminals.reserve_id(), job.call, item, request, job.output, preface=preface)
     except LauncherLostError as error:
         return _not_started(item, f"{error}; the command may or may not have begun", "unknown")
     except SpawnError as error:

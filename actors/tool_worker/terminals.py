@@ -19,7 +19,7 @@ import trio
 from actors.ports import Ports
 from actors.ports.processes import ExitStatus, Process, SpawnRequest
 from actors.session.open_text import OpenText
-from actors.tool_worker.confinement.denial import denial_note
+from actors.tool_worker.confinement.denial import denial_note, denied_words
 from actors.tool_worker.head_tail import OUTPUT_BYTES_MAX, HeadTail
 from messages.client.item import CommandExecution
 from messages.tools import TerminalEnded, ToolCall
@@ -62,8 +62,8 @@ class Terminal:
         self.named = False
         """A finished call's output names it: its end is reported as an event of its own."""
         self.passed = False
-        self.denied = False
-        """It failed, and probably because its sandbox denied it something."""
+        self.denied: str | None = None
+        """It failed, and probably because its sandbox denied it something: the words that say so."""
         self.used_at = 0.0
         self.started_at = 0.0
         self.ended_at = 0.0
@@ -87,12 +87,13 @@ class Terminal:
     def explain(self) -> None:
         """Under the output of a command that its sandbox has probably denied something, say so."""
         assert self.status is not None
-        if self.request.confinement is None or self.status.code == 0:
+        confinement = self.request.confinement
+        if confinement is None or self.status.code == 0:
             return
         text = self.buffer.output().text
-        note = denial_note(self.status, text, self.request.confinement)
-        if note:
-            self.denied = True
+        self.denied = denied_words(self.status, text, confinement)
+        if self.denied is not None:
+            note = denial_note(self.denied, confinement)
             self.take_in(f"{'' if text.endswith(chr(10)) else chr(10)}{note}\n".encode())
 
     def finished_item(self) -> CommandExecution:
@@ -133,15 +134,24 @@ class Terminals:
         return self._all.get(id_)
 
     async def start(
-        self, id_: int, call: ToolCall, item: CommandExecution, request: SpawnRequest, output: OpenText
+        self,
+        id_: int,
+        call: ToolCall,
+        item: CommandExecution,
+        request: SpawnRequest,
+        output: OpenText,
+        *,
+        preface: str = "",
     ) -> Terminal:
-        """Start a command under a reserved id. Raises SpawnError."""
+        """Start a command under a reserved id. ``preface``: what its output begins with. Raises SpawnError."""
         await self._make_room()
         terminal = Terminal(id_, call, item, request, output)
         terminal.started_at = terminal.used_at = self._ports.clock.monotonic()
         terminal.process = await self._ports.processes.spawn(request)
         self._reserved.pop(id_, None)
         self._all[id_] = terminal
+        if preface:
+            terminal.take_in(preface.encode())
         self._nursery.start_soon(self._attend, terminal, terminal.process)
         return terminal
 

@@ -47,6 +47,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     revisions: tuple[FileRevision, ...] = ()
     plan: tuple[PlanStep, ...] | None = None
     plan_explanation: str | None = None
+    denied: str | None = None
+    """It ended, and probably because its sandbox denied it something: the words that say so."""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +59,9 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     parallel_safe: bool
     side_effects: bool
     approval: Need | None = None
-    run_unconfined: Callable[[], Awaitable[Result]] | None = None
-    """The same outside the sandbox, where that makes a difference; it takes a rule's or a person's word."""
+    run_unconfined: Callable[[str], Awaitable[Result]] | None = None
+    """The same outside the sandbox, where that makes a difference; it takes a rule's or a person's word. The argument
+    is what its output is to begin with."""
     fault: str | None = None
     """The call can only fail: why."""
 

@@ -1,8 +1,8 @@
 """Was it the sandbox? Said of a command that failed, from what it printed: nobody tells a program why it was refused.
 
 The kernel's refusals have a few texts, which programs print; a command that failed and ends with one of them was
-*likely* denied. The words are appended to its output, for people and models alike, and `is_likely_denied` is what a
-retry with more rights is offered by. Pure.
+*likely* denied. That is said under its output, for people and models alike, and a second run without the sandbox is
+offered by it. Pure.
 """
 
 from __future__ import annotations
@@ -41,14 +41,6 @@ def denied_words(status: ExitStatus, output: str, confinement: Confinement | Non
     return max(found, key=lambda match: match.start()).group() if found else None
 
 
-def is_likely_denied(status: ExitStatus, output: str, confinement: Confinement | None) -> bool:
-    """Whether a command's failure looks like the sandbox's refusal. False for a command that ran without one."""
-    return denied_words(status, output, confinement) is not None
-
-
-def denial_note(status: ExitStatus, output: str, confinement: Confinement | None) -> str:
-    """A line to put under the output of a command that was likely denied; empty for any other."""
-    words = denied_words(status, output, confinement)
-    if words is None or confinement is None:
-        return ""
+def denial_note(words: str, confinement: Confinement) -> str:
+    """A line to put under the output of a command that was likely denied."""
     return f"[{words}: probably denied by the {confinement.mode} sandbox: {describe(confinement)}]"

@@ -115,9 +115,9 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
         async def run() -> Result:
             return await _run(job, arguments, id_, item, await workshop.logged_in(request))
 
-        async def run_unconfined() -> Result:
+        async def run_unconfined(preface: str) -> Result:
             free = msgspec.structs.replace(request, confinement=None)
-            return await _run(job, arguments, id_, item, await workshop.logged_in(free))
+            return await _run(job, arguments, id_, item, await workshop.logged_in(free), preface)
 
         return Prepared(
             item=item,
@@ -153,12 +153,17 @@ async def _shell_to_use(job: Job, asked: str | None) -> str:
 
 
 async def _run(
-    job: Job, arguments: ExecCommandArguments, id_: int, item: CommandExecution, request: SpawnRequest
+    job: Job,
+    arguments: ExecCommandArguments,
+    id_: int,
+    item: CommandExecution,
+    request: SpawnRequest,
+    preface: str = "",
 ) -> Result:
     workshop = job.workshop
     began = workshop.ports.clock.monotonic()
     try:
-        terminal = await workshop.terminals.start(id_, job.call, item, request, job.output)
+        terminal = await workshop.terminals.start(id_, job.call, item, request, job.output, preface=preface)
     except LauncherLostError as error:
         return _not_started(item, f"{error}; the command may or may not have begun", "unknown")
     except SpawnError as error:
@@ -212,7 +217,7 @@ def answer(
         terminals.touch(terminal)
         return Result(output=text, terminal=terminal.id if own else None)
     terminals.forget(terminal)
-    return Result(output=text, item=terminal.finished_item() if own else None)
+    return Result(output=text, item=terminal.finished_item() if own else None, denied=terminal.denied if own else None)
 
 
 def _not_started(item: CommandExecution, reason: str, outcome: Literal["failed", "unknown"]) -> Result:

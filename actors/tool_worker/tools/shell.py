@@ -86,8 +86,8 @@ class Shell(FunctionTool[ShellArguments]):
         async def run() -> Result:
             return await _run(job, item, request, seconds)
 
-        async def run_unconfined() -> Result:
-            return await _run(job, item, msgspec.structs.replace(request, confinement=None), seconds)
+        async def run_unconfined(preface: str) -> Result:
+            return await _run(job, item, msgspec.structs.replace(request, confinement=None), seconds, preface)
 
         # It is over when its answer is there, so others may run beside it as beside exec_command.
         return Prepared(
@@ -116,11 +116,12 @@ def _as_patch(argv: tuple[str, ...], cwd: str) -> tuple[str, str] | None:
     return found.patch, cwd if found.workdir is None else posixpath.normpath(posixpath.join(cwd, found.workdir))
 
 
-async def _run(job: Job, item: CommandExecution, request: SpawnRequest, seconds: float) -> Result:
-    match await run_to_end(job, item, request, seconds):
+async def _run(job: Job, item: CommandExecution, request: SpawnRequest, seconds: float, preface: str = "") -> Result:
+    match await run_to_end(job, item, request, seconds, preface=preface):
         case Ran() as ran:
             outcome: Literal["done", "failed"] = "failed" if ran.timed_out else "done"
-            return Result(output=_answer(job, ran, seconds), outcome=outcome, item=ran.item)
+            denied = None if ran.timed_out else ran.terminal.denied
+            return Result(output=_answer(job, ran, seconds), outcome=outcome, item=ran.item, denied=denied)
         case NotStarted() as not_started:
             text = f"the command was not started: {not_started.reason}"
             return Result(output=text, outcome=not_started.outcome, item=not_started.item)

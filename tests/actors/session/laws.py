@@ -26,6 +26,7 @@ from actors.session.effects import (
 )
 from actors.session.history import text_item
 from actors.session.state import SessionState, status_of
+from messages.approval import CommandGrant, CommandNeed, Grant
 from messages.base import TurnId
 from messages.client.item import ThreadItem, UserMessage
 from messages.log import (
@@ -37,6 +38,7 @@ from messages.log import (
     ResponseItem,
     SteerAccepted,
     TerminalPassed,
+    ToolDenied,
     ToolStarted,
     TurnClosed,
     TurnOpened,
@@ -70,7 +72,8 @@ class Laws:
         self.turn: TurnId | None = None
         self.turns_ended: set[TurnId] = set()
         self.logged: list[Record] = []
-        self.ran: set[str] = set()
+        self.ran: list[str] = []
+        self.grants: tuple[Grant, ...] = ()
         self.asked: set[str] = set()
         self.answered: set[str] = set()
         self.replies: dict[Token, object] = {}
@@ -78,6 +81,7 @@ class Laws:
         self.stopped = False
 
     def check(self, effects: tuple[Effect, ...], state: SessionState) -> None:
+        self.grants = state.grants
         for effect in effects:
             assert not self.stopped, "nothing follows Stop"
             self._effect(effect)
@@ -109,9 +113,9 @@ class Laws:
                 assert self.turn == effect.call.turn_id
                 self._start(effect.child)
             case RunTool():
-                assert effect.child not in self.ran, "a call is started at most once"
-                assert self._has(ToolStarted, item_id=effect.child), "started in the log before it is started"
-                self.ran.add(effect.child)
+                starts = [r for r in self.logged if isinstance(r, ToolStarted) and str(r.item_id) == effect.child]
+                assert len(starts) > self.ran.count(effect.child), "started in the log before it is started"
+                self.ran.append(effect.child)
             case Reply():
                 assert effect.token not in self.replies, "one reply each"
                 self.replies[effect.token] = effect.value
@@ -168,7 +172,22 @@ class Laws:
             self.answered.add(record.approval_id)
         elif isinstance(record, ToolStarted):
             others = [each for each in self.logged[:-1] if isinstance(each, ToolStarted)]
-            assert record.item_id not in {each.item_id for each in others}
+            if record.item_id in {each.item_id for each in others}:
+                self._second_run(record)
+
+    def _second_run(self, record: ToolStarted) -> None:
+        """A call is started at most once, and once more where its sandbox denied it something and people said yes."""
+        own = [each for each in self.logged if getattr(each, "call_id", None) == record.call_id]
+        own = own[[index for index, each in enumerate(own) if isinstance(each, ToolStarted)][-2] :]
+        assert [type(each) for each in own] == [ToolStarted, ToolDenied, ToolStarted]
+        asked = [each.approval for each in self.logged if isinstance(each, ApprovalAsked)]
+        asked = [each for each in asked if isinstance(each.need, CommandNeed) and each.need.denied]
+        of_call = {each.id for each in asked if each.call_id == record.call_id}
+        answers = [each for each in self.logged if isinstance(each, ApprovalAnswered) and each.approval_id in of_call]
+        if answers:
+            assert [each.decision for each in answers if each.decision in ("accept", "acceptForSession")]
+        else:
+            assert any(isinstance(each, CommandGrant) and each.escalated for each in self.grants)
 
     def _event(self, event: SessionEvent) -> None:
         match event:

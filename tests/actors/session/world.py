@@ -23,6 +23,7 @@ from actors.session.effects import (
     GatherContext,
     HandAnswer,
     Input,
+    KeepResult,
     KillTerminal,
     RunTool,
     StartSampling,
@@ -64,6 +65,7 @@ from messages.session import (
 )
 from messages.tools import (
     ClientAsked,
+    RunDenied,
     TerminalEnded,
     TerminalWritten,
     ToolCall,
@@ -119,6 +121,8 @@ class Worker:
         self.prepared = False
         self.item: ThreadItem | None = None
         self.may_run = False
+        self.need: Need | None = None
+        self.denied = False
         self.finished = False
         self.cancelled = False
         self.asked = False
@@ -158,7 +162,7 @@ class World:
                 self.models[effect.child] = Model(effect.request.request_id)
             case StartTool():
                 self.workers[effect.child] = Worker(effect.call)
-            case RunTool():
+            case RunTool() | KeepResult():
                 worker = self.workers.get(effect.child)
                 if worker is not None:
                     worker.may_run = True
@@ -244,6 +248,7 @@ class World:
             ("subscribe", lambda: self.ask(Subscribe())),
             ("name", lambda: self.ask(SetThreadName(name="n"))),
             ("model", lambda: self.ask(UpdateSettings(settings=SettingsPatch(model=f"m{self.number()}")))),
+            ("untrusted", lambda: self.ask(UpdateSettings(settings=SettingsPatch(approval_policy="untrusted")))),
             ("clean", lambda: self.ask(CleanTerminals())),
             ("list", lambda: self.ask(ListTerminals())),
             ("due", lambda: self.hear(TurnDue(turn_id=TurnId("turn-other")))),
@@ -351,6 +356,8 @@ class World:
             if worker.call.by == "model":
                 moves.append((f"{child} goes on", lambda: self.finish(worker, "done", goes_on=True)))
                 moves.append((f"{child} asks a client", lambda: self.ask_client(worker)))
+            if isinstance(worker.need, CommandNeed) and not worker.denied:
+                moves += [(f"{child} is denied something", lambda: self.deny(worker))] * 3
             moves += [
                 (
                     f"{child} writes to {terminal}",
@@ -371,11 +378,19 @@ class World:
             need = QuestionNeed(questions=(Question(id="q", header="", question="?", options=(option,)),))
         elif asks:
             need = CommandNeed(argv=("make", str(self.count % 3)), script=None, cwd="/w")
+        worker.need = need
         self.hear(
             ToolPrepared(
                 call_id=worker.call.call_id, item=worker.item, parallel_safe=safe, side_effects=True, approval=need
             )
         )
+
+    def deny(self, worker: Worker) -> None:
+        """It ran in its sandbox, and waits to hear whether that is all."""
+        worker.denied, worker.may_run = True, False
+        ran = f"output of {worker.call.call_id} in the sandbox"
+        item = command_item(worker.call.item_id, "failed")
+        self.hear(RunDenied(call_id=worker.call.call_id, words="Permission denied", output=ran, item=item))
 
     def ask_client(self, worker: Worker) -> None:
         if worker.asked:
@@ -450,6 +465,7 @@ class World:
         ]
         for call_id in call_ids:
             said.append(ToolFinished(call_id=call_id, outcome="done", output="junk"))
+            said.append(RunDenied(call_id=call_id, words="junk", output="junk", item=None))
             said.append(ToolPrepared(call_id=call_id, item=None, parallel_safe=False, side_effects=False))
         for model in self.models.values():
             said.append(ItemFinished(request_id=model.request_id, slot=99, item=call("c0")))

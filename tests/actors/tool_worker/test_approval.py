@@ -85,6 +85,8 @@ ROWS: list[tuple[str, ApprovalNeed | None, str]] = [
     ("confined", command(confinement="full"), "run run run run run ask"),
     ("partly confined", command(confinement="partial"), "run ask run run ask ask"),
     ("unconfined", OTHER, "run ask run run ask ask"),
+    ("denied by its sandbox", command(confinement="full", denied="EPERM"), "no no no no ask ask"),
+    ("denied, and asked about before", ruled("prompt", denied="EPERM"), "no no no no ask ask"),
     ("a patch inside", INSIDE, "run run run run run ask"),
     ("a patch outside, full access", OUTSIDE, "run ask run run ask ask"),
     (
@@ -196,6 +198,38 @@ def test_the_model_is_told_why_it_is_refused(need: ApprovalNeed, text: str) -> N
     assert decide("never", need) == Refuse(text=text)
 
 
+def test_people_are_told_what_the_sandbox_said() -> None:
+    need = command(confinement="full", denied="Permission denied", justification="trust me", amendment=("make", "test"))
+    assert decide("untrusted", need) == Ask(
+        reason="command failed; retry without sandbox? (the sandbox said: Permission denied)",
+        available_decisions=DECISIONS_WITH_AMENDMENT,
+        amendment=("make", "test"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ("never", "not run again without the sandbox: the approval policy is never"),
+        (granular(), "not run again without the sandbox: the approval policy is granular"),
+        (
+            "on-request",
+            (
+                "not run again without the sandbox: the approval policy is on-request, but you may ask for it with "
+                'sandbox_permissions "require_escalated" and a justification'
+            ),
+        ),
+    ],
+)
+def test_the_model_is_told_why_what_was_denied_stands(policy: ApprovalPolicy, text: str) -> None:
+    assert decide(policy, command(confinement="full", denied="EPERM")) == Refuse(text=text)
+
+
+def test_a_yes_to_a_second_run_is_one_to_exactly_that_command_outside_the_sandbox() -> None:
+    need = command(confinement="full", denied="EPERM")
+    assert grants_for(need) == (CommandGrant(argv=need.argv, cwd="/p", escalated=True),)
+
+
 def test_a_rule_is_offered_where_there_is_one_to_offer() -> None:
     assert decide("on-request", command(amendment=("make", "test"))) == Ask(
         reason=REASONS["unconfined_command"],
@@ -211,11 +245,13 @@ def test_a_rule_is_offered_where_there_is_one_to_offer() -> None:
         (command(confinement="partial"), False),
         (command(risk="forced_removal", confinement="full"), False),
         (command(escalated=True, confinement="full"), True),
+        (command(confinement="full", denied="EPERM"), True),
         (OUTSIDE, False),
     ],
 )
 def test_what_was_accepted_for_the_session_is_not_asked_again(need: ApprovalNeed, unconfined: bool) -> None:
-    assert decide("on-request", need, frozenset(grants_for(need))) == Run(unconfined=unconfined)
+    policy: ApprovalPolicy = "untrusted" if isinstance(need, CommandNeed) and need.denied else "on-request"
+    assert decide(policy, need, frozenset(grants_for(need))) == Run(unconfined=unconfined)
 
 
 @pytest.mark.parametrize(

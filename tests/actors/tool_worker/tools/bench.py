@@ -24,6 +24,8 @@ from messages.tool_set import Abilities
 from messages.tools import (
     ClientAnswered,
     ClientAsked,
+    KeepResult,
+    RunDenied,
     RunTool,
     TerminalEnded,
     ToolCall,
@@ -48,6 +50,8 @@ class Bench:
         self.outputs: dict[str, OpenText] = {}
         self.client: Callable[[ClientCall], ClientAnswer] | None = None
         """Who runs the calls that are a client's."""
+        self.when_denied: WorkerMessage | None = None
+        """What a worker is told whose run was denied something; None: why that run stands."""
 
     def call(self, name: str, arguments: Any, *, freeform: bool = False) -> ToolCall:
         self.calls += 1
@@ -81,6 +85,9 @@ class Bench:
             events.append(event)
             if isinstance(event, ToolPrepared):
                 inbox.address.send_nowait(RunTool(call_id=call.call_id))
+            elif isinstance(event, RunDenied):
+                stands = KeepResult(call_id=call.call_id, why="that stands")
+                inbox.address.send_nowait(self.when_denied or stands)
             elif isinstance(event, ClientAsked) and self.client is not None:
                 inbox.address.send_nowait(ClientAnswered(answer=self.client(event.call)))
 
