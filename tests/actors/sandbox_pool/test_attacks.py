@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,8 +17,9 @@ from tests.actors.sandbox_pool.stage import Show, echo, limited, play
 LIMITS = limited(cpu_seconds=0.2, wall_seconds=0.6)
 PATIENCE_SECONDS = 15.0
 """Ten times what the limits allow, for machines that have other things to do."""
-LAG_SECONDS = 1.0
-"""No attack may hold the loop up: the frames it sends are decoded in milliseconds."""
+HELD_SECONDS = 1.0
+"""No attack may hold the loop up: the frames it sends are decoded in milliseconds. In seconds of this thread's CPU
+between two beats of the loop, since those of a clock on the wall are the machine's to give."""
 
 
 def children_of(pid: int | None) -> list[str]:
@@ -50,9 +52,9 @@ async def attack(source: str) -> Show:
     async def watch() -> None:
         nonlocal worst
         while True:
-            before = trio.current_time()
+            before = time.thread_time()
             await trio.sleep(0.01)
-            worst = max(worst, trio.current_time() - before - 0.01)
+            worst = max(worst, time.thread_time() - before)
 
     async with zygote() as engine, trio.open_nursery() as nursery:
         nursery.start_soon(watch)
@@ -63,7 +65,7 @@ async def attack(source: str) -> Show:
         with trio.fail_after(PATIENCE_SECONDS):
             after = await play("return 'well'", engine=engine, plays={"echo": echo}, limits=limited())
         assert after.value == "well"
-    assert worst < LAG_SECONDS
+    assert worst < HELD_SECONDS
     assert show.tools.running == 0
     return show
 

@@ -192,8 +192,8 @@ def test_a_client_learns_at_once_that_a_script_has_begun() -> None:
 
 @pytest.mark.parametrize("unit", ["x", "x ", "\\u0061", "`", "'", "/", "<", "\n", " ", "```\n", "${", "/*"])
 def test_a_flood_costs_time_in_proportion(unit: str) -> None:
-    scanner, began = Scanner(), time.perf_counter()
+    scanner, began = Scanner(), time.process_time()
     for text in ("<tool-calls>", *[unit * 4] * 20_000):
         scanner.feed(text)
     scanner.close()
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
