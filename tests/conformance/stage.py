@@ -151,6 +151,11 @@ class Stage:
         with (self.daemon.home / "config.toml").open("a") as file:
             file.write(f'[projects."{self.work}"]\ntrust_level = "trusted"\n')
 
+    def rules(self) -> str | None:
+        """What the daemon has written down as allowed for good; None if there is no such file."""
+        path = self.daemon.home / "rules" / "default.rules"
+        return path.read_text() if path.exists() else None
+
     # --- clients that start a program ---------------------------------------------------------------------------------
 
     def binary(self) -> Path:

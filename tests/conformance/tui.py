@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import trio
 
 from tests.conformance.clients import CODEX
 from tests.conformance.stage import ANSWER, ANSWERED, COMPOSER, TITLE, Flow, Stage
+from tests.conformance.terminal import Terminal
 
 FLOWS: list[Flow] = []
 
@@ -24,6 +26,11 @@ TRUST = r"Trust this folder\?"
 APPROVAL = r"Would you like to run the following command\?"
 EDITS = r"Would you like to make the following edits\?"
 INTERRUPTED = r"Conversation interrupted"
+
+RULE = """\
+prefix_rule(pattern=["touch", "made.txt"], decision="allow")
+"""
+"""What approving it for good writes."""
 
 
 @flow
@@ -89,6 +96,7 @@ async def call_approved(stage: Stage) -> None:
     [item] = stage.items("commandExecution")
     assert (item["status"], item["exitCode"]) == ("completed", 0)
     assert len(stage.recording.told("serverRequest/resolved")) == 1
+    assert stage.rules() is None
 
 
 @flow
@@ -97,15 +105,61 @@ async def call_approved_for_session(stage: Stage) -> None:
     window = await stage.ready_tui()
     await window.enter("ask touch made.txt")
     await window.shows(APPROVAL)
+    await window.shows(r"Yes, and don't ask again for this command in this session \(a\)")
     await window.key("a")
-    await window.shows(r"every time this session")
+    await window.shows(r"You approved codex to run touch made.txt every time this session")
     await stage.turn_ended(1)
-    await window.enter("ask touch made.txt")
-    await stage.turn_ended(2)
-    asked = stage.recording.told("item/commandExecution/requestApproval")
-    assert len(asked) == 1
+    await _runs_unasked(stage, window, turn=2)
+    assert stage.rules() is None
     await window.enter("ask touch other.txt")
     await window.shows(APPROVAL)
+    await window.key("Escape")
+    await stage.turn_ended(3)
+    await window.enter("/new")
+    await stage.passed(lambda: len(stage.shown_threads()) == 2, "a second thread")
+    await window.enter("ask touch made.txt")
+    await window.shows(APPROVAL)
+
+
+@flow
+async def call_approved_for_good(stage: Stage) -> None:
+    """Approved with the rule that the question proposes, commands that start so are not asked about again: not in this
+    thread, not in another after the daemon was killed and started again; and others still are."""
+    window = await stage.ready_tui()
+    await window.enter("ask touch made.txt")
+    await window.shows(APPROVAL)
+    await window.shows(r"\d\. Yes, and don't ask again for commands that start with `touch made.txt` \(p\)")
+    assert stage.rules() is None
+    await window.key("p")
+    await window.shows(r"You approved codex to always run commands that start with touch made.txt")
+    await window.shows(ANSWERED)
+    await stage.turn_ended(1)
+    assert stage.rules() == RULE
+    (stage.work / "made.txt").unlink()
+    await _runs_unasked(stage, window, turn=2)
+    await stage.kill_daemon()
+    await window.shows(r"Reconnecting to server")
+    await stage.start_daemon()
+    await window.shows_no_more(r"Reconnecting to server")
+    await window.enter("/new")
+    await stage.passed(lambda: len(stage.shown_threads()) == 2, "a second thread")
+    await _runs_unasked(stage, window, turn=3)
+    assert stage.rules() == RULE
+    await window.enter("ask touch other.txt")
+    await window.shows(APPROVAL)
+    assert not (stage.work / "other.txt").exists()
+
+
+async def _runs_unasked(stage: Stage, window: Terminal, *, turn: int) -> None:
+    """The command is run again, as the turn of that number, without anybody being asked."""
+    asked = len(stage.recording.told("item/commandExecution/requestApproval"))
+    await window.enter("ask touch made.txt")
+    assert (await stage.turn_ended(turn))["status"] == "completed"
+    await window.shows(ANSWERED)
+    assert (stage.work / "made.txt").exists()
+    (stage.work / "made.txt").unlink()
+    assert len(stage.recording.told("item/commandExecution/requestApproval")) == asked == 1
+    assert not re.search(APPROVAL, await window.screen())
 
 
 @flow
@@ -122,6 +176,8 @@ async def call_declined(stage: Stage) -> None:
     assert not (stage.work / "made.txt").exists()
     [item] = stage.items("commandExecution")
     assert item["status"] == "declined"
+    assert "rejected by user" in stage.model.asked("ask")[-1].output_of(f"call_{stage.model.asked('ask')[0].serial}")
+    assert stage.rules() is None
 
 
 @flow
@@ -135,6 +191,8 @@ async def call_cancelled(stage: Stage) -> None:
     turn = await stage.turn_ended(1)
     assert turn["status"] == "interrupted"
     assert not (stage.work / "made.txt").exists()
+    assert stage.rules() is None
+    assert len(stage.model.asked("ask")) == 1, "the model was asked on after the turn had been ended"
     await window.enter("answer me")
     await window.shows(ANSWER)
 
