@@ -38,6 +38,19 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
     """What is read but has no effect here."""
 
 
+class RuleTrouble(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with the rules files, as they were read last."""
+
+    path: str
+    line: int
+    """Counted from 1."""
+    text: str
+    harmless: bool = False
+    """The file is in force; this part of it has no effect."""
+    project: str | None = None
+    """The trusted folder whose file it is; None: the user's own, which applies everywhere."""
+
+
 class GetRules(Message, frozen=True, kw_only=True):
     """The rules that apply in these trusted folders, and everywhere. The reply is a `RuleSet`."""
 
@@ -60,4 +73,17 @@ class RulesAmended(Message, frozen=True, kw_only=True):
     error: str | None = None
 
 
-RulesRequest = GetRules | AmendRules
+class AwaitRuleTroubles(Message, frozen=True, kw_only=True):
+    """The reply is a `RuleTroubles`, as soon as it is another than ``known``."""
+
+    delivery = Delivery.RETRY_SAFE
+    known: tuple[RuleTrouble, ...]
+
+
+class RuleTroubles(Message, frozen=True, kw_only=True):
+    """All that was wrong when each file was read last."""
+
+    troubles: tuple[RuleTrouble, ...]
+
+
+RulesRequest = GetRules | AmendRules | AwaitRuleTroubles

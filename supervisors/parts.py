@@ -145,7 +145,7 @@ def assemble(
         _Providers(settings, stage, lists),
         undelivered_limit=settings.undelivered_text_bytes,
     )
-    rules = RuleBook(system.directory.address(RULES), lambda: state.current.settings.projects)
+    rules = RuleBook(system.directory.address(RULES), lambda: live.snapshot.settings.projects)
     pool = make_pool(ports, engine or NoEngine(), settings.scripts)
     tools = _Tools(environment, models, rules, snapshot.home, pool, ("engine",) if engine is None else unconfined)
     encoder = WireEncoder(lambda: round(ports.clock.now() * 1000))
@@ -214,6 +214,7 @@ def assemble(
             library=Library(ports, log),
             everywhere=everywhere,
             settings=system.directory.address(SETTINGS),
+            rules=rules,
             models=partial(_models, live, models),
             credentials=system.directory.address(CREDENTIALS),
             tree=tree,

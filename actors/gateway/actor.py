@@ -36,6 +36,7 @@ from actors.gateway.terms import Terms, with_lists
 from actors.gateway.websocket import accept
 from actors.kernel import Children, Context, Mailbox, Shutdown
 from actors.ports.network import ByteStream, Listener
+from messages.rules import RuleTrouble
 from messages.settings import ListenSettings, Problem
 
 logger = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class Doorway:
                 nursery.start_soon(gateway.serve, self._listener, children)
                 nursery.start_soon(gateway.ping)
                 nursery.start_soon(gateway.follow_settings)
+                nursery.start_soon(gateway.tell_of_rules)
                 nursery.start_soon(gateway.send_away_the_revoked)
                 nursery.start_soon(gateway.audit.run)
                 ctx.shutdown_to(mailbox.address)
@@ -171,6 +173,7 @@ class Gateway:
         self.house = house
         self.configuration = Configuration(house)
         self.hosts = Hosts()
+        self.rule_troubles: tuple[RuleTrouble, ...] = ()
         self.encoder = WireEncoder(lambda: round(house.ports.clock.now() * 1000))
 
     @property
@@ -211,6 +214,13 @@ class Gateway:
                 for connection in self._connections.values():
                     connection.warn(problem for problem in problems if problem not in told)
             told = frozenset(problems)
+
+    async def tell_of_rules(self) -> None:
+        """Tell every client what is wrong with the rules files, as soon as they are read; until cancelled."""
+        while True:
+            self.rule_troubles = await self.house.rules.troubles(self.rule_troubles)
+            for connection in self._connections.values():
+                connection.warn_of_rules(self.rule_troubles)
 
     async def attend(self, id_: str, stream: ByteStream, ctx: Context) -> None:
         """One connection, from its first byte to its last."""

@@ -16,11 +16,13 @@ from actors.gateway.file_search import Searches
 from actors.gateway.house import House
 from actors.gateway.notifications import WireEncoder
 from actors.gateway.rpc import RpcError
+from actors.gateway.rule_troubles import RuleWatch
 from actors.gateway.watching import Watched
 from actors.session.feed import Subscription
 from messages.base import ThreadId
 from messages.client.envelope import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 from messages.client.item import Wire
+from messages.rules import RuleTrouble
 from messages.session import Refused, SessionCommand
 from messages.settings import SettingsSnapshot
 
@@ -50,6 +52,11 @@ class Gatehouse(Protocol):
         ...
 
     @property
+    def rule_troubles(self) -> tuple[RuleTrouble, ...]:
+        """What is wrong with the rules files, as far as they were read."""
+        ...
+
+    @property
     def connections(self) -> int:
         """How many clients are connected."""
         ...
@@ -58,7 +65,7 @@ class Gatehouse(Protocol):
 class Caller:
     """One connection, for the methods."""
 
-    __slots__ = ("client_name", "commands", "gatehouse", "id", "notify", "nursery", "searches", "watched")
+    __slots__ = ("client_name", "commands", "gatehouse", "id", "notify", "nursery", "rules", "searches", "watched")
 
     def __init__(
         self,
@@ -78,11 +85,16 @@ class Caller:
         """Send this client a notification."""
         self.commands = commands
         self.searches = Searches(gatehouse.house, nursery, notify)
+        self.rules = RuleWatch(gatehouse.house, nursery, notify)
         self.client_name = "unknown"
 
     @property
     def house(self) -> House:
         return self.gatehouse.house
+
+    def works_in(self, cwd: str) -> None:
+        """This client has a thread there: it is told what is wrong with the rules of that folder."""
+        self.rules.concern(cwd, self.gatehouse.rule_troubles)
 
     def warn_of_thread(self, settings: SettingsSnapshot) -> None:
         """Tell this client what is to be told of a thread's own settings: its project's, and what was asked for it."""

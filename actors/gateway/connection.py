@@ -45,6 +45,7 @@ from messages.base import ThreadId
 from messages.client.approval import AmendmentDecision, ApprovalAnswer
 from messages.client.envelope import ABSENT, FORBIDDEN, INVALID_REQUEST, Incoming, RequestId
 from messages.client.item import Wire
+from messages.rules import RuleTrouble
 from messages.session import AnswerClientCall, ResolveApproval, Unsubscribe
 from messages.settings import Problem
 
@@ -274,12 +275,19 @@ class Connection:
             logger.warning("connection %s: the settings cannot be asked for their warnings: %s", self.id, error)
             return
         self.warn((*snapshot.broken, *snapshot.warnings))
+        if self._caller is not None:
+            self._caller.rules.begin(self._gatehouse.rule_troubles)
 
     def warn(self, problems: Iterable[Problem]) -> None:
         """Tell the client what is wrong with the settings."""
         if self._initialized:
             for problem in problems:
                 self._notify("configWarning", config_warning(problem))
+
+    def warn_of_rules(self, troubles: tuple[RuleTrouble, ...]) -> None:
+        """Tell the client what of this is new to it and of its concern."""
+        if self._caller is not None:
+            self._caller.rules.tell(troubles)
 
     # --- answers to our questions -----------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from actors.kernel import Address, Node, ServiceAddress
 from actors.ports import Ports
 from actors.session.global_feed import GlobalFeed
 from actors.session.threads import NewThread
+from actors.tool_worker.rules.book import RuleBook
 from messages.base import ThreadId
 from messages.client.model import ModelEntry
 from messages.credentials import CredentialsRequest
@@ -73,6 +74,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     library: ThreadLibrary
     everywhere: GlobalFeed
     settings: ServiceAddress[SettingsRequest]
+    rules: RuleBook
     credentials: ServiceAddress[CredentialsRequest]
     models: Callable[[], Awaitable[tuple[ModelEntry, ...]]]
     tree: Callable[[], Node]

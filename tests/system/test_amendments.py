@@ -7,6 +7,7 @@ from pathlib import Path
 
 import trio
 
+from actors.tool_worker.rules.actor import FRESH_SECONDS
 from tests.system.daemon import DaemonProcess
 from tests.system.deadline import deadline
 from tests.system.model import Exchange, ScriptedModel
@@ -146,3 +147,23 @@ async def test_exec_in_a_terminal_offers_it_too(daemon: DaemonProcess, model: Sc
                 assert "It was run." in terminal.shown
     assert (workspace / "executed.txt").exists()
     assert 'pattern=["touch", "executed.txt"]' in kept(daemon)
+
+
+async def test_the_rules_of_a_folder_that_is_trusted_while_the_daemon_runs_count_at_once(
+    daemon: DaemonProcess, model: ScriptedModel, workspace: Path
+) -> None:
+    model.on("make", run_what_is_said)
+    rules = workspace / ".callboard" / "rules" / "ours.rules"
+    rules.parent.mkdir(parents=True)
+    rules.write_text('prefix_rule(pattern=["mkdir"], decision="allow")\nnonsense\n')
+    with deadline(30, daemon):
+        async with connect(daemon) as peer:
+            assert not await is_run_unasked(peer, workspace, "make mkdir made")
+            trust = {"keyPath": f'projects."{workspace}".trust_level', "value": "trusted"}
+            await peer.request("config/value/write", trust)
+            assert not await is_run_unasked(peer, workspace, "make mkdir made")
+            warning = (await peer.note("configWarning"))["params"]
+            assert (warning["path"], warning["range"]["start"]["line"]) == (str(rules), 2)
+            rules.write_text('prefix_rule(pattern=["mkdir"], decision="allow")\n')
+            await trio.sleep(FRESH_SECONDS)  # what was read a moment ago is good for so long
+            assert await is_run_unasked(peer, workspace, "make mkdir made")

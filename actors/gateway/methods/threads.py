@@ -126,6 +126,7 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
         caller.house.everywhere.thread_started(view)
         caller.watched.watch(subscription)
         caller.warn_of_thread(configured)
+        caller.works_in(view.settings.cwd)
 
     return Answer(_opened(subscription, enforced, include_turns=False), then)
 
@@ -167,7 +168,12 @@ async def resume(caller: Caller, params: ThreadResumeParams) -> Answer:
     )
     enforced = await enforcement(caller, subscription.view.settings.sandbox_mode)
     opened = _resumed(subscription, enforced, include_turns=include_turns)
-    return Answer(opened, lambda: caller.watched.watch(subscription))
+
+    def then() -> None:
+        caller.watched.watch(subscription)
+        caller.works_in(subscription.view.settings.cwd)
+
+    return Answer(opened, then)
 
 
 async def enforcement(caller: Caller, mode: SandboxMode) -> Enforcement | None:

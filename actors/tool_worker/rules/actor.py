@@ -11,10 +11,18 @@ from typing import assert_never
 
 import trio
 
-from actors.kernel import Context, Mailbox, Service
+from actors.kernel import Context, Mailbox, Reply, Service
 from actors.ports import Ports
 from actors.tool_worker.rules.folders import RuleFolders
-from messages.rules import AmendRules, GetRules, RulesAmended, RuleSet, RulesRequest
+from messages.rules import (
+    AmendRules,
+    AwaitRuleTroubles,
+    GetRules,
+    RulesAmended,
+    RuleSet,
+    RulesRequest,
+    RuleTroubles,
+)
 
 RULES: Service[RulesRequest] = Service("rules")
 
@@ -45,6 +53,9 @@ async def run(
                     amended = await keeper.amend(message.prefix)
                     if reply is not None:
                         reply.answer(amended)
+                case AwaitRuleTroubles():
+                    if reply is not None:
+                        keeper.tell_troubles(message, reply)
                 case never:
                     assert_never(never)
 
@@ -55,6 +66,7 @@ class _Keeper:
         self._folders = folders
         self._known: dict[tuple[str, ...], tuple[float, RuleSet]] = {}
         self._reported: frozenset[str] = frozenset()
+        self._waiting: list[tuple[AwaitRuleTroubles, Reply]] = []
 
     async def rules(self, projects: tuple[str, ...]) -> RuleSet:
         now = self._ports.clock.monotonic()
@@ -66,12 +78,28 @@ class _Keeper:
             self._known.clear()
         self._known[projects] = now, rules
         self._report(rules)
+        self._tell()
         return rules
 
     async def amend(self, prefix: tuple[str, ...]) -> RulesAmended:
         error = await self._ports.threads.run(self._folders.amend, prefix)
         self._known.clear()
         return RulesAmended(prefix=prefix, path=self._folders.amended_path, error=error)
+
+    def tell_troubles(self, message: AwaitRuleTroubles, reply: Reply) -> None:
+        """Answer when there are others than it knows."""
+        self._waiting.append((message, reply))
+        self._tell()
+
+    def _tell(self) -> None:
+        troubles = self._folders.troubles
+        still: list[tuple[AwaitRuleTroubles, Reply]] = []
+        for message, reply in self._waiting:
+            if message.known != troubles:
+                reply.answer(RuleTroubles(troubles=troubles))
+            elif reply.wanted:
+                still.append((message, reply))
+        self._waiting = still
 
     def _report(self, rules: RuleSet) -> None:
         """Say what is wrong once, not with every command."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.kernel import Address, KernelError, ServiceAddress
 from actors.tool_worker.rules.folders import trusted_folders
-from messages.rules import AmendRules, GetRules, RuleSet, RulesRequest
+from messages.rules import AmendRules, AwaitRuleTroubles, GetRules, RuleSet, RulesRequest, RuleTrouble, RuleTroubles
 from messages.settings.project import ProjectSettings
 
 Projects = Callable[[], Mapping[str, ProjectSettings]]
@@ -21,11 +21,19 @@ class RuleBook:
         self._rules = rules
         self._projects = projects
 
+    def folders(self, cwd: str) -> tuple[str, ...]:
+        """The trusted folders whose rules apply in ``cwd``, beside the user's own."""
+        return trusted_folders(self._projects(), cwd)
+
+    async def troubles(self, known: tuple[RuleTrouble, ...]) -> tuple[RuleTrouble, ...]:
+        """All that is wrong with the files that were read, as soon as it is another than ``known``. Raises KernelError
+        when nobody keeps rules any more."""
+        return (await self._rules.ask(AwaitRuleTroubles(known=known), RuleTroubles)).troubles
+
     async def for_folder(self, cwd: str) -> RuleSet:
         """The rules for commands of a thread that works in ``cwd``. That they cannot be had is an error in the set."""
         try:
-            folders = trusted_folders(self._projects(), cwd)
-            return await self._rules.ask(GetRules(projects=folders), RuleSet)
+            return await self._rules.ask(GetRules(projects=self.folders(cwd)), RuleSet)
         except KernelError as error:
             return RuleSet(errors=(f"the rules cannot be had just now ({error})",))
 

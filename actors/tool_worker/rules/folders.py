@@ -8,13 +8,15 @@ able to allow anything.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from actors.ports.files import OWNER_ONLY, Files
 from actors.tool_worker.os_errors import os_error_text
 from actors.tool_worker.rules.language import FILE_BYTES_MAX, RulesError, parse_rules, rule_source
 from actors.tool_worker.rules.matching import is_allowed
-from messages.rules import PrefixRule, RuleSet
+from messages.rules import PrefixRule, RuleSet, RuleTrouble
 from messages.settings.project import ProjectSettings
 
 RULES_FOLDER = "rules"
@@ -27,6 +29,9 @@ FILES_MAX = 64
 """In one folder: many times what anybody sorts rules into."""
 
 FOLDER_MODE = 0o700
+
+PLACED = re.compile(r"(.*?):(\d+): (.*)", re.DOTALL)
+"""What is said of a file: where, at which line, what."""
 
 
 def trusted_folders(projects: Mapping[str, ProjectSettings], cwd: str) -> tuple[str, ...]:
@@ -51,15 +56,27 @@ class RuleFolders:
         self._parsed: dict[str, tuple[bytes, RuleSet]] = {}
         self._unwritten: tuple[PrefixRule, ...] = ()
         """Amendments that could not be written: in force until the daemon ends."""
+        self._troubles: dict[str | None, tuple[RuleTrouble, ...]] = {}
+        """By project."""
 
     @property
     def amended_path(self) -> str:
         return posixpath.join(self._folder, AMENDED_FILE)
 
+    @property
+    def troubles(self) -> tuple[RuleTrouble, ...]:
+        """What was wrong when each folder was read last; the user's own first."""
+        projects = sorted(self._troubles, key=lambda project: project or "")
+        return tuple(trouble for project in projects for trouble in self._troubles[project])
+
     def read(self, projects: Sequence[str] = ()) -> RuleSet:
         """All rules that apply in these trusted folders. What cannot be read is among the ``errors``."""
-        folders = (self._folder, *(posixpath.join(each, PROJECT_FOLDER, RULES_FOLDER) for each in projects))
-        sets = [each for folder in folders for each in self._folder_rules(folder)]
+        sets: list[RuleSet] = []
+        for project in (None, *projects):
+            folder = self._folder if project is None else posixpath.join(project, PROJECT_FOLDER, RULES_FOLDER)
+            found = tuple(self._folder_rules(folder))
+            sets += found
+            self._troubles[project] = tuple(_troubles(project, found))
         return RuleSet(
             rules=(*(rule for each in sets for rule in each.rules), *self._unwritten),
             executables=tuple(entry for each in sets for entry in each.executables),
@@ -124,6 +141,15 @@ class RuleFolders:
         if found is not None and found.kind != "file":
             raise IsADirectoryError(21, "not a regular file")
         return self._files.read(path, limit=FILE_BYTES_MAX + 1)
+
+
+def _troubles(project: str | None, sets: Sequence[RuleSet]) -> Iterator[RuleTrouble]:
+    for harmless, texts in ((False, (each.errors for each in sets)), (True, (each.warnings for each in sets))):
+        for told in chain.from_iterable(texts):
+            place = PLACED.fullmatch(told)
+            assert place is not None, told
+            path, line, text = place.groups()
+            yield RuleTrouble(path=path, line=int(line), text=text, harmless=harmless, project=project)
 
 
 def _has(path: str, content: bytes, prefix: tuple[str, ...]) -> bool:

@@ -36,6 +36,9 @@ from actors.settings.actor import SETTINGS, load
 from actors.settings.core import Sources
 from actors.settings.layers import override_layer
 from actors.tool_worker.confinement.mechanism import ConfinementReport
+from actors.tool_worker.rules import actor as rules
+from actors.tool_worker.rules.actor import RULES
+from actors.tool_worker.rules.book import RuleBook
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.client.item import AgentMessage
 from messages.client.model import EffortOption, ModelEntry
@@ -75,6 +78,7 @@ from messages.session import (
     UpdateSettings,
 )
 from messages.settings import Settings
+from messages.settings.project import ProjectSettings
 from tests.protocol_schema import check_server_frame
 from tests.simulation.programs import CONFINEMENT
 
@@ -228,6 +232,8 @@ class FakeHouse:
         self.requests: list[ListThreads] = []
         self.system.directory.expect(SETTINGS)
         self.system.directory.expect(CREDENTIALS)
+        self.system.directory.expect(RULES)
+        self.projects: dict[str, ProjectSettings] = {}
 
     def credentials_means(self) -> credentials.Means:
         """Logins in memory, for the providers that are built in; no server answers."""
@@ -248,6 +254,7 @@ class FakeHouse:
             library=self,
             everywhere=self.everywhere,
             settings=self.system.directory.address(SETTINGS),
+            rules=RuleBook(self.system.directory.address(RULES), lambda: self.projects),
             credentials=self.system.directory.address(CREDENTIALS),
             models=_models,
             tree=lambda: Node(
@@ -443,6 +450,7 @@ async def open_stage(
         fake.nursery = nursery
         await nursery.start(fake.ports.network.rounds.run)
         await nursery.start(partial(settings.run, Context(fake.system, "settings"), fake.ports, state))
+        await nursery.start(partial(rules.run, Context(fake.system, "rules"), ports=fake.ports, home=fake.home))
         await nursery.start(credentials.run, Context(fake.system, "credentials"), fake.credentials_means())
         ctx = Context(fake.system, "gateway")
         await nursery.start(partial(doorway.run, ctx))
