@@ -6,8 +6,9 @@
 
 Loading a thread is not asked of this actor: reading needs no owner (`reader.load_thread`).
 
-It starts by saving what the journal of a former process holds, before it takes the first append, so that sessions find
-it in the rollouts that they load. Asked to end, it writes what it has taken, syncs all, and returns.
+The first one of a process starts by saving what the journal of a former process holds, before it takes the first append,
+so that sessions find it in the rollouts that they load. Asked to end, it writes what it has taken, syncs all, and
+returns.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from actors.rollout_writer.checkpoints import CHECKPOINT_SECONDS, SEGMENT_BYTES,
 from actors.rollout_writer.core import MAX_JOBS, Answer, Commits, Durability, Effect, Entry, Job, Outcome, failed
 from actors.rollout_writer.disk import RolloutFile, perform
 from actors.rollout_writer.index import BadCursorError
-from actors.rollout_writer.journal import Journal, recover_journal
+from actors.rollout_writer.journal import Journal, next_segment, recover_journal
 from actors.rollout_writer.keeper import Keeper
 from actors.rollout_writer.lines import UnencodableError, encode
 from messages.log import Append, FindThread, ListThreads, LogRequest
@@ -67,9 +68,7 @@ async def run(
 ) -> None:
     """Write until asked to end. A defect ends it: its appends can be repeated by the next life."""
     mailbox: Mailbox[LogRequest | Shutdown] = ctx.open_mailbox(capacity=MAILBOX_CAPACITY)
-    segment = await ports.threads.run(
-        lambda: recover_journal(ports.files, options.home, at=ports.clock.now(), warn=logger.warning)
-    )
+    segment = await _first_segment(ports, options.home, checkpoints)
     handles: dict[str, RolloutFile] = {}
     try:
         async with trio.open_nursery() as nursery:
@@ -89,6 +88,31 @@ async def run(
         # Not before the nursery has ended: a thread may still be writing. The operating system has what was written.
         for file in handles.values():
             file.close()
+
+
+async def _first_segment(ports: Ports, home: str, checkpoints: TextCheckpoints) -> int:
+    """The number of the journal's next segment, once what a former process left is saved.
+
+    A writer that has crashed and starts anew leaves the rollouts alone: records of its own would take ordinals that
+    living sessions have given to theirs, whose appends would be dropped as repeated. It writes all that is open into a
+    segment of its own; the old one is read, or found to be worth nothing, at the next start of the process.
+    """
+    if checkpoints.recovered:
+        checkpoints.rewind()
+        return await ports.threads.run(_next_segment, ports, home)
+    segment = await ports.threads.run(
+        lambda: recover_journal(ports.files, home, at=ports.clock.now(), warn=logger.warning)
+    )
+    checkpoints.recovered = True
+    return segment
+
+
+def _next_segment(ports: Ports, home: str) -> int:
+    try:
+        return next_segment(ports.files, home)
+    except OSError as error:
+        logger.warning("the checkpoint journal cannot be listed (%s); it goes on in its first segment", error)
+        return 1
 
 
 class _Writer:

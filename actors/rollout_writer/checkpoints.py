@@ -78,10 +78,13 @@ class TextCheckpoints:
     Register an item's text when it is shown as started, and unregister it when the log has its completion.
     """
 
-    __slots__ = ("_texts", "on_first")
+    __slots__ = ("_texts", "on_first", "recovered")
 
     def __init__(self) -> None:
         self._texts: dict[tuple[ThreadId, ItemId], list[_Registered]] = {}
+        self.recovered = False
+        """What a former process left is in its rollouts. From then on these are the sessions': they give the ordinals,
+        and a writer that starts anew in this process must append nothing of its own."""
         self.on_first: Callable[[], None] = _nobody
         """Called when there is something to watch again."""
 

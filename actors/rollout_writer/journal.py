@@ -72,10 +72,16 @@ class Journal:
                     self._files.remove(path)
 
 
+def next_segment(files: Files, home: str) -> int:
+    """A number above that of every segment there is, which are left alone. Raises OSError."""
+    stems = (posixpath.basename(path).removesuffix(_SUFFIX) for path in segments(files, home))
+    return max((int(stem) + 1 for stem in stems if stem.isdecimal()), default=1)
+
+
 def recover_journal(files: Files, home: str, *, at: float, warn: Callable[[str], None]) -> int:
     """Append to the rollouts what a former process was showing when it died, durably, and remove its journal.
 
-    Before anybody loads a thread. Returns the number of the next segment. What cannot be saved (a rollout cannot be
+    Before anybody loads a thread: the ordinals that these records take are not a session's to give. Returns the number of the next segment. What cannot be saved (a rollout cannot be
     read, the disk is full) is told to ``warn`` and keeps nobody else's text from being saved; the segments that hold it
     stay for the next start. What belongs to no thread any more is dropped.
     """

@@ -32,13 +32,14 @@ What is simulated how:
                prefix of what was not synced); a full disk, unwritable directories, any error by a hook
     network    bounded pipes whose data is cut at random; resets; listeners; the same rounds as in production, stepped
     processes  scripted programs, every execution recorded
+    scripts    the real engine and the worker's own code, without process and confinement (`world.engine()`)
 
 Faults that occur by chance (cuts, delays) are drawn from the seed and can be turned off in `Chances`.
 
     world.py stepping.py life.py     the machine, the deterministic scheduler, one life and its crash
     disk.py files.py                 storage and its port
     pipes.py network.py              streams, the fabric that connects them, and its port
-    programs.py                      scripted processes and their port
+    programs.py scripts.py           scripted processes and their port; workers of scripts and theirs
     small.py                         clock, entropy, threads
 """
 
@@ -49,6 +50,7 @@ from tests.simulation.life import Chances, Life, Trace, TraceEvent, Unplugged
 from tests.simulation.network import Fabric
 from tests.simulation.pipes import SimStream
 from tests.simulation.programs import Execution, ProgramRun, Programs
+from tests.simulation.scripts import ScriptProcess
 from tests.simulation.world import World
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "Life",
     "ProgramRun",
     "Programs",
+    "ScriptProcess",
     "SimStream",
     "Trace",
     "TraceEvent",

@@ -25,6 +25,8 @@ class Chances:
     """Blocking work takes up to so long (virtual), so that it ends in other orders than it began."""
     pipe_bytes: int = 65536
     """What a socket or a pipe holds before its writer has to wait."""
+    lost_worker: float = 0.0
+    """A script's process dies over a frame, as of a lack of memory."""
 
     @classmethod
     def none(cls) -> Chances:

@@ -42,6 +42,8 @@ class Execution:
     started_at: float
     outcome: Literal["running", "exited", "killed"] = "running"
     status: ExitStatus | None = None
+    left_running: bool = False
+    """The daemon ended before it, and it died of that."""
 
 
 class ProgramRun:
@@ -243,6 +245,7 @@ class SimProcess:
     def _kill(self) -> None:
         """The daemon is gone; its containers die with it."""
         if self.execution.outcome == "running":
+            self.execution.left_running = True
             self._end("killed", ExitStatus(code=128 + signal.SIGKILL, signal=signal.SIGKILL))
 
     def _end(self, outcome: Literal["exited", "killed"], status: ExitStatus) -> None:

@@ -13,6 +13,7 @@ from tests.simulation.files import SimFiles
 from tests.simulation.life import Chances, Life, Trace, Unplugged
 from tests.simulation.network import Fabric, SimNetwork
 from tests.simulation.programs import Programs, SimProcesses
+from tests.simulation.scripts import ScriptProcesses, SimEngine
 from tests.simulation.small import SimClock, SimEntropy, SimThreads
 from tests.simulation.stepping import CURRENT_LIFE, StepCounter, run_deterministically, take_shields, tasks_below
 
@@ -34,6 +35,7 @@ class World:
         self.disk = Disk(str(seed))
         self.fabric = Fabric(self.chances)
         self.programs = Programs()
+        self.scripts = ScriptProcesses()
         self.outside_life = Life(0, f"{seed}/outside", self._now)
         self.outside = self._make_ports(self.outside_life)
         """Ports for those who are not the daemon. Never unplugged."""
@@ -127,6 +129,12 @@ class World:
             schedule=life.schedule_digest(),
             result=result,
         )
+
+    def engine(self) -> SimEngine:
+        """What runs scripts, for the daemon that lives now."""
+        if self._life is None:
+            raise RuntimeError("no daemon lives that could have workers")
+        return SimEngine(self._life, self.scripts, self.chances, self._start_process)
 
     def crash(self) -> None:
         """Kill the daemon here and now, as SIGKILL would."""

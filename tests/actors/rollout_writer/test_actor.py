@@ -78,13 +78,20 @@ class Bench:
 
 @asynccontextmanager
 async def writing(
-    home: Path, *, durability: Durability = "full", threads: Threads | None = None, end: bool = True
+    home: Path,
+    *,
+    durability: Durability = "full",
+    threads: Threads | None = None,
+    end: bool = True,
+    checkpoints: TextCheckpoints | None = None,
 ) -> AsyncIterator[Bench]:
-    """A running writer; ended in order, or (``end`` False) as if by a crash of the process."""
+    """A running writer; ended in order, or (``end`` False) as if by a crash of the process. With the ``checkpoints`` of
+    a former one it is the next one of the same process."""
     system = System(random=random.Random(0), strict=True)
     system.directory.expect(ROLLOUT_WRITER)
     ctx = Context(system, "rollout_writer")
     bench = Bench(home, TroubledDisk(), system.directory.address(ROLLOUT_WRITER))
+    bench.checkpoints = checkpoints or bench.checkpoints
     options = WriterOptions(home=str(home), durability=durability)
 
     async def life(*, task_status: trio.TaskStatus[None]) -> None:
@@ -241,6 +248,28 @@ async def test_text_that_was_being_shown_survives_the_death_of_the_process(
         assert thread.history == (user_item("hello"),)
         closed = TurnClosed(turn_id=TURN, status="interrupted", completed_at=START)
         assert isinstance(await bench.append(thread.next_ordinal, closed), Appended)
+
+
+async def test_a_writer_that_starts_anew_takes_no_ordinals_from_living_sessions(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    answer = pair(TURN, said("half a sentence", "m1"), AgentMessage(id="m1", text="half a sentence"))
+    async with writing(tmp_path, end=False) as first:
+        await first.append(0, META, OPENED, *HELLO)
+        text = OpenText("text")
+        text.append("half a ")
+        first.checkpoints.register(THREAD, TURN, ItemId("m1"), "message", text)
+        await trio.sleep(0.25)
+    async with writing(tmp_path, end=False, checkpoints=first.checkpoints) as second:
+        assert isinstance(await second.append(4, *answer), Appended)
+        thread = await load_thread(ports(), second.path)
+        assert (thread.next_ordinal, thread.history) == (6, (user_item("hello"), said("half a sentence", "m1")))
+        text.append("story")
+        second.checkpoints.register(THREAD, TURN, ItemId("m2"), "message", text)
+        await trio.sleep(0.25)
+    async with writing(tmp_path) as third:
+        thread = await load_thread(ports(), third.path)
+        assert [open_item.item for open_item in thread.open_items] == [AgentMessage(id="m2", text="half a story")]
 
 
 async def test_text_of_an_item_that_was_completed_is_not_shown_twice(

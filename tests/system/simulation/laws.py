@@ -19,6 +19,7 @@ from actors.rollout_writer.recovery import Recovery, recover
 from actors.rollout_writer.transcript import UNKNOWN_TEXT
 from actors.rollout_writer.validity import validate_history
 from messages.log import ResponseItem, ToolStarted
+from tests.system.simulation import script_laws
 from tests.system.simulation.machine import HOME, HOST, MODEL_PORT, WORKSPACE, Machine
 from tests.system.simulation.mirror import Item, is_over
 from tests.system.simulation.person import Person
@@ -49,17 +50,18 @@ def check_files(machine: Machine, people: tuple[Person, ...], death: Death) -> N
     if world.programs.running():
         machine.complain(f"processes outlived the daemon: {world.programs.running()}")
     logs: dict[str, tuple[LoadedThread, LoadedThread]] = {}
-    for path in world.disk.paths(HOME):
-        if path.endswith(".jsonl") and "rollout-" in path:
-            data = world.disk.get(path)
-            if b"\n" in data:
-                loaded, recovered, recovery = _recovered(machine, path, data)
-                logs[str(loaded.meta.thread_id)] = loaded, recovered
-                _check_started(machine, path, data, recovered)
-                if recovery.state == "stays_open" and loaded.open_turn is not None:
-                    death.waiting_turns.add(str(loaded.open_turn.turn_id))
-                if death.in_order and recovery.records and machine.has_room.is_set():
-                    machine.complain(f"{path}: after an orderly stop there is something to recover: {recovery.records}")
+    for path in machine.rollouts():
+        data = world.disk.get(path)
+        loaded, recovered, recovery = _recovered(machine, path, data)
+        logs[str(loaded.meta.thread_id)] = loaded, recovered
+        _check_started(machine, path, data, recovered)
+        script_laws.check(machine, path, data, over=False)
+        if recovery.state == "stays_open" and loaded.open_turn is not None:
+            death.waiting_turns.add(str(loaded.open_turn.turn_id))
+        if death.in_order and recovery.records and machine.has_room.is_set():
+            machine.complain(f"{path}: after an orderly stop there is something to recover: {recovery.records}")
+    if death.in_order:
+        _check_nothing_left_running(machine)
     for executed in machine.executed:
         thread_id = executed.key.partition("/")[0]
         log = machine.rollout(thread_id)
@@ -71,6 +73,14 @@ def check_files(machine: Machine, people: tuple[Person, ...], death: Death) -> N
             for turn_id, turn in person.mirror.turns.items():
                 if turn.status == "inProgress" and turn_id not in death.waiting_turns:
                     machine.complain(f"{person.name}: was not told how turn {turn_id} ended when the daemon stopped")
+
+
+def _check_nothing_left_running(machine: Machine) -> None:
+    """What a daemon leaves behind dies with it, in containers of its own; one that stops in order leaves nothing."""
+    left = [each.argv for each in machine.world.programs.history if each.life == machine.life and each.left_running]
+    left += [("a script",) for each in machine.world.scripts.history if each.life == machine.life and each.left_running]
+    if left:
+        machine.complain(f"the daemon stopped in order, and left running: {left}")
 
 
 def _recovered(machine: Machine, path: str, data: bytes) -> tuple[LoadedThread, LoadedThread, Recovery]:
@@ -184,8 +194,9 @@ def check_end(
         writes = [each for each in machine.workspace_writes if each == path]
         if len(writes) > 1:
             machine.complain(f"{path} was patched {len(writes)} times")
-    if machine.world.programs.running():
-        machine.complain(f"processes outlived a daemon that stopped in order: {machine.world.programs.running()}")
+    _check_nothing_left_running(machine)
+    for path in machine.rollouts():
+        script_laws.check(machine, path, machine.world.disk.get(path), over=True)
     for person in people:
         thread = person.views.get(person.meeting.thread_id or "")
         if thread is None:

@@ -138,7 +138,7 @@ class Machine:
             index_path=":memory:",
         )
         stop = self.stop
-        async with open_daemon(ports, options):
+        async with open_daemon(ports, options, engine=self.world.engine()):
             self.up = True
             await stop.wait()
 
@@ -161,6 +161,12 @@ class Machine:
     def rollout(self, thread_id: str) -> str | None:
         """The path of a thread's log."""
         return next((path for path in self.world.disk.paths(HOME) if path.endswith(f"{thread_id}.jsonl")), None)
+
+    def rollouts(self) -> list[str]:
+        """The paths of all logs that hold anything."""
+        disk = self.world.disk
+        paths = (path for path in disk.paths(HOME) if path.endswith(".jsonl") and "rollout-" in path)
+        return [path for path in paths if b"\n" in disk.get(path)]
 
     def durable_log(self, thread_id: str) -> bytes:
         """What power loss would leave of a thread's log."""
@@ -193,6 +199,9 @@ class Machine:
         executed = Executed(key=run.environment[KEY], command=command, life=self.life, at=trio.current_time())
         if any(executed.key == earlier.key for earlier in self.executed):
             self.complain(f"{command!r} ran twice for one call ({executed.key})")
+        turn = executed.key.rpartition("/")[0]
+        if any((turn, command) == (earlier.key.rpartition("/")[0], earlier.command) for earlier in self.executed):
+            self.complain(f"{command!r} ran twice in one turn ({executed.key}), which no scene says")
         self.executed.append(executed)
         if executed.key.encode() not in self.durable_log(executed.key.partition("/")[0]):
             self.complain(f"{command!r} started, and power loss would take the record of that ({executed.key})")

@@ -250,6 +250,10 @@ class Person:
             if turn == turn_id and item is not None and item.completed and self._runs(key):
                 self.complain(f"turn {turn_id} ended, its item {item_id} is complete, and its process still runs")
 
+        for process in self.machine.world.scripts.running():
+            if process.context.get("turnId") == turn_id:
+                self.complain(f"turn {turn_id} ended, and a script of it still runs (worker {process.number})")
+
     def _runs(self, key: str) -> bool:
         return key in self.machine.running_keys()
 

@@ -59,6 +59,12 @@ async def build(me: Person) -> None:
     await finish(me)
 
 
+async def script_it(me: Person) -> None:
+    await me.attend()
+    await me.turn("script it", "first")
+    await finish(me)
+
+
 async def watch(me: Person) -> None:
     """Join whoever makes the thread, and be there until that one is done."""
     await me.join()
@@ -87,9 +93,18 @@ async def stop_it(me: Person) -> None:
 
 async def stop_anywhere(me: Person) -> None:
     """Interrupt a tool turn at any moment of it."""
+    await stop_between(me, "build it", 4.0)
+
+
+async def stop_script_anywhere(me: Person) -> None:
+    """Interrupt a turn of scripts at any moment of it."""
+    await stop_between(me, "script it", 5.0)
+
+
+async def stop_between(me: Person, wish: str, seconds: float) -> None:
     await me.attend()
-    await me.submit("build it", "first")
-    await trio.sleep(me.random.uniform(0.0, 4.0))
+    await me.submit(wish, "first")
+    await trio.sleep(me.random.uniform(0.0, seconds))
     await me.interrupt("first")
     await me.ended("first")
     me.expect(not me.machine.running_keys(), f"after an interrupt {me.machine.running_keys()} still run")
@@ -146,6 +161,10 @@ class Scenario:
     """What runs when nothing goes wrong, in any order."""
 
 
+SCRIPTED = (
+    *("work left 0.3", "work right 0.2", "work timed 0.1", "work fast 0.1", "chatter 600", "work whole 0.1"),
+    *("work before 0.1", "work between 0.1", "work after-1 0.1", "work after-2 0.1", "work after-3 0.1"),
+)
 BUILT = ("work left 0.4", "work right 0.2", "work whole 0.1")
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -171,6 +190,19 @@ SCENARIOS: tuple[Scenario, ...] = (
         chances=Chances(pipe_bytes=2048),
         commands=BUILT,
     ),
+    Scenario(name="script", play=script_it, commands=SCRIPTED),
+    Scenario(name="careful script", play=script_it, settings=CAREFULLY, commands=SCRIPTED),
+    Scenario(
+        name="refused script",
+        play=script_it,
+        settings=CAREFULLY,
+        decisions=("accept", "decline", "accept", "cancel"),
+        interrupts=True,
+    ),
+    Scenario(name="stopped script", play=stop_script_anywhere, settings=CAREFULLY, interrupts=True),
+    Scenario(name="watched script", play=script_it, settings=CAREFULLY, companion=watch, resets=4),
+    Scenario(name="script, full disk", play=script_it, full_disks=3),
+    Scenario(name="lost workers", play=script_it, chances=Chances(lost_worker=0.08)),
 )
 
 

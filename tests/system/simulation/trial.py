@@ -150,6 +150,8 @@ class _Trial:
                 for cut in (*self._plan.cuts, None):
                     if not await self._live(cut):
                         break
+        last = Death(life=self._machine.life, at=self.seconds, power_loss=False, in_order=True)
+        laws.check_files(self._machine, self.people, last)
         laws.check_end(self._machine, self.people, self._deaths, self._kept)
         if not self._plan.cuts and not self._machine.struck:
             self._check_undisturbed()
