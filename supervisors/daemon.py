@@ -142,10 +142,7 @@ async def open_daemon(
         state = await load(sources, ports, chooser)
         lock = await ports.threads.run(_take_home, ports, options.home)
     except OSError as error:
-        raise HomeUnusableError(
-            f"cannot work in {options.home} ({error.strerror or error}: {error.filename or options.home}); "
-            "set CALLBOARD_HOME to a folder that can be written"
-        ) from error
+        raise _unusable(options.home, error) from error
     try:
         holder: list[Tree] = []
         system = System(random=ports.entropy.random)
@@ -166,9 +163,12 @@ async def open_daemon(
         listen = state.current.settings.listen
         if options.listen is not None:
             listen = msgspec.structs.replace(listen, address=options.listen)
-        doorway = await open_doorway(
-            parts.house, listen, plaintext_allowed=options.plaintext_allowed, token_file=options.token_file
-        )
+        try:
+            doorway = await open_doorway(
+                parts.house, listen, plaintext_allowed=options.plaintext_allowed, token_file=options.token_file
+            )
+        except OSError as error:  # the token and the key are made at the first start
+            raise _unusable(options.home, error) from error
         try:
             async with parts.models, open_tree(root(parts, doorway, launcher, engine).run, system=system) as tree:
                 holder.append(tree)
@@ -197,6 +197,13 @@ def log_report(report: Report) -> None:
         report.reason,
         "".join(f"\n  {place}" for place in report.stack),
         exc_info=report.error,
+    )
+
+
+def _unusable(home: str, error: OSError) -> HomeUnusableError:
+    return HomeUnusableError(
+        f"cannot work in {home} ({error.strerror or error}: {error.filename or home}); "
+        "set CALLBOARD_HOME to a folder that can be written"
     )
 
 

@@ -6,9 +6,9 @@
 
 Loading a thread is not asked of this actor: reading needs no owner (`reader.load_thread`).
 
-The first one of a process starts by saving what the journal of a former process holds, before it takes the first append,
-so that sessions find it in the rollouts that they load. Asked to end, it writes what it has taken, syncs all, and
-returns.
+The first one of a process starts by saving what the journal of a former process holds, before it takes the first
+append, so that sessions find it in the rollouts that they load. Asked to end, it writes what it has taken, syncs all,
+and returns.
 """
 
 from __future__ import annotations

@@ -81,9 +81,10 @@ def next_segment(files: Files, home: str) -> int:
 def recover_journal(files: Files, home: str, *, at: float, warn: Callable[[str], None]) -> int:
     """Append to the rollouts what a former process was showing when it died, durably, and remove its journal.
 
-    Before anybody loads a thread: the ordinals that these records take are not a session's to give. Returns the number of the next segment. What cannot be saved (a rollout cannot be
-    read, the disk is full) is told to ``warn`` and keeps nobody else's text from being saved; the segments that hold it
-    stay for the next start. What belongs to no thread any more is dropped.
+    Before anybody loads a thread: the ordinals that these records take are not a session's to give. Returns the number
+    of the next segment. What cannot be saved (a rollout cannot be read, the disk is full) is told to ``warn`` and keeps
+    nobody else's text from being saved; the segments that hold it stay for the next start. What belongs to no thread
+    any more is dropped.
     """
     try:
         paths = segments(files, home)

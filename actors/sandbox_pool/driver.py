@@ -15,7 +15,9 @@ Rules:
   at once. What has not started does not start any more, except what was called before a return.
 * It is over only when every call has ended; the outcome names each of them.
 * Frames are hostile: numbers must follow one another, names must be known, every count and size is held to its limit.
-* A worker that is lost before any call was requested is replaced once: nothing can have happened. Later, never.
+* A worker that is lost before any call was started is replaced once: nothing can have happened. Later, never. What was
+  told until then is in the log (timers that fired, calls that are unknown since a restart), so the new one is taken the
+  same way, as in a replay.
 * A replay feeds the recorded pumps; finished calls are never started again, and what the script asks for must be what
   it asked for then. A call that had started and not ended is unknown, unless its tool is idempotent.
 
@@ -72,6 +74,7 @@ from messages.script import (
     CallError,
     CallRequested,
     CallResult,
+    ScriptEvent,
     ScriptFailure,
     ScriptOutcome,
     ScriptPumped,
@@ -95,9 +98,12 @@ class Driver:
         self._tools = {tool.name: tool for tool in request.tools}
         self._past = read_past(request.log)
         begun = self._past.begun
-        self._seed, self._clock_ms = (begun.seed, begun.clock_ms) if begun is not None else (seed, clock_ms)
+        self._seed, self._began_ms = (begun.seed, begun.clock_ms) if begun is not None else (seed, clock_ms)
+        self._clock_ms = self._began_ms
         self._hash = hashlib.sha256(request.source.encode("utf-8", "replace")).hexdigest()
         self._replaced = False
+        self._told: list[ScriptEvent] = []
+        """What the log has of this run, for as long as the worker may be replaced."""
         self._saying = Saying(request.limits, self._past)
         self._spent = 0.0
         self._mark = 0.0
@@ -130,7 +136,14 @@ class Driver:
             self._conclude()
             return effects
         effects.append(self._start())
+        self._remember(effects)
         return effects
+
+    def _remember(self, effects: list[Effect]) -> None:
+        if self._replaced or self._book.acted:
+            self._told.clear()
+        else:
+            self._told += [effect.event for effect in effects if isinstance(effect, Tell)]
 
     @property
     def deadline(self) -> float | None:
@@ -187,12 +200,13 @@ class Driver:
         if self._phase in ("grace", "stopping") and not self._book.running:
             self._conclude()
         self._ticks = self._phase == "computing" or (self._phase == "waiting" and not self._book.only_asks)
+        self._remember(effects)
         return effects
 
     # ── the worker ──
 
     def _start(self) -> Send:
-        return Send(frame=start_frame(self._request, self._tools, seed=self._seed, clock_ms=self._clock_ms))
+        return Send(frame=start_frame(self._request, self._tools, seed=self._seed, clock_ms=self._began_ms))
 
     def _worker_gone(self, event: WorkerGone, now: float, effects: list[Effect]) -> None:
         if self._phase not in ("computing", "waiting"):
@@ -203,6 +217,7 @@ class Driver:
         elif not self._replaced and not self._book.acted:
             self._replaced = True
             self._book.drop_timers(effects)
+            self._past = read_past((*self._request.log, *self._told))
             self._reset()
             effects += [ReplaceWorker(), self._start()]
         else:

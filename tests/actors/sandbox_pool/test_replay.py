@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from actors.sandbox_pool.driver import SIGXCPU
 from messages.script import CallEnded, CallRequested, CallStarted, ScriptEvent, ScriptPrinted, ScriptPumped
-from tests.actors.sandbox_pool.stage import PLAYS, Show, limited, play
+from tests.actors.sandbox_pool.stage import PLAYS, InProcessEngine, Show, limited, play
 
 BRANCHES = """
 const began = Date.now()
@@ -137,6 +137,48 @@ async def test_a_program_that_does_not_repeat_itself_is_stopped(autojump_clock: 
     ):
         again = await play("await tools.echo({ a: 1 }); return await tools.slow({ ms: 5 })", log=tuple(changed))
         assert (name, again.outcome.status, again.tools.begun) == (name, "diverged", [])
+
+
+WAITING = """
+const began = Date.now()
+await new Promise(r => setTimeout(r, 50))
+const first = await tools.slow({ ms: 10, at: Date.now() - began }).catch((e: any) => e.code)
+await new Promise(r => setTimeout(r, 50))
+return [first, Date.now() - began, await tools.echo({ draw: Math.random() })]
+"""
+
+
+async def lose_a_worker(engine: InProcessEngine, log: tuple[ScriptEvent, ...]) -> Show:
+    """Over the second thing that the script is told in this life."""
+    pumps = 0
+
+    def hear(event: ScriptEvent) -> None:
+        nonlocal pumps
+        pumps += isinstance(event, ScriptPumped)
+        engine.deaths = int(isinstance(event, ScriptPumped) and pumps == (2 if log else 1))
+
+    return await play(WAITING, log=log, engine=engine, on_event=hear)
+
+
+async def test_a_worker_that_is_replaced_is_taken_the_way_that_the_log_has(autojump_clock: MockClock) -> None:
+    engine = InProcessEngine()
+    first = await lose_a_worker(engine, ())
+    assert (engine.workers, first.outcome.status) == (2, "returned")
+    check_replay((), first)
+    again = await play(WAITING, log=tuple(first.events))
+    assert (again.value, again.tools.begun) == (first.value, [])
+
+
+async def test_a_worker_that_is_replaced_in_a_replay_is_told_of_nothing_twice(autojump_clock: MockClock) -> None:
+    whole = await play(WAITING)
+    begun = next(at for at, event in enumerate(whole.events) if isinstance(event, CallStarted)) + 1
+    log = tuple(whole.events[:begun])
+    engine = InProcessEngine()
+    second = await lose_a_worker(engine, log)
+    assert (engine.workers, second.value[0]) == (2, "unknown")
+    check_replay(log, second)
+    third = await play(WAITING, log=(*log, *second.events))
+    assert (third.value, third.tools.begun) == (second.value, [])
 
 
 # --- random programs --------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from actors.rollout_writer.transcript import UNKNOWN_TEXT
 from actors.rollout_writer.validity import validate_history
 from messages.log import ResponseItem, ToolStarted
 from tests.system.simulation import script_laws
-from tests.system.simulation.machine import HOME, HOST, MODEL_PORT, WORKSPACE, Machine
+from tests.system.simulation.machine import HOST, MODEL_PORT, WORKSPACE, Machine
 from tests.system.simulation.mirror import Item, is_over
 from tests.system.simulation.person import Person
 

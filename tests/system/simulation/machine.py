@@ -23,7 +23,7 @@ from actors.rehearsal.server import Request, RequestReader
 from actors.rehearsal.wires import Spoken
 from actors.rollout_writer.validity import validate_history
 from messages.items import HistoryItem
-from supervisors.daemon import DaemonOptions, open_daemon
+from supervisors.daemon import DaemonOptions, HomeUnusableError, open_daemon
 from tests.simulation import Chances, ProgramRun, SimStream, World
 
 HOME = "/home/callboard"
@@ -137,10 +137,16 @@ class Machine:
             cwd=WORKSPACE,
             index_path=":memory:",
         )
-        stop = self.stop
-        async with open_daemon(ports, options, engine=self.world.engine()):
-            self.up = True
-            await stop.wait()
+        served = False
+        while not served:
+            try:
+                async with open_daemon(ports, options, engine=self.world.engine()):
+                    self.up = served = True
+                    await self.stop.wait()
+            except HomeUnusableError:
+                if self.has_room.is_set():
+                    raise
+                await self.has_room.wait()  # whoever starts it tries again then
 
     async def cut_connections(self, gaps: Callable[[], float], count: int) -> None:
         """Reset connections between clients and the daemon, or the daemon and the model, now and then."""

@@ -29,8 +29,8 @@ EARLY_STEPS = 250
 DEFECT_AT = 8
 """One in nine trials has no death but a defect."""
 
-TURNS = ("build", "careful")
-"""The tool turns: every other seed tries one of them."""
+TURNS = ("build", "script", "careful", "careful script")
+"""The tool turns, by calls and by scripts: every other seed tries one of them."""
 
 
 def scenario_of(seed: int) -> Scenario:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
+from actors.sandbox_pool.past import Past, read_past
 from actors.session.feed import Feed
 from actors.session.step import Step
 from messages.log import Record, ToolStarted
+from messages.script import CallStarted, ScriptEvent, ScriptPumped
 from messages.session import ItemCompleted, SessionEvent
+from supervisors.daemon import HomeUnusableError
 from tests.protocol_schema import check_server_frame
+from tests.simulation.scripts import SimWorker
+from tests.system.simulation.machine import Machine
 from tests.system.simulation.plans import plans
 from tests.system.simulation.scenarios import SCENARIOS, Scenario
 from tests.system.simulation.trial import Cut, Outcome, Plan, rehearse, run
@@ -18,7 +24,9 @@ from tests.system.simulation.trial import Cut, Outcome, Plan, rehearse, run
 DEATHS = 6
 """Of each scenario, each under a seed of its own: a sample of `python -m tests.system.simulation`."""
 
-BUILD, CAREFUL, TALK = (next(each for each in SCENARIOS if each.name == name) for name in ("build", "careful", "talk"))
+BUILD, CAREFUL, TALK, SCRIPT = (
+    next(each for each in SCENARIOS if each.name == name) for name in ("build", "careful", "talk", "script")
+)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
@@ -36,8 +44,29 @@ def test_a_plan_is_reproducible_down_to_every_step_and_frame() -> None:
     assert run(plan).digest != rehearse(7, CAREFUL).digest
 
 
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        yield from leaves(error) if isinstance(error, BaseExceptionGroup) else (error,)
+
+
+def test_a_first_start_on_a_disk_that_fills_up_is_refused_in_words() -> None:
+    refused = []
+    for room in range(0, 400, 20):
+        machine = Machine(1)
+        used = sum(len(node.data) for node in set(machine.world.disk.names.values()))
+        machine.world.disk.capacity = used + room
+        machine.over = True
+        machine.stop.set()
+        try:
+            machine.world.run(machine.daemon)
+        except* HomeUnusableError as group:
+            refused += [str(error) for error in leaves(group)]
+    assert len(set(refused)) > 1, "at more than one place"
+    assert all("cannot work in /home/callboard (No space left on device" in words for words in refused)
+
+
 @pytest.mark.reference
-@pytest.mark.parametrize("name", ["careful", "background", "steered", "shaky model"])
+@pytest.mark.parametrize("name", ["careful", "background", "steered", "shaky model", "careful script"])
 def test_every_frame_of_an_undisturbed_life_is_one_a_client_may_be_sent(name: str) -> None:
     outcome = rehearse(3, next(each for each in SCENARIOS if each.name == name))
     for person in outcome.people:
@@ -68,6 +97,31 @@ def test_a_tool_that_starts_unrecorded_is_noticed(monkeypatch: pytest.MonkeyPatc
     assert "ran, and the log does not say so" in complaints(
         run(Plan(seed=1, scenario=BUILD, cuts=(Cut(at="stop", number=400),)))
     )
+
+
+def test_a_scripts_call_that_is_made_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(log: Iterable[ScriptEvent]) -> Past:
+        return read_past(event for event in log if not isinstance(event, CallStarted))
+
+    monkeypatch.setattr("actors.sandbox_pool.driver.read_past", forgetful)
+    found = complaints(run(Plan(seed=1, scenario=SCRIPT, cuts=(Cut(at="step", number=700),))))
+    assert "ran twice in one turn" in found
+    assert "was started 2 times" in found
+
+
+def test_a_replay_that_goes_another_way_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the ends of calls are remembered, not the order in which they were told."""
+
+    def forgetful(log: Iterable[ScriptEvent]) -> Past:
+        return read_past(event for event in log if not isinstance(event, ScriptPumped))
+
+    monkeypatch.setattr("actors.sandbox_pool.driver.read_past", forgetful)
+    assert "went another way" in complaints(run(Plan(seed=1, scenario=SCRIPT, cuts=(Cut(at="step", number=900),))))
+
+
+def test_a_script_that_outlives_its_turn_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SimWorker, "kill", lambda self: None)
+    assert "a script of it still runs" in complaints(run(Plan(seed=1, scenario=SCRIPT)))
 
 
 def test_text_that_is_never_checkpointed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
