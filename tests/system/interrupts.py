@@ -18,6 +18,7 @@ the kernel tells it, which is after the daemon has seen the end; how long they t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import re
@@ -31,6 +32,7 @@ from pathlib import Path
 
 import trio
 
+from actors.tool_worker.launcher.outside.wire import INIT_NAME
 from tests.system import daemon as observed
 from tests.system import kill_laws as laws
 from tests.system.daemon import DaemonProcess
@@ -54,6 +56,9 @@ KINDS: dict[str, str] = {
 TOOLS_MAX = 16
 MOMENT_SECONDS = 0.9
 """Interrupts are spread over it: from before the first command runs until all do, on a busy machine too."""
+
+LAUNCHER_NAME = "callboard-launc"
+"""What the kernel keeps of it: fifteen characters."""
 
 SETTLE_SECONDS = 2.0
 ROUND_SECONDS = 60.0
@@ -236,6 +241,9 @@ class Trial:
         held: Counter[str] = Counter()
         for pid in self._family():
             held.update(f"{pid}: {kind}" for kind in descriptors(pid))
+        for launcher in children(self._daemon.pid):  # each container that is kept for the next call is held by two
+            vacant = len(inits(launcher)) - (held[f"{launcher}: socket:[]"] - 1)  # a spare is the launcher's
+            held.subtract({f"{self._daemon.pid}: {kind}": vacant for kind in ("socket:[]", "anon_inode:[pidfd]")})
         return held
 
     def _zombies(self) -> list[str]:
@@ -263,11 +271,23 @@ def descriptors(pid: int) -> list[str]:
 
 def children(parent: int) -> list[int]:
     """Living children of a process that are launchers: other children are what is looked for."""
-    return [
-        pid
-        for pid, (state, of) in states().items()
-        if of == parent and state != "Z" and Path(f"/proc/{pid}/comm").read_text().startswith("callboard-launch")
-    ]
+    return named_children(parent, LAUNCHER_NAME)
+
+
+def inits(launcher: int) -> list[int]:
+    """A launcher's living containers; without a call they are its spare, and those that are vacant."""
+    return named_children(launcher, INIT_NAME.decode())
+
+
+def named_children(parent: int, name: str) -> list[int]:
+    """Living children by the beginning of their name."""
+    found = []
+    for pid, (state, of) in states().items():
+        if of == parent and state != "Z":
+            with contextlib.suppress(OSError):  # it has just ended
+                if Path(f"/proc/{pid}/comm").read_text().startswith(name):
+                    found.append(pid)
+    return found
 
 
 def states() -> dict[int, tuple[str, int]]:

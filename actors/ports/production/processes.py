@@ -1,9 +1,10 @@
 """Contained child processes, through the launcher.
 
 The daemon makes pipes and pseudo-terminals, keeps its ends, and has the launcher hand the child's ends to the init of
-a new container. Of a running call it holds a pidfd of that init (readable = the container is empty, because the kernel
-reports an init only after all that was in its namespace), and the *line*, on which the init reports the exit code and
-takes signals for the tool's group. Nothing here waits for the launcher but the start itself.
+a new container, or of one that an earlier call has left empty. Of a running call it holds a pidfd of that init
+(readable = the container is empty, because the kernel reports an init only after all that was in its namespace), and
+the *line*, on which the init reports the exit code and takes signals for the tool's group. Nothing here waits for the
+launcher but the start itself.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from actors.ports.processes import (
 from actors.tool_worker.confinement.mechanism import ConfinementReport
 from actors.tool_worker.launcher import ContainmentReport, LauncherHandle, start_launcher
 from actors.tool_worker.launcher.confiner import FREE, TRIAL, Confined, Confiner
-from actors.tool_worker.launcher.link import Born, Link
+from actors.tool_worker.launcher.link import Container, Link
 from actors.tool_worker.launcher.outside import wire
+from actors.tool_worker.launcher.vacant import Vacancies
 from actors.tool_worker.launcher.wording import explain, shown, write_specification
 
 CONNECT_SECONDS = 5.0
@@ -58,9 +60,8 @@ KILLED = ExitStatus(code=128 + signal.SIGKILL, signal=int(signal.SIGKILL))
 
 
 class Ends(msgspec.Struct, kw_only=True):
-    """The descriptors of one call: ours; and the child's (line, specification, 0, 1, 2), to be closed once sent."""
+    """The descriptors of one call: ours; and the child's (specification, 0, 1, 2), to be closed once sent."""
 
-    line: socket.socket
     output: int
     errors: int | None
     stdin: int | None
@@ -68,7 +69,7 @@ class Ends(msgspec.Struct, kw_only=True):
 
 
 def open_ends(request: SpawnRequest, specification: bytes) -> Ends:
-    """Pipes or a pseudo-terminal, the line, and the specification in a memfd. Raises OSError, and leaves none open."""
+    """Pipes or a pseudo-terminal, and the specification in a memfd. Raises OSError, and leaves none open."""
     with contextlib.ExitStack() as undo:
 
         def kept(*fds: int) -> tuple[int, ...]:
@@ -76,10 +77,6 @@ def open_ends(request: SpawnRequest, specification: bytes) -> Ends:
                 undo.callback(os.close, fd)
             return fds
 
-        line, their_line = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        undo.callback(line.close)
-        undo.callback(their_line.close)
-        line.setblocking(False)
         (memory,) = kept(os.memfd_create("callboard-call", os.MFD_CLOEXEC))
         rest = memoryview(specification)
         while rest:
@@ -101,43 +98,48 @@ def open_ends(request: SpawnRequest, specification: bytes) -> Ends:
                 (their_stdin,) = kept(os.open(os.devnull, os.O_RDONLY))
             stdio = (their_stdin, writing, their_errors)
         undo.pop_all()
-    return Ends(line=line, output=output, errors=errors, stdin=stdin, theirs=(their_line.detach(), memory, *stdio))
+    return Ends(output=output, errors=errors, stdin=stdin, theirs=(memory, *stdio))
 
 
 class ContainedProcess:
     """The `Process` port: one call, from its start until its container is empty."""
 
-    def __init__(self, request: SpawnRequest, ends: Ends, on_end: Callable[[ContainedProcess], None]) -> None:
+    def __init__(
+        self, request: SpawnRequest, ends: Ends, on_end: Callable[[ContainedProcess, Container | None], None]
+    ) -> None:
         self._request = request
-        self._line = ends.line
         self._output = trio.lowlevel.FdStream(ends.output)
         self._errors = None if ends.errors is None else trio.lowlevel.FdStream(ends.errors)
         self._stdin = None if ends.stdin is None else trio.lowlevel.FdStream(ends.stdin)
         self._on_end = on_end
-        self._watching = trio.Lock()  # one at a time waits on the pidfd; whoever comes next finds the result
+        self._watching = trio.Lock()  # one at a time waits for the end; whoever comes next finds the result
         self._end: ExitStatus | str | None = None  # a text: the status is unknown, and why
         self._stopping = False
+        self._killed = False
         self._link: Link | None = None
-        self._number = 0
-        self._born: Born | None = None
+        self._container: Container | None = None
+        """Ours until its end; then that of whoever was told."""
+        self._pid = 0
+        self._last_words: list[bytes] | None = None
+        """Of the init; empty when it ended without any."""
 
     @property
     def pid(self) -> int:
         """See `actors.ports.processes.Process`."""
-        assert self._born is not None
-        return self._born.pid
+        return self._pid
 
     # ── its birth ──
 
-    def adopt(self, link: Link, number: int, born: Born) -> None:
+    def adopt(self, link: Link, container: Container) -> None:
         """There is an init now, and it is ours to end."""
-        self._link, self._number, self._born = link, number, born
+        self._link, self._container, self._pid = link, container, container.born.pid
 
     async def started(self) -> None:
         """Return when the program is executing. Raises SpawnError."""
         packet = b"late"
+        assert self._container is not None
         with trio.move_on_after(EXEC_SECONDS):
-            packet = await self._next_packet()
+            packet = await self._next_packet(self._container.line)
         match packet.split():
             case [b"started", _]:
                 return
@@ -152,12 +154,13 @@ class ContainedProcess:
             case _:
                 raise SpawnError(f"the container of {shown(self._request.argv[0])} was killed before it could start")
 
-    async def _next_packet(self) -> bytes:
+    @staticmethod
+    async def _next_packet(line: socket.socket) -> bytes:
         while True:
             try:
-                return self._line.recv(wire.PACKET_BYTES)
+                return line.recv(wire.PACKET_BYTES)
             except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._line)
+                await trio.lowlevel.wait_readable(line)
             except ConnectionResetError:
                 return b""
 
@@ -203,37 +206,39 @@ class ContainedProcess:
         self._say(b"signal %d" % number)
 
     def _say(self, packet: bytes) -> None:
-        if self._end is None:
+        if self._container is not None:
             with contextlib.suppress(OSError):  # the init is gone; or stopped, with its line full
-                self._line.send(packet)
+                self._container.line.send(packet)
 
     async def wait(self) -> ExitStatus:
         """See `actors.ports.processes.Process`."""
         async with self._watching:
-            if self._end is None and self._born is not None:
-                await trio.lowlevel.wait_readable(self._born.pidfd)
-                self._end = await self._conclude()
-                os.close(self._born.pidfd)
-                self._on_end(self)
+            if (container := self._container) is not None:
+                if self._last_words is None:
+                    self._last_words = (await self._next_packet(container.line)).split()
+                vacant = self._last_words[-1:] == [b"vacant"] and not self._killed
+                if not vacant:
+                    await trio.lowlevel.wait_readable(container.born.pidfd)
+                self._end = await self._conclude(container)
+                self._container = None
+                self._on_end(self, container if vacant else None)
+                if not vacant:
+                    container.close()
         if isinstance(self._end, ExitStatus):
             return self._end
         raise LauncherLostError(self._end)
 
-    async def _conclude(self) -> ExitStatus | str:
-        """The init is gone: what did it say last?"""
+    async def _conclude(self, container: Container) -> ExitStatus | str:
+        """The container is empty: what did its init say last?"""
         assert self._link is not None
-        assert self._born is not None
-        last: tuple[int, int] | None = None
-        with contextlib.suppress(OSError):
-            while words := self._line.recv(wire.PACKET_BYTES).split():
-                if words[0] == b"exited":
-                    last = int(words[1]), int(words[2])
-        left = 0
-        if self._born.mechanism == "subreaper":
-            left = last[1] if last else await self._link.swept(self._number)
-            self._link.forget(self._number)
-        if last:
-            code, _ = last
+        said = self._last_words if self._last_words and self._last_words[0] == b"exited" else None
+        left = int(said[2]) if said else 0
+        if container.born.mechanism == "subreaper":
+            if not said:
+                left = await self._link.swept(container.number)
+            self._link.forget(container.number)
+        if said:
+            code = int(said[1])
             number = -code if code < 0 else None
             return ExitStatus(code=128 - code if code < 0 else code, signal=number, left_behind=left)
         if self._link.lost and not self._stopping:
@@ -262,20 +267,20 @@ class ContainedProcess:
         return await self.wait()
 
     def _contained(self) -> bool:
-        return self._born is not None and self._born.mechanism != "subreaper"
+        return self._container is not None and self._container.born.mechanism != "subreaper"
 
     def _kill(self) -> None:
-        if self._end is None and self._born is not None:
+        if self._container is not None:
+            self._killed = True
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._born.pidfd, signal.SIGKILL)
+                signal.pidfd_send_signal(self._container.born.pidfd, signal.SIGKILL)
 
     async def aclose(self) -> None:
         """See `actors.ports.processes.Process`."""
         with trio.CancelScope(shield=True):
-            if self._born is not None:
+            if self._container is not None:
                 with contextlib.suppress(LauncherLostError):
                     await self.stop()
-        self._line.close()
         for stream in (self._output, self._errors, self._stdin):
             if stream is not None:
                 stream.close()
@@ -290,7 +295,8 @@ class LauncherProcesses:
         self._confinement: ConfinementReport | None = None
         self._exploring = trio.Lock()
         self._serving = trio.CancelScope()
-        """Left for a moment when placeholders are to be tidied."""
+        """Left for a moment when placeholders or vacant containers are to be tidied."""
+        self._vacancies = Vacancies()
         self._link: Link | None = None
         self._ready = trio.Event()
         self._report: ContainmentReport | None = None
@@ -305,6 +311,16 @@ class LauncherProcesses:
     def live(self) -> int:
         """How many containers are not known to be empty."""
         return len(self._live)
+
+    @property
+    def launcher_pid(self) -> int:
+        """Of the one that is served, or was."""
+        return self._handle.pid
+
+    @property
+    def vacant(self) -> int:
+        """How many empty containers are kept for the next calls."""
+        return len(self._vacancies)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve the launcher; ready when it has said hello. To be supervised: start it again when it has crashed.
@@ -321,12 +337,14 @@ class LauncherProcesses:
             self._ready.set()
             task_status.started()
             while True:
-                with trio.CancelScope() as self._serving:
+                with trio.CancelScope(deadline=self._vacancies.deadline) as self._serving:
                     await link.serve()
                 self._confiner.placeholders.tidy()
+                self._vacancies.tidy(trio.current_time())
         finally:
             self._link = None
             self._ready = trio.Event()
+            self._vacancies.clear()
             await link.close()
             with trio.move_on_after(VANISH_SECONDS) as scope:
                 scope.shield = True
@@ -386,14 +404,16 @@ class LauncherProcesses:
         except OSError as error:
             raise SpawnError(explain("container", error.errno or 0, request)) from error
 
-        def over(process: ContainedProcess) -> None:
+        def over(process: ContainedProcess, vacant: Container | None) -> None:
             self._live.discard(process)
             self._release(confined)
+            if vacant is not None:
+                self._keep(vacant, link)
 
         process = ContainedProcess(request, ends, over)
         try:
             try:
-                process.adopt(link, *await link.launch(request, ends.theirs))
+                process.adopt(link, await self._occupy(link, request, confined.steps, ends.theirs))
                 self._live.add(process)
                 undo.pop_all()  # from here on its end does it
             finally:
@@ -405,6 +425,37 @@ class LauncherProcesses:
             await process.aclose()
             raise
         return process
+
+    async def _occupy(
+        self, link: Link, request: SpawnRequest, steps: tuple[str, ...], theirs: tuple[int, ...]
+    ) -> Container:
+        """Give ``theirs`` to the init of a vacant container, else to a new one. Raises SpawnError."""
+        while link.suits(request) and (container := self._vacancies.take(steps)) is not None:
+            try:
+                wire.send(container.line, b"run", theirs)
+            except OSError:  # it has just ended, and nothing has begun
+                container.close()
+            else:
+                return container
+        try:
+            line, their_line = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise SpawnError(explain("container", error.errno or 0, request)) from error
+        with their_line:
+            try:
+                line.setblocking(False)
+                number, born = await link.launch(request, (their_line.fileno(), *theirs))
+            except BaseException:
+                line.close()
+                raise
+        return Container(number=number, born=born, line=line, steps=steps)
+
+    def _keep(self, container: Container, link: Link) -> None:
+        if link is not self._link:  # it is being ended, and this with it
+            container.close()
+            return
+        self._vacancies.put(container, trio.current_time())
+        self._serving.deadline = min(self._serving.deadline, self._vacancies.deadline)
 
     def _release(self, confined: Confined) -> None:
         self._confiner.placeholders.release(confined.placeholders)

@@ -14,8 +14,8 @@ Mechanism = Literal["pidns", "userns", "subreaper"]
 """A PID namespace made with privilege; one inside a user namespace; or no namespace, and a process that sweeps."""
 
 MEANING: dict[str, str] = {
-    "pidns": "each call is a PID namespace of its own; the kernel ends all of it with its init",
-    "userns": "each call is a PID namespace inside a user namespace; the kernel ends all of it with its init",
+    "pidns": "each call has a PID namespace to itself; the kernel ends all of it with its init",
+    "userns": "each call has a PID namespace to itself, inside a user namespace; the kernel ends all of it with its init",
     "subreaper": "each call has a subreaper that adopts and kills what the tool leaves behind",
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import socket
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +20,7 @@ import trio
 from actors.ports.processes import LauncherLostError, SpawnError, SpawnRequest
 from actors.tool_worker.launcher.containment import ContainmentReport
 from actors.tool_worker.launcher.outside import wire
-from actors.tool_worker.launcher.start import EXIT_SECONDS, START_SECONDS, LauncherHandle, understand_hello
+from actors.tool_worker.launcher.start import EXIT_SECONDS, START_SECONDS, LauncherHandle, readable, understand_hello
 from actors.tool_worker.launcher.wording import explain, shown
 
 ANSWER_SECONDS = 5.0
@@ -38,6 +39,27 @@ class Born(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     pidfd: int
     mechanism: str
+
+
+class Container(msgspec.Struct, kw_only=True):
+    """A call's init with its line. Its owner closes both ends: the line, which ends it, and the pidfd."""
+
+    number: int
+    """The launcher's, of its first call."""
+    born: Born
+    line: socket.socket
+    steps: tuple[str, ...]
+    """What it has been confined by: only calls with the same can be made in it."""
+    vacant_since: float = 0.0
+
+    def is_gone(self) -> bool:
+        """Whether its init has ended."""
+        return readable(self.born.pidfd, 0)
+
+    def close(self) -> None:
+        """Let it end. For one that is vacant, or has ended."""
+        self.line.close()
+        os.close(self.born.pidfd)
 
 
 class _Question:
@@ -108,6 +130,10 @@ class Link:
             except OSError:
                 return b"", (), False
 
+    def suits(self, request: SpawnRequest) -> bool:
+        """Whether an ordinary container is one for this request."""
+        return not (request.needs_setuid and self._breaks_setuid)
+
     async def launch(self, request: SpawnRequest, fds: tuple[int, ...]) -> tuple[int, Born]:
         """Have ``fds`` (the line, the specification, 0, 1, 2) given to a new init; the call's number, and the init.
 
@@ -116,7 +142,7 @@ class Link:
         """
         number, question = next(self._numbers), _Question()
         self._questions[number] = question
-        wanted = b"subreaper" if request.needs_setuid and self._breaks_setuid else b"default"
+        wanted = b"default" if self.suits(request) else b"subreaper"
         with trio.CancelScope(shield=True):
             try:
                 await self._send(b"spawn %d %s" % (number, wanted), fds)

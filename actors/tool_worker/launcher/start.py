@@ -64,7 +64,7 @@ class LauncherHandle:
 
     def is_gone(self) -> bool:
         """Whether its process has ended, whatever we have read of its socket so far."""
-        return self.pidfd < 0 or _readable(self.pidfd, 0)
+        return self.pidfd < 0 or readable(self.pidfd, 0)
 
     def kill(self) -> None:
         """At once, with all its calls."""
@@ -148,14 +148,15 @@ def containment_report(*, force: Mechanism | None = None) -> ContainmentReport:
     """
     handle = start_launcher(force=force)
     try:
-        if not _readable(handle.socket.fileno(), START_SECONDS):
+        if not readable(handle.socket.fileno(), START_SECONDS):
             raise LauncherLostError(f"the launcher said nothing for {START_SECONDS:g} s")
         return understand_hello(handle.socket.recv(wire.PACKET_BYTES))
     finally:
         handle.release()
 
 
-def _readable(fd: int, seconds: float) -> bool:
+def readable(fd: int, seconds: float) -> bool:
+    """Whether there is something to read, waiting so long for it. Blocks."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(seconds * 1000))

@@ -14,7 +14,8 @@ few hundredths of a second and every init forked from it is small. Three process
 
 The launcher only makes inits and reaps them; all that concerns one call is said on that call's *line*, a socket pair
 between the daemon and the call's init, so no call waits for another. One spare init is kept ready, because half of a
-start is the making of its container.
+start is the making of its container; and a container that its call has left empty and unchanged may be given another
+call on the same line, which costs the launcher nothing.
 
 Nothing outlives its owner, whoever is killed first:
 * the daemon dies: the launcher's socket ends (and its parent-death signal fires), and each line ends;

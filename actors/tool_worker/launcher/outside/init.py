@@ -2,6 +2,10 @@
 
 It prepares the container, waits for its call, starts the tool in a session of its own, and then only reaps, forwards
 signals to the tool's group, and ends with the tool; its end is the end of all that is left in the container.
+
+A container in which nothing is left when its tool has ended, and which is as it was before, may be given another call
+by its daemon: half of what a call costs is the making and the unmaking of its container. Whatever leaves something
+behind, changes a mount or had to be confined for good is the last call of its container, as if there were no other.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import _socket  # `socket` would import selectors and enum: 15 ms of start-up
 import gc
 import os
 import select
+import time
 
 from .confine import FILTER_FD, Confinement
 from .kernel import (
@@ -33,7 +38,13 @@ from .wire import INIT_NAME, PACKET_BYTES, REQUEST_FDS, Socket, Specification, c
 DEFAULT_PATH = b"/usr/local/bin:/usr/bin:/bin"
 """Where programs are looked for when the environment has no PATH."""
 
-ENOENT, EACCES = 2, 13
+ENOENT, EACCES, EINVAL = 2, 13, 22
+
+CALLS_MAX = 100
+"""Of one container: what a hundred calls may have left in an interpreter is not worth finding out."""
+
+SETTLE_SECONDS = 0.1
+"""After the end of bubblewrap, until what it has killed in its own namespace is gone; it takes under a millisecond."""
 
 FIRST_PID = 1_000
 """Below it are numbers that scripts take for system processes."""
@@ -67,6 +78,12 @@ class Init:
         self.probe = probe
         self.wrapped = False
         """Whether what we start is bubblewrap, which then starts the tool: no signal of the tool's is for it."""
+        self.confinement: Confinement | None = None
+        self.steps: list[bytes] | None = None
+        """Those of the first call; no other may be made here."""
+        self.calls = 0
+        self.mounts = select.poll()
+        """Tells of each change to the mounts of this container."""
 
     def run(self) -> None:
         """The whole life; whoever called exits afterwards, which ends the container."""
@@ -79,6 +96,9 @@ class Init:
             own_proc = self.prepare()
         except OSError as error:
             trouble = NotStartedError("container", error)
+        lasting = own_proc and self.mechanism != "subreaper"
+        if lasting:
+            self.mounts.register(os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC), select.POLLPRI)
         if self.probe:
             send(self.control, trouble.packet if trouble else b"ready %d" % own_proc)
         _, fds, _ = receive(self.control)  # waits here while it is the spare
@@ -86,14 +106,23 @@ class Init:
         if len(fds) != REQUEST_FDS:
             return  # the launcher is gone, or had a better use for its time
         line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fds[0])
+        call = fds[1:]
+        while call and self.serve(line, call, wakeup, trouble, lasting=lasting):
+            call = self.next_call(line, wakeup)
+
+    def serve(
+        self, line: Socket, call: tuple[int, ...], wakeup: int, trouble: NotStartedError | None, *, lasting: bool
+    ) -> bool:
+        """One call, from its specification and descriptors to the report of its end; whether there may be another."""
+        self.calls += 1
         try:
             if trouble is not None:
                 raise trouble
-            tool = self.start(fds[1], fds[2:])
+            tool = self.start(call[0], call[1:])
         except NotStartedError as error:
             send(line, error.packet)
-            return
-        close_all(fds[1:])  # else the tool's output would stay open after the tool has closed it
+            return False
+        close_all(call)  # else the tool's output would stay open after the tool has closed it
         os.chdir("/")
         exit_code: int | None = None
         try:
@@ -101,8 +130,48 @@ class Init:
             exit_code = self.watch(line, tool, wakeup)
         finally:  # also when the daemon has gone meanwhile
             left = sweep(frozenset()) if self.mechanism == "subreaper" else 0
-        if exit_code is not None:
-            send(line, b"exited %d %d" % (exit_code, left))
+        if exit_code is None:
+            return False
+        if lasting and self.calls < CALLS_MAX and self.is_as_before(wakeup):
+            send(line, b"exited %d 0 vacant" % exit_code)
+            return True
+        send(line, b"exited %d %d" % (exit_code, left))
+        return False
+
+    def is_as_before(self, wakeup: int) -> bool:
+        """Whether nothing is in the container but us, and nothing of it has changed. Exact, or False.
+
+        A signal to all that we can see finds nobody: that is said by the kernel of the whole namespace, of processes
+        that entered it from elsewhere too. (One that did so at this moment is ended with us, like any other.)
+        """
+        if not (self.steps == [] or self.wrapped):
+            return False  # we have confined ourselves, for good
+        if self.wrapped:
+            poll, settled = select.poll(), time.monotonic() + SETTLE_SECONDS
+            poll.register(wakeup, select.POLLIN)
+            while not is_alone() and (seconds := settled - time.monotonic()) > 0:
+                poll.poll(seconds * 1000)
+                drain(wakeup)
+                reap()
+        return is_alone() and not self.mounts.poll(0)
+
+    def next_call(self, line: Socket, wakeup: int) -> tuple[int, ...]:
+        """Wait for another call: its descriptors, none when there is none."""
+        poll = select.poll()
+        for fd in (line.fileno(), self.launcher):
+            poll.register(fd, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll()}
+            if self.launcher in ready:
+                return ()
+            packet, fds, _ = receive(line)
+            if packet != b"run" or len(fds) != REQUEST_FDS - 1:
+                close_all(fds)
+                if packet.startswith(b"signal"):
+                    continue  # for the tool that has just ended
+                return ()
+            drain(wakeup)  # signals that came in between were for nobody
+            return fds
 
     @staticmethod
     def keep_only(*kept: int) -> None:
@@ -166,15 +235,13 @@ class Init:
             actions += [(os.POSIX_SPAWN_DUP2, 0, target) for target in (1, 2)]
         else:
             actions = [(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(stdio)]
-        if wanted.steps:
-            confinement = Confinement(self.kernel, own_mounts=self.mechanism != "subreaper")
-            try:
-                confinement.apply(wanted.steps)
-            except OSError as error:
-                raise NotStartedError("sandbox", error) from error
-            if confinement.filter_fd is not None:
-                self.wrapped = True
-                actions.append((os.POSIX_SPAWN_DUP2, confinement.filter_fd, FILTER_FD))
+        try:
+            self.confine(wanted.steps)
+        except OSError as error:
+            raise NotStartedError("sandbox", error) from error
+        if self.confinement is not None and self.confinement.filter_fd is not None:
+            os.lseek(self.confinement.filter_fd, 0, os.SEEK_SET)  # the last one has read it
+            actions.append((os.POSIX_SPAWN_DUP2, self.confinement.filter_fd, FILTER_FD))
         try:
             os.chdir(wanted.cwd)  # only now: a folder entered before it was pinned would be the one below
         except OSError as error:
@@ -182,6 +249,18 @@ class Init:
         if wanted.program:
             find_program(wanted.program, wanted.environment)
         return spawn(wanted.argv, wanted.environment, actions)
+
+    def confine(self, steps: list[bytes]) -> None:
+        """Ourselves, by steps that all calls in this container have in common. Raises OSError."""
+        if self.steps is not None:
+            if self.steps != steps:
+                raise OSError(EINVAL, "this container is for calls of another kind")
+            return
+        self.steps = steps
+        if steps:
+            self.confinement = Confinement(self.kernel, own_mounts=self.mechanism != "subreaper")
+            self.confinement.apply(steps)
+            self.wrapped = self.confinement.filter_fd is not None
 
     def watch(self, line: Socket, tool: int, wakeup: int) -> int | None:
         """Until the tool ends (its exit code, negative for a signal), or the daemon or the launcher has let go (None).
@@ -216,6 +295,25 @@ class Init:
         for pid in group_members(leader):  # bubblewrap would die of it, and take the tool along
             if pid != leader:
                 kill_quietly(pid, number)
+
+
+def is_alone() -> bool:
+    """Whether no process but this one is in its PID namespace, a zombie neither."""
+    try:
+        os.kill(-1, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
+def drain(pipe: int) -> None:
+    """Forget what has been written to a pipe that does not block."""
+    try:
+        os.read(pipe, 4096)
+    except BlockingIOError:
+        return
 
 
 def signal_group(leader: int, number: int) -> None:

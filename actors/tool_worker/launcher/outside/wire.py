@@ -11,14 +11,15 @@ import _socket  # `socket` would import selectors and enum: 15 ms of start-up
 import os
 import sys
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Said in the hello, so that a daemon upgraded on disk under its launcher notices."""
 
 PACKET_BYTES = 16_384
 """Longest packet: an error text with a path (4,096) in it, four times over."""
 
 REQUEST_FDS = 5
-"""With every spawn: the line, the specification (a memfd), and the tool's 0, 1 and 2."""
+"""With every spawn: the line, the specification (a memfd), and the tool's 0, 1 and 2. Another call for a container that
+is vacant is said on its line, with the last four."""
 
 MECHANISMS = ("pidns", "userns", "subreaper")
 """Ways of containment, best first; `containment.py` says what each holds and what it does not."""
