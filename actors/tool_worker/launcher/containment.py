@@ -15,7 +15,7 @@ Mechanism = Literal["pidns", "userns", "subreaper"]
 
 MEANING: dict[str, str] = {
     "pidns": "each call has a PID namespace to itself; the kernel ends all of it with its init",
-    "userns": "each call has a PID namespace to itself, inside a user namespace; the kernel ends all of it with its init",
+    "userns": "each call has a PID namespace to itself in a user namespace; the kernel ends all of it with its init",
     "subreaper": "each call has a subreaper that adopts and kills what the tool leaves behind",
 }
 
