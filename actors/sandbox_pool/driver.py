@@ -368,8 +368,6 @@ class Driver:
 
     def _diverge(self, how: str, now: float, effects: list[Effect]) -> None:
         """Nothing is run: what had started and not ended is unknown, and said to be."""
-        write_off(self._book, self._past, effects)
-        self._live = True
         text = f"after the restart the script did not take the same way again: {how}. Nothing was run twice"
         failure = ScriptFailure(kind="harness", code="diverged", message=text)
         self._end("diverged", now, effects, failure=failure)
@@ -408,6 +406,8 @@ class Driver:
             self._saying.end(effects)
             effects.append(EndWorker())
             self._book.drop_timers(effects)
+            if not self._live:  # cut off in its past, of which it has come to repeat a part only
+                write_off(self._book, self._past, effects)
             self._book.cancel_queued(effects)
         self._book.arrived.clear()
         if begins and status in ("returned", "threw"):

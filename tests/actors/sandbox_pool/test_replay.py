@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from actors.sandbox_pool.driver import SIGXCPU
-from messages.script import CallEnded, CallRequested, CallStarted, ScriptEvent, ScriptPrinted, ScriptPumped
-from tests.actors.sandbox_pool.stage import PLAYS, InProcessEngine, Show, limited, play
+from messages.script import CallEnded, CallRequested, CallStarted, ScriptEvent, ScriptPrinted, ScriptPumped, Settled
+from tests.actors.sandbox_pool.stage import PLAYS, InProcessEngine, InProcessWorker, Show, limited, play
 
 BRANCHES = """
 const began = Date.now()
@@ -74,6 +74,52 @@ async def test_what_had_started_and_not_ended_is_unknown(autojump_clock: MockClo
     assert again.value == ["unknown", False]
     assert [(call.outcome, call.started) for call in again.outcome.calls] == [("unknown", True)]
     assert again.tools.begun == []
+
+
+@pytest.mark.parametrize("lost_after", [0, 1])
+async def test_a_replay_that_is_cut_off_tells_of_its_past_what_is_known_of_it(
+    autojump_clock: MockClock, lost_after: int
+) -> None:
+    """Its worker is lost twice, before or after it has asked for its first call again."""
+    source = "await tools.echo({}); await tools.idempotentSlow({}); await tools.slow({ ms: 10 })"
+    first = await play(source)
+    log = tuple(
+        event
+        for event in first.events
+        if not (isinstance(event, CallEnded) and event.number > 1)
+        and not (isinstance(event, CallStarted) and event.number == 2)
+        and not (isinstance(event, ScriptPumped) and event.settled != (Settled(kind="call", number=1),))
+    )
+    again = await play(source, log=log, engine=LosesWorkers(after=lost_after))
+    assert again.failure == ("harness", "crashed", 0)
+    assert [(call.outcome, call.started) for call in again.outcome.calls] == [
+        ("done", True),
+        ("cancelled", False),
+        ("unknown", True),
+    ]
+    assert again.tools.begun == []
+    assert [event.number for event in again.events if isinstance(event, CallEnded)] == [3, 2], "each ends once"
+
+
+class LosesWorkers(InProcessEngine):
+    """Each dies when it is given a frame after so many."""
+
+    def __init__(self, *, after: int) -> None:
+        super().__init__()
+        self._after = after
+
+    async def worker(self) -> InProcessWorker:
+        worker = await super().worker()
+        give, given = worker.send, 0
+
+        async def send(frame: bytes) -> None:
+            nonlocal given
+            self.deaths = int(given == self._after)
+            given += 1
+            await give(frame)
+
+        worker.send = send  # type: ignore[method-assign] # a played worker, played otherwise
+        return worker
 
 
 async def test_an_idempotent_call_is_started_again(autojump_clock: MockClock) -> None:
