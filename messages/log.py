@@ -135,8 +135,8 @@ class ToolDenied(msgspec.Struct, frozen=True, kw_only=True, tag="tool_denied"):
 
 
 class ScriptWritten(msgspec.Struct, frozen=True, kw_only=True, tag="script_written"):
-    """The model wrote a script in its last response; it is in the history, in its text. Its life follows as
-    `ToolStarted` and `ScriptRecorded`; its end is the `ItemShown` of ``item_id``."""
+    """The model wrote a script in its last response, and it is in the history, in its text; or a person wants one run.
+    Its life follows as `ToolStarted` and `ScriptRecorded`; its end is the `ItemShown` of ``item_id``."""
 
     turn_id: TurnId
     call_id: CallId
@@ -152,6 +152,7 @@ class ScriptWritten(msgspec.Struct, frozen=True, kw_only=True, tag="script_writt
     limits: ScriptLimits
     context: JsonObject = {}
     """What it may read of the world: a replay must read the same."""
+    by: Literal["model", "user"] = "model"
 
 
 class ScriptRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="script_recorded"):

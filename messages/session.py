@@ -136,6 +136,16 @@ class RunUserCommand(Message, frozen=True, kw_only=True):
     timeout_seconds: float | None = None
 
 
+class RunScript(Message, frozen=True, kw_only=True):
+    """Run a script that a person wrote, as a turn of its own in which no model is asked; the next request to a model
+    tells of it. Refused while a turn runs, and where there can be none. The reply is `TurnAccepted` or `Refused`."""
+
+    submission_id: str
+    source: str
+    choice: ScriptChoice
+    """Its mode, and what it may call."""
+
+
 class CompactThread(Message, frozen=True, kw_only=True):
     """Have the model sum up the history, and send it the summary from then on, as a turn of its own. Refused while a
     turn runs. The reply is `TurnAccepted` or `Refused`."""
@@ -254,6 +264,7 @@ SessionCommand = (
     StartTurn
     | SteerTurn
     | RunUserCommand
+    | RunScript
     | CompactThread
     | InterruptTurn
     | CancelToolCall
@@ -294,7 +305,15 @@ class TurnUndone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RefusalReason = Literal[
-    "no_active_turn", "wrong_turn", "not_steerable", "busy", "too_large", "storage", "closing", "no_snapshot"
+    "no_active_turn",
+    "wrong_turn",
+    "not_steerable",
+    "busy",
+    "too_large",
+    "storage",
+    "closing",
+    "no_snapshot",
+    "no_scripts",
 ]
 
 

@@ -52,9 +52,10 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     freeform: bool = False
     idempotency_key: str
     """Stable for this call for ever; a tool may hand it to whatever it calls."""
-    by: Literal["model", "user", "block", "script"] = "model"
+    by: Literal["model", "user", "block", "users_block", "script"] = "model"
     """`user`: a command line that a person typed; ``arguments`` is that line, and no model has called anything.
-    `block`: a script that the model wrote in its text; ``arguments`` is its source. `script`: a call that one made."""
+    `block`: a script that the model wrote in its text; ``arguments`` is its source. `users_block`: one that a person
+    wrote. `script`: a call that one made."""
     place: ScriptPlace | None = None
     """Of a script's call."""
     timeout_seconds: float | None = None

@@ -49,6 +49,7 @@ OBSERVE = frozenset(
 
 DRIVE = frozenset(
     {
+        "callboard/script/run",
         "callboard/tasks/list",
         "callboard/tasks/read",
         "callboard/thread/undo",

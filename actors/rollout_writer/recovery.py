@@ -144,7 +144,8 @@ def _tell(turn: OpenTurn, script: OpenScript, open_item: OpenItem | None, at_ms:
         calls=ledger.reports(),
         console=ledger.console,
     )
-    output = told_of_script(render(outcome, dry=script.written.mode == "dry-run"))
+    source = script.written.source if script.written.by == "user" else None
+    output = told_of_script(render(outcome, dry=script.written.mode == "dry-run"), source=source)
     if open_item is None:
         return [ResponseItem(turn_id=turn.turn_id, item=output)]
     return [

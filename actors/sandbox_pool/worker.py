@@ -24,6 +24,7 @@ from actors.kernel import Mailbox
 from actors.sandbox_pool.book import CANCELLED
 from actors.sandbox_pool.declarations import FINDERS, describe, search
 from actors.sandbox_pool.driving import StartCall
+from actors.sandbox_pool.ended import script_end
 from actors.sandbox_pool.report import render
 from actors.sandbox_pool.running import CallHandler, EventHandler, Gate
 from messages.client.item import DynamicToolCall, TextContentItem
@@ -126,6 +127,7 @@ def finished(item: DynamicToolCall, outcome: ScriptOutcome, text: str) -> Dynami
         success=success,
         content_items=(TextContentItem(text=text),),
         duration_ms=round(outcome.wall_seconds * 1000),
+        callboard=script_end(outcome),
     )
 
 

@@ -84,6 +84,7 @@ from messages.session import (
     NameChanged,
     ReadThread,
     ResolveApproval,
+    RunScript,
     RunUserCommand,
     SetThreadName,
     StartTurn,
@@ -164,6 +165,8 @@ def _command(step: Step, asked: Asked) -> None:
             turns.steer(step, token, command)
         case RunUserCommand():
             turns.run_command(step, asked, command)
+        case RunScript():
+            turns.run_script(step, asked, command)
         case CompactThread():
             turns.compact(step, asked, command)
         case InterruptTurn():

@@ -49,6 +49,11 @@ ABORT_MARKER = (
     "</turn_aborted>"
 )
 
+USERS_SCRIPT = (
+    "<user_script>\nThe user ran this script, whose calls are in this thread; what it came to follows.\n"
+    "<source>\n{source}\n</source>\n</user_script>"
+)
+
 COMMANDS = ("exec_command", "write_stdin", "shell")
 """Whose aborted calls are told in a command's words."""
 
@@ -101,8 +106,8 @@ def output_item(call: ToolCall, output: str | tuple[OutputPart, ...], *, failed:
             f"<user_shell_command>\n<command>\n{call.arguments}\n</command>\n"
             f"<result>\n{output if isinstance(output, str) else ''}\n</result>\n</user_shell_command>"
         )
-    if call.by == "block":
-        return told_of_script(output)
+    if call.by in ("block", "users_block"):
+        return told_of_script(output, source=call.arguments if call.by == "users_block" else None)
     note = Note(failed=True) if failed else msgspec.UNSET
     if call.freeform:
         raw = _encode(CustomToolCallOutput(call_id=call.call_id, output=output, callboard=note))
@@ -111,9 +116,14 @@ def output_item(call: ToolCall, output: str | tuple[OutputPart, ...], *, failed:
     return HistoryItem(kind="function_call_output", raw=raw, call_id=call.call_id)
 
 
-def told_of_script(output: str | tuple[OutputPart, ...]) -> HistoryItem:
-    """What a script came to, as a message of the user: so it is told on every wire."""
+def told_of_script(output: str | tuple[OutputPart, ...], *, source: str | None = None) -> HistoryItem:
+    """What a script came to, as a message of the user: so it is told on every wire.
+
+    ``source``: of one that a person wrote; the model has not seen it.
+    """
     parts = (InputText(text=output),) if isinstance(output, str) else output
+    if source is not None:
+        parts = (InputText(text=USERS_SCRIPT.format(source=source)), *parts)
     return HistoryItem(kind="message", raw=_encode(MessageItem(role="user", content=parts)))
 
 

@@ -217,7 +217,7 @@ def _usual_instructions(loaded: LoadedThread, offer: Offer) -> str:
 def _scripting(offer: Offer, open_turn: OpenTurn) -> Scripting | None:
     """What the turn's scripts may do: as its last script was allowed, else as the settings say now."""
     choice = None
-    if open_turn.scripts:
-        written = open_turn.scripts[-1].written
+    written = next((script.written for script in reversed(open_turn.scripts) if script.written.by == "model"), None)
+    if written is not None:
         choice = ScriptChoice(mode=written.mode, allowed_tools=written.tools)
     return scripting_of(offer, open_turn.settings, choice)

@@ -1,7 +1,8 @@
 """The scripts of a response: each a call of its own, whose calls are calls like any other.
 
 A script is a `Call` made `by="block"`: it takes its place among the structured calls in the order written, alone, and
-what it comes to is told as a user's message behind the outputs. Its calls are in `nested.py`.
+what it comes to is told as a user's message behind the outputs. One that a person wrote (`users_block`) is the only
+call of a turn in which no model is asked. Its calls are in `nested.py`.
 
 The log holds a script's life in the order in which it happened, so that it can be replayed: what it asked for and was
 told (`ScriptRecorded`), the start of each call (`ToolStarted`, with its place), each call's result in full. All of it
@@ -11,19 +12,19 @@ is in the log before anything follows from it.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from actors.rollout_writer.loaded import OpenScript
-from actors.sandbox_pool.declarations import allowed
 from actors.sandbox_pool.report import render, wrapped
 from actors.sandbox_pool.scanner import Block
 from actors.sandbox_pool.worker import finished, outcome_of, shown
 from actors.session import calls, history
-from actors.session.effects import AbandonScript, KillTerminal
+from actors.session.effects import AbandonScript, KillTerminal, StartTool
 from actors.session.ledger import ledger_of
-from actors.session.state import Call, CallResult, Script, TurnState
+from actors.session.scripting import scripting_of
+from actors.session.state import Call, CallResult, Script, Scripting, TurnState
 from actors.session.step import Step
 from messages.base import CallId, ItemId
 from messages.client.item import DynamicToolCall, ThreadItem
@@ -32,6 +33,7 @@ from messages.script import (
     CallEnded,
     CallRequested,
     CallStarted,
+    ScriptChoice,
     ScriptEvent,
     ScriptFailure,
     ScriptFailureKind,
@@ -66,11 +68,23 @@ _PROBLEMS = {
 
 def make(step: Step, block: Block, *, behind: int) -> Call:
     """The call that a script of a whole response is. ``behind``: how many structured calls come before it."""
-    turn = step.turn
-    scripting, offer = turn.scripting, step.state.offer.scripts
+    scripting = step.turn.scripting
     assert scripting is not None, "without scripts, a block is text"
+    return _make(step, scripting, block.source, behind=behind, by="model")
+
+
+def start_users(step: Step, source: str, scripting: Scripting) -> None:
+    """Have a script that a person wrote run, as the turn's only call."""
+    made = _make(step, scripting, source, behind=0, by="user")
+    assert made.script is not None
+    step.put_turn(calls=(made,), live=step.turn.live | {made.child})
+    step.do(StartTool(call=made.call, script=made.script.job))
+
+
+def _make(step: Step, scripting: Scripting, source: str, *, behind: int, by: Literal["model", "user"]) -> Call:
+    turn, offer = step.turn, step.state.offer.scripts
     assert offer is not None, "what a turn has, its thread was offered"
-    call = call_of(step, block.source, ItemId(step.new_id()))
+    call = call_of(step, source, ItemId(step.new_id()), by=by)
     room = max(turn.budget.tool_calls - turn.calls_used, 0)
     job = ScriptJob(
         mode=scripting.mode,
@@ -83,19 +97,20 @@ def make(step: Step, block: Block, *, behind: int) -> Call:
             turn_id=turn.id,
             call_id=call.call_id,
             item_id=call.item_id,
-            source=block.source,
-            source_hash=hashlib.sha256(block.source.encode("utf-8", "replace")).hexdigest(),
+            source=source,
+            source_hash=hashlib.sha256(source.encode("utf-8", "replace")).hexdigest(),
             behind=behind,
             mode=job.mode,
             tools=tuple(dict.fromkeys(tool.tool for tool in job.tools if tool.tool)),
             limits=job.limits,
             context=job.context,
+            by=by,
         )
     )
     return Call(call=call, script=Script(job=job))
 
 
-def call_of(step: Step, source: str, item_id: ItemId) -> ToolCall:
+def call_of(step: Step, source: str, item_id: ItemId, *, by: Literal["model", "user"]) -> ToolCall:
     """The call that a script is: known by its item."""
     thread_id, turn_id = step.state.thread_id, step.turn.id
     return ToolCall(
@@ -107,18 +122,19 @@ def call_of(step: Step, source: str, item_id: ItemId) -> ToolCall:
         arguments=source,
         freeform=True,
         idempotency_key=f"{thread_id}/{turn_id}/{item_id}",
-        by="block",
+        by="block" if by == "model" else "users_block",
     )
 
 
 def taken_up(step: Step, opened: OpenScript) -> Call:
     """The script of a turn that is taken up again: answered, to be replayed, or to be begun."""
     written = opened.written
-    scripting = step.turn.scripting
-    call = call_of(step, written.source, written.item_id)
+    choice = ScriptChoice(mode=written.mode, allowed_tools=written.tools)
+    scripting = scripting_of(step.state.offer, step.turn.settings, choice)
+    call = call_of(step, written.source, written.item_id, by=written.by)
     job = ScriptJob(
         mode=written.mode,
-        tools=() if scripting is None else allowed(scripting.tools, written.tools),
+        tools=() if scripting is None else scripting.tools,
         limits=written.limits,
         context=written.context,
         log=opened.log,

@@ -9,7 +9,7 @@ import msgspec
 from actors.session import asides, calls, closing, compaction, context, history, hooking, sampling, scripts, steering
 from actors.session.effects import Asked, SetDeadline, Token
 from actors.session.scripting import scripting_of
-from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, TurnState
+from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, Scripting, TurnState
 from actors.session.step import Step
 from messages.base import TurnId
 from messages.client.item import TextInput, UserInput, UserMessage
@@ -19,6 +19,7 @@ from messages.session import (
     CompactThread,
     InterruptTurn,
     Refused,
+    RunScript,
     RunUserCommand,
     SettingsChanged,
     SettingsPatch,
@@ -89,8 +90,36 @@ def run_command(step: Step, asked: Asked, command: RunUserCommand) -> None:
         step.reply(asked.token, refusal)
         return
     _open(step, asked, command.submission_id, TurnBudget(), follow_up=False)
+    step.put_turn(scripting=scripting_of(step.state.offer, step.state.settings, None))
     context.give(step)
     calls.start_users(step, command.command, command.timeout_seconds)
+
+
+def run_script(step: Step, asked: Asked, command: RunScript) -> None:
+    """Run a script that a person wrote, as a turn of its own."""
+    if _repeated(step, asked.token, command.submission_id):
+        return
+    state = step.state
+    scripting = scripting_of(state.offer, state.settings, command.choice)
+    refusal = _refusal(step, ()) or _unscriptable(step, command, scripting) or _occupied(step, "run the script")
+    if refusal is not None or scripting is None:
+        step.reply(asked.token, refusal)
+        return
+    _open(step, asked, command.submission_id, TurnBudget(), follow_up=False)
+    step.put_turn(scripting=scripting_of(state.offer, state.settings, None))  # the model's, should it be asked
+    context.give(step)
+    scripts.start_users(step, command.source, scripting)
+
+
+def _unscriptable(step: Step, command: RunScript, scripting: Scripting | None) -> Refused | None:
+    offer = step.state.offer.scripts
+    if offer is None or scripting is None:
+        return Refused(reason="no_scripts", message="this daemon runs no scripts; `callboard doctor` says why")
+    size = len(command.source.encode("utf-8", "surrogatepass"))
+    if size > offer.limits.source_bytes:
+        message = f"the script has {size} bytes; at most {offer.limits.source_bytes} are taken"
+        return Refused(reason="too_large", message=message)
+    return None
 
 
 def _run_beside(step: Step, asked: Asked, command: RunUserCommand, turn: TurnState) -> None:

@@ -172,6 +172,49 @@ class FileChange(Wire, frozen=True, kw_only=True, tag="fileChange"):
     completed_at_ms: int | None = None
 
 
+class ScriptCallEnd(Wire, frozen=True, kw_only=True):
+    """One call of a script that has ended."""
+
+    number: int
+    name: str
+    line: int
+    column: int
+    outcome: str
+    started: bool
+    orphaned: bool = False
+    """It still ran, or had not begun, when the script had ended."""
+    seconds: float
+    code: str | None = None
+    message: str | None = None
+    """Of its error."""
+
+
+class ScriptProblem(Wire, frozen=True, kw_only=True):
+    """Why a script did not return."""
+
+    kind: str
+    code: str
+    message: str
+    name: str | None = None
+    """Of the exception's class."""
+    line: int | None = None
+    column: int | None = None
+    call: int | None = None
+    """The number of the call whose error it was."""
+
+
+class ScriptEnd(Wire, frozen=True, kw_only=True):
+    """What a script came to, as data: its item's ``callboard`` once it has ended."""
+
+    status: str
+    value: str | None = None
+    """What it returned, as JSON text."""
+    failure: ScriptProblem | None = None
+    calls: tuple[ScriptCallEnd, ...] = ()
+    seconds: float = 0.0
+    """Of its own clock: without waiting for people."""
+
+
 class DynamicToolCall(Wire, frozen=True, kw_only=True, tag="dynamicToolCall"):
     """A call of any tool without an item type of its own: reading, listing and searching of ours among them."""
 
@@ -183,6 +226,8 @@ class DynamicToolCall(Wire, frozen=True, kw_only=True, tag="dynamicToolCall"):
     content_items: tuple[TextContentItem | ImageContentItem, ...] | None = None
     success: bool | None = None
     duration_ms: int | None = None
+    callboard: ScriptEnd | None = None
+    """Of a script."""
     started_at_ms: int | None = None
     completed_at_ms: int | None = None
 

@@ -59,6 +59,7 @@ from messages.session import (
     ReadThread,
     Refused,
     ResolveApproval,
+    RunScript,
     RunUserCommand,
     SessionCommand,
     SessionEvent,
@@ -179,7 +180,7 @@ class FakeSession:
                 turn = Turn(id=TurnId("turn-1"), status="inProgress", started_at=1_795_179_849)
                 self.put(TurnStarted(turn=turn))
                 return TurnAccepted(turn_id=turn.id)
-            case SteerTurn() | InterruptTurn() | RunUserCommand() | CompactThread():
+            case SteerTurn() | InterruptTurn() | RunUserCommand() | RunScript() | CompactThread():
                 return TurnAccepted(turn_id=TurnId("turn-1"))
             case ResolveApproval():
                 won = self.approvals.pop(command.approval_id, None) is not None

@@ -9,7 +9,8 @@ import pytest
 from actors.gateway.methods.search import snippet
 from actors.tool_worker.confinement.mechanism import ConfinementReport
 from messages.client.thread import ThreadBody, ThreadStatusBody
-from messages.session import CompactThread, RunUserCommand
+from messages.script import ScriptChoice
+from messages.session import CompactThread, RunScript, RunUserCommand
 from tests.actors.gateway.stage import CallError, open_stage
 from tests.simulation.programs import CONFINEMENT
 
@@ -97,6 +98,27 @@ async def test_a_persons_own_command_goes_to_its_thread(tmp_path: Path) -> None:
         for change in ({"command": " "}, {"timeoutMs": -1}):
             with pytest.raises(CallError) as caught:
                 await client.call("thread/shellCommand", {**params, **change})
+            assert caught.value.code == -32602
+
+
+async def test_a_persons_own_script_goes_to_its_thread_as_a_turn(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage, stage.client() as client:
+        session = stage.house.new("t")
+        params = {"threadId": "t", "source": "return 1", "clientUserMessageId": "m1"}
+        answer = await client.call("callboard/script/run", params)
+        assert (answer["turn"]["id"], answer["turn"]["status"]) == ("turn-1", "inProgress")
+        await client.call("callboard/script/run", {**params, "mode": "dry-run", "allowedTools": ["exec"]})
+        assert session.heard == [
+            RunScript(submission_id="m1", source="return 1", choice=ScriptChoice(mode="enabled")),
+            RunScript(
+                submission_id="m1",
+                source="return 1",
+                choice=ScriptChoice(mode="dry-run", allowed_tools=("exec",)),
+            ),
+        ]
+        for change in ({"source": " "}, {"mode": "disabled"}):
+            with pytest.raises(CallError) as caught:
+                await client.call("callboard/script/run", {**params, **change})
             assert caught.value.code == -32602
 
 

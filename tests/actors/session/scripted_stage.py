@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 
 from actors.sandbox_pool.pool import DEFAULT_LIMITS, ScriptPool
@@ -38,6 +39,11 @@ SEARCH = ToolSpec(name="web_search", description="", hosted="web_search")
 def block(source: str) -> str:
     """A script as a model writes it."""
     return f"<tool-calls>\n{source}\n</tool-calls>\n"
+
+
+def row(*ids: str) -> pytest.MarkDecorator:
+    """This test is what these rows of the matrix promise."""
+    return pytest.mark.parametrize("row", ids, ids=list(ids))
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import pytest
 import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
@@ -24,13 +23,9 @@ from tests.actors.session.scripted_stage import (
     open_stage,
     questions,
     reasoning,
+    row,
     user_texts,
 )
-
-
-def row(*ids: str) -> pytest.MarkDecorator:
-    """This test is what these rows of the matrix promise."""
-    return pytest.mark.parametrize("row", ids, ids=list(ids))
 
 
 @row("F1")
