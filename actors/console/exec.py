@@ -42,7 +42,7 @@ async def run(options: ExecOptions) -> int:
     ending: Ending | None = None
     try:
         async with contextlib.AsyncExitStack() as stack:
-            place = await _place(stack, options.connect, options.serve_flags)
+            place = await find_place(stack, options.connect, options.serve_flags)
             client = await stack.enter_async_context(connect(place.address, token=place.token))
             ending = await _turn(client, options)
     except* (NotReachableError, WireError) as group:
@@ -56,7 +56,8 @@ async def run(options: ExecOptions) -> int:
     return OK if ending.status == "completed" else FAILED
 
 
-async def _place(stack: contextlib.AsyncExitStack, address: str | None, flags: Sequence[str]) -> Borrowed:
+async def find_place(stack: contextlib.AsyncExitStack, address: str | None, flags: Sequence[str]) -> Borrowed:
+    """The daemon at ``address``, or the one that runs, or one of our own, which ends with ``stack``."""
     folder = homes.home()
     if address is not None:
         return Borrowed(address, homes.token(folder))
@@ -67,7 +68,9 @@ async def _place(stack: contextlib.AsyncExitStack, address: str | None, flags: S
 
 
 async def _turn(client: Client, options: ExecOptions) -> Ending:
-    thread_id = await _thread(client, options)
+    thread_id = await open_thread(
+        client, options.thread, cwd=options.cwd, approve_all=options.approve_all, model=options.model
+    )
     if options.json:
         return await _turn_as_lines(client, thread_id, options)
     console = Screen(stderr=True)
@@ -129,14 +132,17 @@ async def _turn_as_lines(client: Client, thread_id: str, options: ExecOptions) -
     return ending
 
 
-async def _thread(client: Client, options: ExecOptions) -> str:
+async def open_thread(
+    client: Client, thread: str | None, *, cwd: str, approve_all: bool, model: str | None = None
+) -> str:
+    """The id of a new thread, or of ``thread``, which is gone on with under these settings."""
     settings = {
-        "cwd": options.cwd,
-        "approvalPolicy": "never" if options.approve_all else "on-request",
-        **({"model": options.model} if options.model else {}),
+        "cwd": cwd,
+        "approvalPolicy": "never" if approve_all else "on-request",
+        **({"model": model} if model else {}),
     }
-    if options.thread is not None:
-        found = await client.request("thread/resume", {"threadId": options.thread, "excludeTurns": True, **settings})
+    if thread is not None:
+        found = await client.request("thread/resume", {"threadId": thread, "excludeTurns": True, **settings})
     else:
         found = await client.request("thread/start", settings)
     return str(found["thread"]["id"])

@@ -25,6 +25,18 @@ command of your own. Questions are answered with one key: y, a (also for the res
 Ctrl-C interrupts the turn, twice leaves; Ctrl-D leaves. Leaving ends nothing. Without a terminal it only watches.
 """
 
+SCRIPT = """\
+Run a script as a model's would be run: the body of an async function in TypeScript, confined, with `tools` and
+`context` (docs/scripts.md). Its calls are real calls of a thread, with the same tools, sandbox, policy and approvals.
+What it returns is printed on standard output, as JSON. Ctrl-C cancels it and says what became of each call; twice
+leaves. No model is asked.
+"""
+
+SCRIPT_EXITS = (
+    "exit codes: 0 it returned; 1 it did not (an exception, a limit), or there is no daemon; 2 wrong usage; "
+    "3 not run: a mistake was seen before its first line; 130 cancelled with Ctrl-C"
+)
+
 APPROVE = """\
 List the questions that wait for people in all loaded threads, or answer one: QUESTION is the id that the list
 shows, or all. `session` says yes to the same again in this session; `always` says yes and keeps the rule that the
@@ -74,6 +86,30 @@ def add_verbs(verbs: Any) -> None:
     attach.add_argument("thread", nargs="?", metavar="THREAD", help="which; without it the latest")
     attach.add_argument("--new", action="store_true", help="start a thread instead")
     attach.add_argument("-C", "--cd", default=".", metavar="DIR", help="the folder of a new thread (default: here)")
+
+    script = verbs.add_parser("script", help="run a script of your own, as a model's is run")
+    actions = script.add_subparsers(dest="script_verb", metavar="VERB", required=True)
+    run = actions.add_parser(
+        "run",
+        help="run a file of TypeScript that calls tools",
+        description=SCRIPT,
+        epilog=SCRIPT_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("file", metavar="FILE", help="the script; - for standard input")
+    mode = run.add_mutually_exclusive_group()
+    mode.add_argument("--dry-run", action="store_true", help="check it and each of its calls, and make none")
+    mode.add_argument("--enabled", action="store_true", help="run it (the default)")
+    run.add_argument("-C", "--cd", default=".", metavar="DIR", help="the folder to work in (default: here)")
+    run.add_argument("--json", action="store_true", help="print the events as JSON lines")
+    run.add_argument("--tool", action="append", default=[], metavar="NAME", help="only this may be called; repeatable")
+    run.add_argument("--thread", metavar="ID", help="in this thread instead of a new one")
+    run.add_argument(
+        "--approve-all",
+        action="store_true",
+        help="make every call without asking; otherwise you are asked, and without a terminal it is declined",
+    )
+    run.add_argument("--connect", metavar="URL", help="the daemon to use (default: the one running, else our own)")
 
     threads = _verb(verbs, "threads", "list threads, newest first", "List threads, newest first.")
     threads.add_argument(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.spinner import Spinner
 from rich.text import Text
 
 MARKS = {"done": ("✓", "green"), "failed": ("✗", "red"), "denied": ("✗", "yellow"), "cancelled": ("◌", "yellow")}
 """By a call's outcome; anything else is unknown."""
+
+MARKS_SINGLE = 4
+"""Calls of a line that are shown one by one; of more, how many stand how."""
 
 RUNNING, WAITING = ("▸", "cyan"), ("·", "dim")
 
@@ -20,17 +25,21 @@ class ScriptBoard:
         self._lines: dict[int, int] = {}
         """Of each call."""
         self._marks: dict[int, tuple[str, str]] = {}
+        self._latest = 0
+        """The line where something happened last."""
         self._said: list[str] = []
+        self._spinner = Spinner("dots", style="cyan")
 
     def take(self, event: dict[str, Any]) -> None:
         """One event."""
         number = event.get("number", 0)
         match event["kind"]:
             case "called":
-                self._lines[number] = event["line"]
+                self._lines[number] = self._latest = event["line"]
                 self._marks[number] = WAITING
             case "started":
                 self._marks[number] = RUNNING
+                self._latest = self._lines.get(number, self._latest)
             case "ended":
                 self._marks[number] = MARKS.get(event["outcome"], ("?", "yellow"))
             case "printed" | "progress":
@@ -41,6 +50,15 @@ class ScriptBoard:
         over = sum(mark not in (RUNNING, WAITING) for mark in self._marks.values())
         latest = f"  {self._said[-1]}" if self._said else ""
         return Text.assemble(("script ", "bold cyan"), f"{over} of {len(self._marks)} calls{latest}")
+
+    def under_way(self, item: dict[str, Any], most: int) -> RenderableType:
+        """The script while it runs: at most so many of its lines, those around the latest call."""
+        head = self.summary()
+        head.no_wrap = True
+        self._spinner.update(text=head)
+        rows = self._source(str((item.get("arguments") or {}).get("source", "")))
+        first = max(min(self._latest - most // 2, len(rows) - most), 0)
+        return Group(self._spinner, *rows[first : first + most])
 
     def whole(self, item: dict[str, Any]) -> RenderableType:
         """The script when it has ended."""
@@ -61,8 +79,8 @@ class ScriptBoard:
             marks = [self._marks[call] for call, at in self._lines.items() if at == number]
             row = Text(no_wrap=True, overflow="ellipsis")
             row.append(f"  {number:3} ", "dim")
-            for mark, style in marks:
-                row.append(mark, style)
+            for (mark, style), count in Counter(marks).items():
+                row.append(f"{mark}{count}" if len(marks) > MARKS_SINGLE else mark * count, style)
             row.append(" " if marks else "")
             row.append(line, "" if marks else "dim")
             rows.append(row)

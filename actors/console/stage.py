@@ -33,6 +33,9 @@ OUTPUT_LINES = 12
 LIVE_TEXT_LINES = 16
 """Of a message under way, so that the live region never outgrows a small terminal."""
 
+LIVE_SCRIPT_LINES = 12
+"""Of a script under way: those around its latest call."""
+
 LAST_LINE_CHARS = 4096
 """Of what streams, looked at twenty times a second: more than a terminal is wide."""
 
@@ -173,6 +176,8 @@ class Stage:
                 rows.append(Text("\n".join(text.splitlines()[-LIVE_TEXT_LINES:])))
             elif item["type"] == "reasoning":
                 rows.append(self._spinning(item_id, Text(f"thinking  {_last_line(text)}", style="dim italic")))
+            elif is_script(item):
+                rows.append(self._boards.setdefault(item_id, ScriptBoard()).under_way(item, LIVE_SCRIPT_LINES))
             elif item["type"] != "userMessage":
                 label = headline(item)
                 tail = _last_line(text)

@@ -1,4 +1,4 @@
-"""Run one turn as a client and see it to its end; shared by `exec` and `demo`."""
+"""Run one turn as a client and see it to its end; shared by `exec`, `demo` and `script run`."""
 
 from __future__ import annotations
 
@@ -39,9 +39,15 @@ async def decline(_: Incoming) -> dict[str, Any]:
 async def run_turn(
     client: Client, thread_id: str, prompt: str, show: Callable[[Incoming], None], answer: Answer = decline
 ) -> Ending:
-    """Start a turn and show it until it is completed. Ctrl-C once interrupts the turn, twice leaves."""
+    """Start a turn and see it to its end."""
     started = await client.request("turn/start", {"threadId": thread_id, "input": [{"type": "text", "text": prompt}]})
-    turn_id = started["turn"]["id"]
+    return await see_turn(client, thread_id, started["turn"]["id"], show, answer)
+
+
+async def see_turn(
+    client: Client, thread_id: str, turn_id: str, show: Callable[[Incoming], None], answer: Answer = decline
+) -> Ending:
+    """Show a turn that has begun until it is completed. Ctrl-C once interrupts it, twice leaves."""
     ending = Ending(status="disconnected", error="The connection to the daemon ended before the turn did.")
     async with trio.open_nursery() as nursery:
         left = trio.Event()

@@ -52,6 +52,8 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
             given = attach.AttachOptions(thread=options.thread, new=options.new, cwd=os.path.abspath(options.cd))
             return trio.run(attach.run, given)
+        case "script":
+            return _script(options)
         case "threads":
             from actors.console import threads
 
@@ -132,6 +134,23 @@ def _exec(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             serve_flags=tuple(_endpoint_flags(options)),
         )
     )
+
+
+def _script(options: argparse.Namespace) -> int:
+    from actors.console import script
+
+    given = script.RunOptions(
+        source="",
+        name="standard input" if options.file == script.STDIN else options.file,
+        cwd=os.path.abspath(options.cd),
+        mode="dry-run" if options.dry_run else "enabled",
+        json=options.json,
+        approve_all=options.approve_all,
+        tools=tuple(options.tool),
+        thread=options.thread,
+        connect=options.connect,
+    )
+    return script.start(options.file, given)
 
 
 def _endpoint_flags(options: argparse.Namespace) -> list[str]:
