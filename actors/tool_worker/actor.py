@@ -48,7 +48,7 @@ async def run_call(job: Job) -> None:
             result = await retrying.if_denied(job, prepared, await prepared.run())
     except ToolError as error:
         result = Result(output=str(error), outcome="failed")
-    if job.call.by == "model" and result.outcome != "denied":
+    if job.call.by != "user" and result.outcome != "denied":
         result = await hooked.reviewed(job, result)
     result = _with_item(result, prepared, round((workshop.ports.clock.monotonic() - began) * 1000))
     job.report(

@@ -37,6 +37,9 @@ GONE_SECONDS = 5.0
 
 POLL_SECONDS = 0.005
 
+ENGINE, WORKER = b"from inside.zygote import", b"callboard-scrpt\n"
+"""In the arguments of the script engine's processes; the name of those of them that run scripts."""
+
 
 class DaemonProcess:
     """One `callboard serve` after another on the same home."""
@@ -140,9 +143,18 @@ class DaemonProcess:
             raise AssertionError(f"the daemon did not stop within {STOP_SECONDS} s: {self.printed()}") from None
 
     def leftovers(self) -> list[str]:
-        """Living processes of this daemon, itself included: by the mark, and by the session it was started in."""
+        """Living processes of this daemon, itself included: by the mark, by the session it was started in, and those
+        of its script engine, which know neither."""
         session = -1 if self.process is None else self.process.pid
-        return [describe(pid) for pid in processes() if _carries(pid, MARK, self.mark) or _session(pid) == session]
+        return [
+            describe(pid)
+            for pid in processes()
+            if _carries(pid, MARK, self.mark) or _session(pid) == session or _runs_scripts(pid, session)
+        ]
+
+    def script_workers(self) -> set[int]:
+        """Living processes that run a script of this daemon's, or are kept ready for one."""
+        return {pid for pid in processes() if _read(pid, "comm") == WORKER and _runs_scripts(pid, self.pid)}
 
     def wait_until_gone(self, seconds: float = GONE_SECONDS) -> None:
         """Raises AssertionError naming what is still there after so long."""
@@ -194,6 +206,12 @@ def processes() -> list[int]:
 def of_thread(thread_id: str) -> list[str]:
     """Living processes that calls of that thread started, described."""
     return [describe(pid) for pid in processes() if _carries(pid, "CALLBOARD_THREAD_ID", thread_id)]
+
+
+def _runs_scripts(pid: int, daemon: int) -> bool:
+    """Whether that is the script engine of a daemon, or a worker of it: they carry its pid among their arguments."""
+    arguments = _read(pid, "cmdline").split(b"\0")
+    return ENGINE in b" ".join(arguments) and str(daemon).encode() in arguments and not _dead(pid)
 
 
 def describe(pid: int) -> str:

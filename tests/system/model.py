@@ -30,6 +30,9 @@ from messages.items import HistoryItem, ItemKind
 CALLS = ("function_call", "custom_tool_call")
 OUTPUTS = ("function_call_output", "custom_tool_call_output")
 
+SCRIPT_RESULT = "<tool-calls-result "
+"""How a user-role message begins that tells what a script came to."""
+
 HANG_SECONDS = 30.0
 """Longer than any test waits: what hangs this long hangs for ever."""
 
@@ -78,9 +81,14 @@ class Exchange:
 
     @property
     def round(self) -> int:
-        """How many responses with calls were answered since the last user message."""
-        kinds = [item["type"] for item in self.since_user]
-        return sum(kind in OUTPUTS and after not in OUTPUTS for kind, after in pairwise([*kinds, ""]))
+        """How many responses with calls or scripts were answered since the last user message."""
+        answers = [item["type"] in OUTPUTS or _is_script_result(item) for item in self.since_user]
+        return sum(answer and not after for answer, after in pairwise([*answers, False]))
+
+    @property
+    def script_results(self) -> list[str]:
+        """What the model is told of its scripts since the last user message."""
+        return [_text(item) for item in self.since_user if _is_script_result(item)]
 
     def output_of(self, call_id: str) -> str:
         """What a call came to, as the model is told."""
@@ -94,7 +102,9 @@ class Exchange:
         return validate_history(_history_item(each) for each in raw)
 
     def _user_index(self) -> int:
-        found = [index for index, item in enumerate(self.input) if item.get("role") == "user"]
+        found = [
+            index for index, item in enumerate(self.input) if item.get("role") == "user" and not _is_script_result(item)
+        ]
         return found[-1] if found else -1
 
     # --- what is said -----------------------------------------------------------------------------------------------
@@ -174,6 +184,11 @@ class Exchange:
         self.event("response.function_call_arguments.delta", **at, delta=text)
         self.event("response.function_call_arguments.done", **at, arguments=text)
         self._done(index, {**item, "status": "completed", "arguments": text})
+
+    def script(self, *sources: str, before: str = "") -> None:
+        """A message with a script in it, or with several."""
+        blocks = "\n".join(f"<tool-calls>\n{source}\n</tool-calls>" for source in sources)
+        self.say(f"{before}\n{blocks}", pieces=7)
 
     def run(self, command: str, call_id: str, **arguments: Any) -> None:
         """A call of exec_command. No login files are read, so that it takes the time of the command."""
@@ -375,6 +390,10 @@ def scripted_model() -> Iterator[ScriptedModel]:
 def _text(item: dict[str, Any]) -> str:
     content = item.get("content") or ""
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _is_script_result(item: dict[str, Any]) -> bool:
+    return item.get("role") == "user" and _text(item).startswith(SCRIPT_RESULT)
 
 
 def _history_item(raw: msgspec.Raw) -> HistoryItem:
