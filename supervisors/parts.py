@@ -38,6 +38,7 @@ from actors.session.project_docs import DocRules
 from actors.session.retelling import UNTOLD_RECORDS
 from actors.settings.actor import SETTINGS
 from actors.settings.core import State
+from actors.settings.secrets import is_secret_variable
 from actors.tool_worker.environment import inherited
 from actors.tool_worker.rules.actor import RULES
 from actors.tool_worker.rules.book import RuleBook
@@ -307,14 +308,15 @@ class _Tools:
 
 
 def without_keys(environment: Mapping[str, str], providers: Mapping[str, ProviderSettings]) -> dict[str, str]:
-    """The environment without the variables that hold providers' keys: tools have no use for them."""
+    """The environment without the variables that hold providers' keys and our own secrets: tools have no use for them,
+    and whoever has the token of clients could answer what a tool has to ask."""
     secret = {
         name
         for provider in providers.values()
         for name in (provider.env_key, *provider.env_http_headers.values())
         if name is not None
     }
-    return {name: value for name, value in environment.items() if name not in secret}
+    return {name: value for name, value in environment.items() if name not in secret and not is_secret_variable(name)}
 
 
 _NO_MODELS = ProviderSettings(base_url="")

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,13 @@ import msgspec
 
 from actors.console import home as homes
 from actors.model_stream.providers import choose
-from actors.model_stream.unsaid import bare_url
 from actors.ports.production.files import SystemFiles
-from actors.settings import borrowing, reference, store
+from actors.settings import borrowing, reference, secrets, store
 from actors.settings.checking import dotted, field_type
 from actors.settings.core import Edited, Sources, State, begin, needs_project, resolve
 from actors.settings.key_paths import KeyPathError, split_key_path
 from actors.settings.layers import SettingsError, fitting, leaves, override_layer
-from actors.settings.places import key_places
+from actors.settings.places import Place, key_places
 from messages.settings import (
     NEEDS_RESTART,
     Problem,
@@ -42,9 +42,6 @@ OK, FAILED = 0, 1
 
 BUSY_SECONDS, BUSY_TRIES = 0.02, 100
 """While the daemon writes, which takes milliseconds."""
-
-SECRET_TABLES = frozenset({"http_headers", "query_params", "experimental_bearer_token"})
-"""What may hold a secret is shown to nobody who only wants an overview."""
 
 WIDE = 40
 """Characters to which values are filled up, so that their origins stand below each other; longer ones stand out."""
@@ -102,19 +99,15 @@ def _get(options: argparse.Namespace) -> int:
             print(f"callboard config: there is no setting {options.key}", file=sys.stderr)
             return FAILED
         value = value[key]
-    print(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+    told = value if options.show_secrets else secrets.shown(path, value)
+    print(told if isinstance(told, str) else msgspec.json.encode(told).decode())
+    if told != value:
+        print("what may be a secret is left out; --show-secrets shows it", file=sys.stderr)
     if options.origins:
         origin = snapshot.origins.get(dotted(path))
         where = "the default" if origin is None else _place(snapshot, origin.where, path)
         print(f"  from {where}", file=sys.stderr)
     return OK
-
-
-def _shown(path: tuple[str, ...], value: Any) -> Any:
-    """A value as an overview has it."""
-    if SECRET_TABLES.intersection(path):
-        return "…"
-    return bare_url(value) if path[-1] == "base_url" and isinstance(value, str) else value
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -125,7 +118,7 @@ def _list(options: argparse.Namespace) -> int:
         for path in leaves(values)
         if options.all or dotted(path) in snapshot.origins or path[0] in snapshot.others
     ]
-    shown = [(path, _shown(path, value)) for path, value in rows]
+    shown = [(path, secrets.shown(path, value)) for path, value in rows]
     if options.json:
         told = {
             dotted(path): {
@@ -154,8 +147,14 @@ def _place(snapshot: SettingsSnapshot, where: str, path: tuple[str, ...]) -> str
     layer = next((each for each in snapshot.layers if each.where == where), None)
     if layer is None or not os.path.isabs(where):
         return where
-    place = key_places(Path(where).read_text()).get(path)
+    place = _places(where).get(path)
     return where if place is None else f"{where}:{place.line}"
+
+
+@cache
+def _places(file: str) -> Mapping[tuple[str | int, ...], Place]:
+    """Read once: every row of a list asks."""
+    return key_places(Path(file).read_text())
 
 
 def _at(values: Any, path: tuple[str, ...]) -> Any:
@@ -267,7 +266,8 @@ def _import(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise SettingsError(Problem(where=str(file), text=str(error))) from error
     for edit in borrowed.edits:
-        print(f"  {edit.key_path} = {msgspec.json.encode(edit.value).decode()}")
+        told = secrets.shown(split_key_path(edit.key_path), edit.value)
+        print(f"  {edit.key_path} = {msgspec.json.encode(told).decode()}")
     for key, why in borrowed.left.items():
         print(f"  not taken: {key}: {why}")
     if not borrowed.edits:

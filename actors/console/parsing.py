@@ -180,6 +180,7 @@ def add_config(verbs: Any) -> None:
     list_.add_argument("--json", action="store_true", help="as JSON, with origins")
     for parser in (get, list_):
         parser.add_argument("--origins", action="store_true", help="and where each value comes from")
+    get.add_argument("--show-secrets", action="store_true", help="also what may be a secret")
     actions.add_parser("edit", help="open the file in $VISUAL or $EDITOR, and check it")
     actions.add_parser("check", help="say everything that is wrong, with file and line")
     import_ = actions.add_parser("import", help="take over the settings of the Codex CLI")

@@ -15,6 +15,7 @@ import msgspec
 from actors.gateway.house import House
 from actors.gateway.rpc import RpcError
 from actors.settings.checking import dotted
+from actors.settings.secrets import without_secrets
 from messages.client.config import (
     ConfigEdit,
     ConfigLayer,
@@ -90,7 +91,7 @@ class Configuration:
             key: None if value == "" else value for key, value in _shown(msgspec.to_builtins(snapshot.settings)).items()
         }
         return ConfigReadResponse(
-            config={**snapshot.others, **values},
+            config={**_shown(snapshot.others), **values},
             origins={
                 key: LayerMetadata(
                     name=_source(origin.layer, origin.where), version=versions.get(origin.where, snapshot.version)
@@ -141,7 +142,7 @@ def _granted(reply: R | SettingsRefused) -> R:
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key not in NOT_FOR_CLIENTS}
+    return without_secrets({key: value for key, value in values.items() if key not in NOT_FOR_CLIENTS})
 
 
 def _overridden(key: str, snapshot: SettingsSnapshot) -> OverriddenMetadata:

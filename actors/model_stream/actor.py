@@ -14,6 +14,7 @@ import trio
 
 from actors.kernel import Address, Context
 from actors.model_stream.core import WIRES, Sampling
+from actors.model_stream.errors import without_secrets
 from actors.model_stream.models import Models
 from actors.model_stream.outlet import Outlet
 from actors.model_stream.profiles import speaks_websocket
@@ -111,7 +112,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         models = self.models
         for last in (False, True):
             hearing = self.sampling.next_attempt()
-            failure = await attempt(post, hearing, self.outlet, transport=models.transport, clock=models.ports.clock)
+            failure = _without_secrets(
+                await attempt(post, hearing, self.outlet, transport=models.transport, clock=models.ports.clock), post
+            )
             if last or failure is None or failure.kind != "unauthorized" or post.generation is None:
                 return failure
             # The login's token may have ended before its time: once, with another.
@@ -130,7 +133,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
             return post
         models = self.models
         try:
-            return await converse(
+            failure = await converse(
                 post,
                 made,
                 self.sampling.next_attempt(),
@@ -142,6 +145,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
                 clock=models.ports.clock,
                 entropy=models.ports.entropy,
             )
+            return _without_secrets(failure, post)
         except NoLineError:
             return await self.by_http(joined(made))
 
@@ -173,6 +177,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
             generation=credentials.generation,
             secrets=unsaid(authorization, provider.base_url, provider.query_params.values()),
         )
+
+
+def _without_secrets(failure: Failure | None, post: Post) -> Failure | None:
+    """Whatever an attempt ended with, and wherever the provider put its words: what only it may read is not told."""
+    return None if failure is None else without_secrets(failure, post.secrets)
 
 
 def _unknown_provider(request: SampleRequest, models: Models) -> Failure:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -24,6 +25,12 @@ from messages.failure import Failure, FailureKind
 
 MAX_DETAIL_CHARS = 2000
 """Of the provider's words kept in a failure: enough for its longest sentence, too little for a page of HTML."""
+
+CUT = "…"
+"""Where something was left out."""
+
+SHORTEST_PIECE = 4
+"""Of a secret that is taken out where a text was cut in the middle of it; less says nothing."""
 
 MAX_MESSAGE_CHARS = 500
 """Of the provider's words quoted in the sentence a user reads."""
@@ -112,8 +119,9 @@ _TRY_AGAIN = re.compile(
 )
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)", re.IGNORECASE)
 
-_SECRET_LOOKING = re.compile(r"\b(?:sk|pk|rk|xai|gsk|key)-[A-Za-z0-9_*\-]{6,}|(?<=Bearer )[A-Za-z0-9._~+/\-]{8,}=*")
-"""Keys as providers quote them back in their 401s."""
+_SECRET_LOOKING = re.compile(r"\b(?:sk|pk|rk|xai|gsk|key)-[A-Za-z0-9_*\-]{6,}|(?<=Bearer )[^\s\"',;]{8,}")
+"""Keys as providers quote them back in their 401s. What follows ``Bearer`` is taken whole: half a key that is left
+would not be recognised by whoever looks for the key."""
 
 _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
@@ -246,15 +254,70 @@ def delay_in_words(message: str) -> float | None:
 
 def readable(text: str) -> str:
     """A body that is no JSON, as words: tags and runs of blanks taken out, trimmed."""
-    return " ".join(_TAG.sub(" ", text[: 16 * MAX_DETAIL_CHARS]).split())[:MAX_DETAIL_CHARS]
+    return cut(" ".join(_TAG.sub(" ", text[: 16 * MAX_DETAIL_CHARS]).split()), MAX_DETAIL_CHARS)
+
+
+def cut(text: str, limit: int) -> str:
+    """At most so many characters; what was cut ends with `CUT`, by which `redact` knows the beginning of a secret."""
+    return text if len(text) <= limit else text[: limit - 1] + CUT
 
 
 def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """``text`` without ``secrets`` and without whatever else looks like a key."""
+    """``text`` without ``secrets``, however they are spelled in it and where it was cut in the middle of one, and
+    without whatever else looks like a key."""
     for secret in secrets:
         if secret:
-            text = text.replace(secret, "…")
-    return _SECRET_LOOKING.sub("…", text)
+            text = _spellings(secret).sub(CUT, text)
+            if CUT in text:
+                text = _without_beginnings(text, secret)
+    return _SECRET_LOOKING.sub(CUT, text)
+
+
+def without_secrets(failure: Failure, secrets: tuple[str, ...]) -> Failure:
+    """The same, told with nothing in it that its provider may quote and nobody else may read."""
+    return msgspec.structs.replace(
+        failure,
+        message=redact(failure.message, secrets),
+        detail=None if failure.detail is None else redact(failure.detail, secrets),
+        request_id=None if failure.request_id is None else redact(failure.request_id, secrets),
+    )
+
+
+def _spellings(text: str) -> re.Pattern[str]:
+    """Finds a text as it is, in a URL (RFC 3986 §2.1) and in JSON (RFC 8259 §7), also if only some of it is written
+    otherwise."""
+    return re.compile("".join(map(_spelling, text)))
+
+
+def _spelling(character: str) -> str:
+    plain = re.escape(character)
+    if character.isalnum() and character.isascii():
+        return plain
+    percent = "".join(f"%{_hexadecimal(f'{byte:02x}')}" for byte in character.encode("utf-8", "surrogatepass"))
+    ways = [plain, percent, rf"\\u{_hexadecimal(f'{ord(character) & 0xFFFF:04x}')}"]
+    if character == " ":
+        ways.append(r"\+")
+    elif character in '"\\/':
+        ways.append(rf"\\{plain}")
+    return f"(?:{'|'.join(ways)})"
+
+
+def _hexadecimal(digits: str) -> str:
+    """Finds them in either case."""
+    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
+
+
+def _without_beginnings(text: str, secret: str) -> str:
+    """Takes out what of a secret is left where the text was cut."""
+    parts = text.split(CUT)
+    for at, part in enumerate(parts[:-1]):
+        tails = {part, unquote(part)}
+        for length in range(len(secret) - 1, SHORTEST_PIECE - 1, -1):
+            if any(tail.endswith(secret[:length]) for tail in tails):
+                left = re.search(f"{_spellings(secret[:length]).pattern}$", part)
+                parts[at] = part if left is None else part[: left.start()]
+                break
+    return CUT.join(parts)
 
 
 def _failure(
@@ -269,7 +332,7 @@ def _failure(
     secrets: tuple[str, ...],
 ) -> Failure:
     words = redact(error.message, secrets).strip()
-    message = f"{intro}: {words[:MAX_MESSAGE_CHARS]}" if words else f"{intro} without saying why"
+    message = f"{intro}: {cut(words, MAX_MESSAGE_CHARS)}" if words else f"{intro} without saying why"
     advice = _WHAT_TO_DO.get(kind)
     if advice:
         message = f"{message.rstrip('.')} ({advice})"
@@ -281,7 +344,7 @@ def _failure(
         http_status=status,
         retry_after_seconds=retry_after,
         request_id=request_id,
-        detail=(f"{code}: {words}" if code else words)[:MAX_DETAIL_CHARS] or None,
+        detail=cut(redact(f"{code}: {words}", secrets) if code else words, MAX_DETAIL_CHARS) or None,
     )
 
 

@@ -51,6 +51,7 @@ class DaemonProcess:
         *,
         environment: dict[str, str] | None = None,
         prepare: Callable[[], None] | None = None,
+        program: Sequence[str] = (str(CALLBOARD),),
     ) -> None:
         self.home = home
         self.mark = uuid.uuid4().hex
@@ -59,6 +60,7 @@ class DaemonProcess:
         self.log = home.with_name(home.name + ".log")
         self.process: subprocess.Popen[bytes] | None = None
         self._prepare = prepare
+        self._program = program
 
     @property
     def pid(self) -> int:
@@ -81,7 +83,7 @@ class DaemonProcess:
         """Begin to start; returns at once."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(CALLBOARD), "serve", "--listen", "ws://127.0.0.1:0", *self.flags],
+                [*self._program, "serve", "--listen", "ws://127.0.0.1:0", *self.flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -22,6 +23,9 @@ from actors.model_stream.http.pool import (
 )
 from actors.model_stream.http.wire import ResponseReader, encode_chunk, encode_request
 from actors.ports import Network, Ports, Threads
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+# Whatever is being logged: its line for each request has the whole URL, with the password and the keys in its query.
 
 BODY_EXTENSION = "callboard_body"
 """Key of the `ResponseBody` in ``response.extensions``."""
