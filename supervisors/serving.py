@@ -29,6 +29,7 @@ from supervisors.daemon import (
 )
 from supervisors.errors import SupervisionError
 from supervisors.names import NameClashError
+from supervisors.unseen import blank, seal, secret_variables, secret_words
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """Most of what a daemon makes is not tracked by the collector (messages of scalars) or dies at once; with Python's
@@ -103,6 +104,7 @@ async def _serve(options: DaemonOptions, told: ServeOptions) -> int:
         for warning in daemon.snapshot.warnings:
             print(f"callboard: {warning}", file=sys.stderr)
         settings = daemon.snapshot.settings
+        _hide(options, told, settings)
         announcement = _Announcement(daemon, options)
         # Whoever learns that we are here may send a signal: it must find somebody who drains.
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -122,6 +124,13 @@ async def _serve(options: DaemonOptions, told: ServeOptions) -> int:
             finally:
                 announcement.withdraw()
     return code
+
+
+def _hide(options: DaemonOptions, told: ServeOptions, settings: Settings) -> None:
+    """From whoever else runs on this machine: the secrets we were started with."""
+    blank(secret_variables(options.environment, settings), secret_words(told.overrides, told.base_url))
+    if not settings.features.debuggable:
+        seal()
 
 
 async def _warm(daemon: RunningDaemon) -> None:

@@ -36,6 +36,7 @@ from actors.model_stream.local.progress import PullError
 from actors.model_stream.local.servers import DEFAULT_URLS, NAMES, Kind, LocalServer
 from actors.model_stream.profiles import profile_of
 from actors.model_stream.providers import REHEARSAL, ChoiceError, choose, known_providers
+from actors.model_stream.unsaid import bare_url
 from actors.ports.production.files import SystemFiles
 from actors.settings.layers import SettingsError
 from messages.credentials import Headers
@@ -123,7 +124,9 @@ async def _of_provider(client: httpx2.AsyncClient, settings: Settings, provider_
         kind: Kind = "ollama" if profile.id == "ollama" else "lmstudio"
         server = await servers.probe(client, kind, provider.base_url)
         if server is None:
-            raise ListingError(f"{NAMES[kind]} does not answer at {provider.base_url}: start it, or set its base_url")
+            raise ListingError(
+                f"{NAMES[kind]} does not answer at {bare_url(provider.base_url)}: start it, or set its base_url"
+            )
         return await servers.models(client, server)
     listed = await servers.provider_models(
         client, provider.base_url, _headers(provider_id, provider), provider.query_params

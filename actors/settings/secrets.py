@@ -20,9 +20,18 @@ HIDDEN = "…"
 TABLES = frozenset({"mcp_servers", "model_providers", "oauth", "otel", "plugins"})
 
 SECRET_KEYS = frozenset(
-    {"args", "bearer_token", "env", "experimental_bearer_token", "extra_params", "http_headers", "query_params"}
+    {
+        "args",
+        "bearer_token",
+        "env",
+        "experimental_bearer_token",
+        "extra_params",
+        "headers",
+        "http_headers",
+        "query_params",
+    }
 )
-"""Values and whole tables of these names, wherever they stand below one of `TABLES`."""
+"""Values and whole tables of these names, wherever they stand in a table of one of `TABLES`."""
 
 ENVIRONMENT = ("shell_environment_policy", "set")
 """Values that are given to commands: tokens for the tools that they are."""
@@ -33,7 +42,7 @@ TOKEN_VARIABLE = "CALLBOARD_TOKEN"  # noqa: S105  # the name of a variable, not 
 
 def is_secret(path: tuple[str, ...]) -> bool:
     """Whether the value at ``path`` (the keys from the top) may be a secret as a whole."""
-    return path[:2] == ENVIRONMENT or (path[:1] != () and path[0] in TABLES and not SECRET_KEYS.isdisjoint(path[1:]))
+    return path[:2] == ENVIRONMENT or (path[:1] != () and path[0] in TABLES and not SECRET_KEYS.isdisjoint(path[2:]))
 
 
 def shown(path: tuple[str, ...], value: Any) -> Any:
@@ -65,7 +74,12 @@ def is_secret_variable(name: str) -> bool:
     if name == TOKEN_VARIABLE:
         return True
     path = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
-    return name.startswith(ENVIRONMENT_PREFIX) and (is_secret(path) or _is_url(path))
+    return name.startswith(ENVIRONMENT_PREFIX) and may_hold_secret(path)
+
+
+def may_hold_secret(path: tuple[str, ...]) -> bool:
+    """Whether the value at ``path`` may be a secret or hold one. A table above such a place may."""
+    return is_secret(path) or _is_url(path) or (len(path) < 3 and path[0] in TABLES)
 
 
 def _is_url(path: tuple[str, ...]) -> bool:

@@ -29,6 +29,9 @@ POLL_SECONDS = 0.001
 
 DAEMON_FILE = "daemon.json"
 
+DEBUGGABLE = ("-c", "features.debuggable=true")
+"""So that its memory can be measured by whoever is not root."""
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -113,7 +116,7 @@ def daemon(home: Path, model_url: str, *, command: Sequence[str] = ()) -> Iterat
         "MODEL_URL": model_url,
         "BENCH_HOME": str(home),
     }
-    ours = ["-m", "supervisors", "serve", "--listen", "ws://127.0.0.1:0", "--no-auth"]
+    ours = ["-m", "supervisors", "serve", "--listen", "ws://127.0.0.1:0", "--no-auth", *DEBUGGABLE]
     log = home / "daemon.log"
     with log.open("ab") as output:
         spawned_at = time.perf_counter()

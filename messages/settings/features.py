@@ -18,6 +18,9 @@ STABLE = msgspec.Meta(extra={"stage": "stable"})
 class Features(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Switches."""
 
+    debuggable: Annotated[bool, STABLE] = False
+    """Other programs of yours may look into the daemon: debuggers, profilers, core files. So may a model's commands
+    then, and find its keys."""
     live_reload: Annotated[bool, STABLE] = True
     """Files that change are read again while the daemon runs. Off: only what clients write is in force before the next
     start."""

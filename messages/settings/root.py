@@ -129,6 +129,7 @@ PROJECT_MAY_TIGHTEN: Final[dict[str, tuple[str, ...]]] = {
 NEEDS_RESTART: Final = frozenset(
     {
         "durability",
+        "features.debuggable",
         "listen.address",
         "listen.auth",
         "listen.tls_certificate",

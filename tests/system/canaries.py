@@ -89,7 +89,7 @@ def _spellings(text: str) -> Iterator[bytes]:
 
 
 class Hunt:
-    """Looks everywhere, and says what is where. ``allowed``: names of canaries -> where in the home they belong."""
+    """Looks everywhere, and says what is where."""
 
     def __init__(self, canaries: Canaries) -> None:
         self._canaries = canaries
@@ -125,6 +125,14 @@ class Hunt:
                 self.look(f"{name} of {what} ({pid})", Path(f"/proc/{pid}/{name}").read_bytes())
             except OSError:
                 return  # it ended meanwhile, or shows nothing
+
+    def belongs(self, name: str, where: str) -> None:
+        """That canary belongs to places that match ``where``, and must be in one: so it is known that they were looked
+        into."""
+        pattern = re.compile(f"{re.escape(name)} in (?:{where})")
+        there = [leak for leak in self.found if pattern.match(leak)]
+        assert there, f"{name} was to be in {where}, and is in {[leak for leak in self.found if name in leak]}"
+        self.found = [leak for leak in self.found if leak not in there]
 
     def nothing_found(self) -> None:
         """Raises AssertionError that names each canary and where it was."""

@@ -10,11 +10,12 @@ import httpx2
 import msgspec
 import trio
 
+from actors.model_stream.errors import MAX_MESSAGE_CHARS, cut, redact
 from actors.model_stream.local import lmstudio, ollama
 from actors.model_stream.local.listing import ListedModel, ListingError, openai_models
 from actors.model_stream.local.progress import Progress, PullError
 from actors.model_stream.providers import endpoint
-from actors.model_stream.unsaid import bare_url
+from actors.model_stream.unsaid import bare_url, unsaid
 from messages.settings import ProviderSettings
 
 Kind = Literal["ollama", "lmstudio"]
@@ -128,7 +129,7 @@ async def pull(client: httpx2.AsyncClient, server: LocalServer, model: str, show
         await _pull_from_ollama(client, server, model, show)
         return
     if not server.native:
-        raise PullError(lmstudio.TOO_OLD.format(url=server.url, model=model))
+        raise PullError(lmstudio.TOO_OLD.format(url=bare_url(server.url), model=model))
     try:
         started = await _json(client, "POST", f"{server.url}/api/v1/models/download", {"model": model})
         step = lmstudio.progress(model, started)
@@ -166,7 +167,7 @@ async def _pull_from_ollama(
                         held = b""
                         reading.cancel()
     except httpx2.RequestError as error:
-        raise PullError(f"the connection to Ollama at {server.url} broke: {error}") from error
+        raise PullError(f"the connection to Ollama at {bare_url(server.url)} broke: {error}") from None
     if failed is not None:
         raise failed
     if held.strip():
@@ -199,16 +200,18 @@ async def _json(
 ) -> Any:
     """The JSON that a URL answers. Raises ListingError for everything else."""
     shown = bare_url(url)
+    secrets = unsaid((headers or {}).items(), url, (query or {}).values())
     try:
         asked = httpx2.URL(url).copy_merge_params(dict(query or {}))
         response = await client.request(method, asked, json=body, headers=dict(headers or {}), timeout=seconds)
         value = msgspec.json.decode(response.content) if response.content else None
     except (httpx2.RequestError, httpx2.InvalidURL) as error:
-        raise ListingError(f"{shown}: {error or type(error).__name__}") from error
+        raise ListingError(f"{shown}: {redact(str(error), secrets) or type(error).__name__}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ListingError(f"{shown} answered HTTP {response.status_code} with something that is no JSON") from error
     if not response.is_success:
         reason = value.get("error") if isinstance(value, dict) else None
         reason = reason.get("message") if isinstance(reason, dict) else reason
-        raise ListingError(f"{shown} answered HTTP {response.status_code}" + (f": {reason}" if reason else ""))
+        words = f": {cut(redact(str(reason), secrets), MAX_MESSAGE_CHARS)}" if reason else ""
+        raise ListingError(f"{shown} answered HTTP {response.status_code}{words}")
     return value

@@ -122,3 +122,16 @@ def test_secrets_are_not_listed(home: Path, capsys: pytest.CaptureFixture[str]) 
     assert config("list", "--json") == 0
     told = capsys.readouterr().out
     assert json.loads(told)["model_providers.x.http_headers.k"]["value"] == "…"
+
+
+def test_what_may_be_a_secret_is_printed_only_on_demand(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert config("set", "model_providers.a.base_url", "https://me:s3cret@host.example/v1") == 0
+    assert config("set", "model_providers.a.http_headers", '{ x-team = "s3cret" }') == 0
+    capsys.readouterr()
+    for words in (["list"], ["list", "--all", "--json"], ["get", "model_providers"], ["get", "model_providers.a"]):
+        assert config(*words) == 0
+        assert "s3cret" not in "".join(capsys.readouterr())
+    assert config("get", "model_providers.a.http_headers") == 0
+    assert capsys.readouterr() == ('{"x-team":"…"}\n', "what may be a secret is left out; --show-secrets shows it\n")
+    assert config("get", "model_providers.a.http_headers", "--show-secrets") == 0
+    assert capsys.readouterr() == ('{"x-team":"s3cret"}\n', "")

@@ -13,7 +13,9 @@ from actors.model_stream.errors import (
     from_http,
     from_stream,
     provider_error,
+    redact,
     retry_after_seconds,
+    without_secrets,
 )
 from messages.failure import Failure, FailureKind
 
@@ -164,3 +166,35 @@ def test_no_body_is_too_strange(value: object) -> None:
     except ValueError:
         return
     assert http(500, body).kind
+
+
+SECRET = 'k3y/+="x é'
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (f"bad key {SECRET}!", "bad key …!"),
+        ("GET /v1?key=k3y%2F%2b%3D%22x+%C3%a9&x=1", "GET /v1?key=…&x=1"),
+        ("GET /v1?key=k3y/+%3d%22x%20%C3%A9", "GET /v1?key=…"),
+        ('{"key":"k3y\\/+=\\"x \\u00e9"}', '{"key":"…"}'),
+        ("it was k3y/+=…", "it was …"),
+        ("it was k3y%2F%2B…", "it was …"),
+        ("it was k3…", "it was k3…"),  # says nothing
+        ("Bearer abc.def+ghi/jkl=&mno, he said", "Bearer …, he said"),
+        ("nothing of the kind", "nothing of the kind"),
+    ],
+)
+def test_a_secret_is_taken_out_however_it_is_spelled_and_wherever_it_was_cut(said: str, told: str) -> None:
+    assert redact(said, (SECRET,)) == told
+
+
+def test_a_failure_tells_nothing_of_what_only_its_provider_may_read() -> None:
+    secret = "s3cret-0123456789"
+    failure = from_stream(
+        ProviderError(message=f"{'x' * 480} {secret} no", code=secret, request_id=f"r-{secret}"), where="It"
+    )
+    assert secret[:8] in failure.message
+    told = without_secrets(failure, (secret,))
+    assert secret[:4] not in f"{told.message}{told.detail}{told.request_id}"
+    assert told.kind == failure.kind
