@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from messages.permissions import Permissions
+
 ApprovalDecision = Literal["accept", "acceptForSession", "acceptWithExecpolicyAmendment", "decline", "cancel"]
 """acceptWithExecpolicyAmendment: yes, and a rule that allows the like from now on, in every thread.
 decline: the call is refused and the turn goes on. cancel: the turn ends as well."""
@@ -34,6 +36,7 @@ class GranularSwitches(msgspec.Struct, frozen=True, kw_only=True):
     """Commands for which a rule says `prompt`."""
     mcp_elicitations: bool
     request_permissions: bool = False
+    """Requests of the model's for more rights."""
     skill_approval: bool = False
 
 
@@ -94,10 +97,19 @@ class PatchNeed(msgspec.Struct, frozen=True, kw_only=True, tag="patch"):
     outside: tuple[str, ...] = ()
     """Those beyond the workspace, symlinks resolved: what would really be written."""
     sandbox_mode: ModeInForce = "danger-full-access"
-    """In force: under `read-only` every path is outside."""
+    """In force: under `read-only` every path is outside that was not granted."""
 
 
-ApprovalNeed = CommandNeed | PatchNeed
+class PermissionNeed(msgspec.Struct, frozen=True, kw_only=True, tag="permissions"):
+    """More rights, for the commands and patches that come after."""
+
+    cwd: str
+    permissions: Permissions
+    reason: str | None = None
+    """The model's."""
+
+
+ApprovalNeed = CommandNeed | PatchNeed | PermissionNeed
 """What the approval table judges."""
 
 

@@ -22,6 +22,7 @@ from messages.client.item import ThreadItem, UserMessage
 from messages.failure import Failure
 from messages.items import HistoryItem
 from messages.model import TokenUsage
+from messages.permissions import PermissionGrant
 from messages.script import ScriptEvent, ScriptLimits, ScriptMode
 from messages.session import USUAL_BUDGET, Approval, ThreadSettings, ThreadSummary, TurnBudget
 from messages.tools import ScriptPlace
@@ -179,6 +180,7 @@ class ApprovalAnswered(msgspec.Struct, frozen=True, kw_only=True, tag="approval_
     """The rule that was asked for with the yes."""
     by: str | None = None
     answers: Answers | None = None
+    granted: PermissionGrant | None = None
 
 
 class TerminalPassed(msgspec.Struct, frozen=True, kw_only=True, tag="terminal_passed"):

@@ -17,6 +17,7 @@ from messages.client_call import ClientAnswer
 from messages.failure import Failure
 from messages.hooks import HookReported
 from messages.model import RateLimits, TokenUsage
+from messages.permissions import NOTHING, PermissionGrant, Permissions
 from messages.script import ScriptChoice, ScriptEvent
 from messages.settings.sandbox import SandboxMode
 from messages.tool_set import DynamicTool, ToolSelection
@@ -46,6 +47,9 @@ class ThreadSettings(msgspec.Struct, frozen=True, kw_only=True):
     exclude_tmpdir_env_var: bool = False
     exclude_slash_tmp: bool = False
     unix_sockets: bool = False
+    granted: Permissions = NOTHING
+    """What people gave beyond all this, for the session or, in a turn's own settings, for the turn. Whoever sets
+    another sandbox takes it back."""
     reasoning_effort: str | None = None
     reasoning_summary: str | None = None
     verbosity: str | None = None
@@ -180,6 +184,8 @@ class ResolveApproval(Message, frozen=True, kw_only=True):
     """With `acceptWithExecpolicyAmendment`: commands that begin with these words are allowed from now on."""
     answers: Answers | None = None
     """Of a question of the model's, accepted: what they said."""
+    granted: PermissionGrant | None = None
+    """Of a request for rights, accepted: which of them. None: all."""
     by: str
     """Which connection answered."""
 

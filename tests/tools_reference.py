@@ -21,6 +21,7 @@ NEEDS: dict[ToolNeed, str] = {
     "images": "a model that sees images",
     "web_search": "a provider that searches the web, and `web_search` not `disabled`",
     "default_mode": "any mode but plan mode",
+    "permissions": "a sandbox (`read-only`, `workspace-write`) and an approval policy that may ask (docs/approvals.md)",
     "questions": 'plan mode, or `questions = "always"`',
 }
 

@@ -15,7 +15,9 @@ from actors.console.keys import Key, Keyboard
 from actors.console.stage import Item, Stage, headline
 from actors.console.user_input import SKIP, Answering, asks_user
 
-APPROVALS: Final = frozenset({"item/commandExecution/requestApproval", "item/fileChange/requestApproval"})
+APPROVALS: Final = frozenset(
+    {"item/commandExecution/requestApproval", "item/fileChange/requestApproval", "item/permissions/requestApproval"}
+)
 
 
 SEEN_SECONDS: Final = 0.4
@@ -33,12 +35,20 @@ def subject(message: Incoming, item: Item | None) -> str:
     params: dict[str, Any] = message.params
     if "command" in params:
         return f"$ {_script(params)}"
+    if "permissions" in params:
+        return f"more rights than the sandbox gives: {_rights(params['permissions'])}"
     return "a change of files" if item is None else headline(item).plain
 
 
 def _script(params: dict[str, Any]) -> str:
     actions: list[dict[str, Any]] = params.get("commandActions") or []
     return str(actions[0]["command"] if len(actions) == 1 else params["command"])
+
+
+def _rights(asked: dict[str, Any]) -> str:
+    files: dict[str, Any] = asked.get("fileSystem") or {}
+    words = [f"{verb} {path}" for verb in ("write", "read") for path in files.get(verb) or ()]
+    return ", ".join((*words, *(("use the network",) if asked.get("network") else ())))
 
 
 def drawn(message: Incoming, item: Item | None, *, keys: bool) -> RenderableType:

@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 import trio
-from msgspec.json import Decoder
 
 from actors.gateway import scopes
 from actors.gateway.caller import Caller, Gatehouse
@@ -24,6 +23,7 @@ from actors.gateway.configuration import config_warning
 from actors.gateway.dynamic_tools import read_answer
 from actors.gateway.exec_command import Commands
 from actors.gateway.handshake import initialize
+from actors.gateway.resolution import resolution
 from actors.gateway.rpc import (
     Answer,
     Method,
@@ -40,9 +40,7 @@ from actors.gateway.transport import PeerGoneError, Transport
 from actors.gateway.watching import Watched
 from actors.kernel import KernelError
 from messages.access import Identity
-from messages.approval import Answers, ApprovalDecision
 from messages.base import ThreadId
-from messages.client.approval import AmendmentDecision, ApprovalAnswer
 from messages.client.envelope import ABSENT, FORBIDDEN, INVALID_REQUEST, Incoming, RequestId
 from messages.client.item import Wire
 from messages.rules import RuleTrouble
@@ -59,15 +57,6 @@ LAST_WORDS_SECONDS = 1.0
 
 GOING_AWAY = 1001
 NORMAL = 1000
-
-_answers: Decoder[ApprovalAnswer] = Decoder(ApprovalAnswer)
-
-_DECISIONS: Mapping[str, ApprovalDecision] = {
-    "accept": "accept",
-    "acceptForSession": "acceptForSession",
-    "decline": "decline",
-    "cancel": "cancel",
-}
 
 
 class Connection:
@@ -308,10 +297,7 @@ class Connection:
             )
             return  # the question stays open for those who may
         self._gatehouse.audit.note("answer", self.id, who=self.identity, client=self.client, thread=thread_id)
-        decision, amendment, answers = _resolution(message)
-        answer = ResolveApproval(
-            approval_id=message.id, decision=decision, amendment=amendment, answers=answers, by=self.id
-        )
+        answer = resolution(message, message.id, by=self.id)
         address = self._gatehouse.house.sessions.loaded().get(thread_id)
         if address is not None and address.alive:
             address.send_nowait(answer)
@@ -355,18 +341,3 @@ class Connection:
         address = self._gatehouse.house.sessions.loaded().get(thread_id)
         if address is not None and address.alive:
             address.send_nowait(Unsubscribe())
-
-
-def _resolution(message: Incoming) -> tuple[ApprovalDecision, tuple[str, ...] | None, Answers | None]:
-    """What a client decided, with the rule it wants, or what its user said to the model's questions. An error, or words
-    we do not know, are no yes: the call is refused, the turn goes on."""
-    try:
-        answer = ApprovalAnswer() if message.result is ABSENT else _answers.decode(message.result)
-    except (msgspec.MsgspecError, RecursionError):
-        return "decline", None, None
-    if answer.answers is not None:
-        return "accept", None, {id_: each.answers for id_, each in answer.answers.items()}
-    if isinstance(answer.decision, AmendmentDecision):
-        prefix = answer.decision.accept_with_execpolicy_amendment.execpolicy_amendment
-        return ("acceptWithExecpolicyAmendment", prefix, None) if prefix and prefix[0] else ("decline", None, None)
-    return _DECISIONS.get(answer.decision or "", "decline"), None, None

@@ -20,10 +20,11 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.gateway.rights import rights_body
 from actors.gateway.views import environments, error_body, sandbox_body, status_body, thread_body, turn_body
 from actors.session.open_text import OpenText
 from actors.tool_worker.command_display import command_actions, display_command
-from messages.approval import ApprovalDecision, CommandNeed, PatchNeed, Question, QuestionNeed
+from messages.approval import ApprovalDecision, CommandNeed, PatchNeed, PermissionNeed, Question, QuestionNeed
 from messages.base import ItemId, ThreadId, TurnId
 from messages.client import event as wire
 from messages.client.account import AccountUpdated
@@ -32,6 +33,7 @@ from messages.client.approval import (
     AmendmentDecision,
     CommandApprovalParams,
     FileChangeApprovalParams,
+    PermissionsApprovalParams,
     ScriptLine,
     UserInputOption,
     UserInputParams,
@@ -93,7 +95,12 @@ DELTA_METHODS: Final[dict[TextChannel, str]] = {
 _INDEX_MEMBER: Final[dict[TextChannel, str]] = {"summary": "summaryIndex", "reasoning": "contentIndex"}
 
 REQUEST_METHODS: Final = frozenset(
-    {"item/commandExecution/requestApproval", "item/fileChange/requestApproval", "item/tool/requestUserInput"}
+    {
+        "item/commandExecution/requestApproval",
+        "item/fileChange/requestApproval",
+        "item/permissions/requestApproval",
+        "item/tool/requestUserInput",
+    }
 )
 """What we ask of clients. Nobody can opt out of being asked."""
 
@@ -244,6 +251,23 @@ def approval_request(thread_id: ThreadId, approval: Approval, position: bytes = 
                     turn_id=approval.turn_id,
                     item_id=approval.item_id,
                     started_at_ms=started_at_ms,
+                    reason=_reason(approval.reason, approval.place),
+                    script=_script_line(approval.place),
+                ),
+                position,
+            )
+        case PermissionNeed() as need:
+            return request(
+                "item/permissions/requestApproval",
+                approval.id,
+                PermissionsApprovalParams(
+                    thread_id=thread_id,
+                    turn_id=approval.turn_id,
+                    item_id=approval.item_id,
+                    started_at_ms=started_at_ms,
+                    environment_id="local",
+                    cwd=need.cwd,
+                    permissions=rights_body(need.permissions),
                     reason=_reason(approval.reason, approval.place),
                     script=_script_line(approval.place),
                 ),

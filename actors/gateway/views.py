@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.gateway.rights import rights_body
 from messages.client.item import AgentMessage, UserMessage
 from messages.client.sandbox import Enforcement, SandboxPolicy
 from messages.client.thread import EnvironmentBody, GitInfo, ThreadBody, ThreadStatusBody
@@ -80,6 +81,8 @@ def sandbox_body(settings: ThreadSettings, enforcement: Enforcement | None = Non
     read, which clients insist on for the threads in which they have titles made."""
     if settings.tools.only == ():
         return NO_HANDS
+    if settings.granted:
+        enforcement = msgspec.structs.replace(enforcement or Enforcement(), granted=rights_body(settings.granted))
     match settings.sandbox_mode:
         case "danger-full-access":
             return SandboxPolicy(type="dangerFullAccess")

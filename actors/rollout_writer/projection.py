@@ -17,6 +17,7 @@ guessing the turn's end from its content (a final message looks the same whether
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any, assert_never
 
@@ -40,6 +41,7 @@ from actors.rollout_writer.transcript import (
     is_output,
     missing_text,
 )
+from actors.tool_worker.permissions import with_grant
 from messages.base import CallId, ThreadId, TurnId
 from messages.client.item import ThreadItem, UserMessage
 from messages.failure import Failure
@@ -67,6 +69,7 @@ from messages.log import (
     UsageRecorded,
 )
 from messages.model import TokenUsage
+from messages.permissions import PermissionGrant
 from messages.script import CallEnded, CallStarted, ScriptEvent
 from messages.session import USUAL_BUDGET, ThreadSettings, Turn, TurnStatus
 
@@ -78,7 +81,7 @@ WARNINGS_KEPT = 20
 
 class _TurnFold:
     __slots__ = (
-        *("budget", "calls_started", "completed_at", "failure", "id", "items", "output_schema"),
+        *("budget", "calls_started", "completed_at", "failure", "grants", "id", "items", "output_schema"),
         *("started_at", "status", "submission_id"),
     )
 
@@ -91,6 +94,8 @@ class _TurnFold:
         self.failure: Failure | None = None
         self.items: dict[str, ThreadItem] = {}
         self.calls_started = 0
+        self.grants: list[PermissionGrant] = []
+        """What people granted in it, for itself or for longer."""
         self.budget = USUAL_BUDGET
         self.output_schema: dict[str, Any] | None = None
 
@@ -269,6 +274,8 @@ class Projector:
                 asked = self._approvals.pop(record.approval_id, None)
                 if asked is not None:
                     self._answers[asked.approval.call_id] = record
+                    if record.granted is not None:
+                        self._turn(asked.approval.turn_id).grants.append(record.granted)
             case TerminalPassed():
                 turn = self._turn(record.turn_id)
                 turn.items[record.item.id] = record.item
@@ -469,7 +476,7 @@ class Projector:
             turn_id=turn.id,
             submission_id=turn.submission_id,
             started_at=turn.started_at,
-            settings=settings,
+            settings=functools.reduce(with_grant, turn.grants, settings),
             calls=calls,
             approvals=approvals,
             scripts=tuple(self._open_script(script) for script in self._scripts.values()),

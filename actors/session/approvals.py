@@ -11,12 +11,27 @@ from typing import assert_never
 
 import msgspec
 
-from actors.session import hooking, nested
+from actors.session import granting, hooking, nested
 from actors.session.effects import SetExpiry
 from actors.session.state import Call
 from actors.session.step import Step
-from actors.tool_worker.approval import PATCH_REJECTED_BY_USER, REJECTED_BY_USER, Ask, rejected_command_output
-from messages.approval import Answers, ApprovalDecision, ApprovalNeed, CommandNeed, Need, PatchNeed, QuestionNeed
+from actors.tool_worker.approval import (
+    PATCH_REJECTED_BY_USER,
+    PERMISSIONS_REJECTED_BY_USER,
+    REJECTED_BY_USER,
+    Ask,
+    rejected_command_output,
+)
+from messages.approval import (
+    Answers,
+    ApprovalDecision,
+    ApprovalNeed,
+    CommandNeed,
+    Need,
+    PatchNeed,
+    PermissionNeed,
+    QuestionNeed,
+)
 from messages.log import ApprovalAnswered, ApprovalAsked
 from messages.session import Approval, ApprovalRequested, ApprovalResolved, ResolveApproval
 
@@ -96,6 +111,10 @@ def find(step: Step, approval_id: str) -> Call | None:
 def understood(answer: ResolveApproval, need: Need) -> ResolveApproval:
     """An answer as far as it makes sense for what was asked. A rule is for commands, and must say which: anything else
     that comes as a yes with a rule is no yes."""
+    if isinstance(need, PermissionNeed):
+        return granting.understood(answer, need)
+    if answer.granted is not None or (answer.answers is not None and not isinstance(need, QuestionNeed)):
+        return msgspec.structs.replace(answer, decision="decline", granted=None, answers=None)
     if answer.decision == "acceptWithExecpolicyAmendment" and isinstance(need, CommandNeed) and answer.amendment:
         return answer
     decision = "decline" if answer.decision == "acceptWithExecpolicyAmendment" else answer.decision
@@ -120,6 +139,7 @@ def close(step: Step, call: Call, answer: ResolveApproval | None = None) -> Call
             amendment=answer.amendment,
             by=answer.by,
             answers=answer.answers,
+            granted=answer.granted,
         ),
         barrier=True,
     )
@@ -149,6 +169,8 @@ def rejection(need: Need) -> str:
             return rejected_command_output(REJECTED_BY_USER)
         case PatchNeed():
             return PATCH_REJECTED_BY_USER
+        case PermissionNeed():
+            return PERMISSIONS_REJECTED_BY_USER
         case QuestionNeed():
             return UNANSWERED
         case _:

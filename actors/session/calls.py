@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from actors.sandbox_pool.scanner import Block
-from actors.session import approvals, asides, client_calls, history, nested, nested_value, scripts
+from actors.session import approvals, asides, client_calls, granting, history, nested, nested_value, scripts
 from actors.session.effects import (
     AmendRules,
     AttachOutput,
@@ -27,9 +27,10 @@ from actors.session.scheduling import Place, Waiting, may_start
 from actors.session.shown import ended, partial, stamped
 from actors.session.state import Call, CallPhase, CallResult, Terminal
 from actors.session.step import Step, item_id
+from actors.tool_worker import permissions
 from actors.tool_worker.approval import Ask, Refuse, Run, decide, grants_for, leaves_sandbox
 from actors.tool_worker.turn_diff import TurnDiff
-from messages.approval import Answers, QuestionNeed
+from messages.approval import QuestionNeed
 from messages.base import CallId, ItemId
 from messages.client.item import CommandExecution, ThreadItem
 from messages.items import CustomToolCall, HistoryItem
@@ -211,9 +212,9 @@ def keep(step: Step, call: Call, why: str) -> None:
     step.do(KeepResult(child=call.child, call_id=call.call_id, why=why))
 
 
-def told(step: Step, call: Call, need: QuestionNeed, answers: Answers | None) -> None:
-    """People answered the model's questions: that is what its call comes to, and its worker has nothing to do."""
-    settle(step, call, CallResult(outcome="done", output=approvals.given(need, answers)))
+def told(step: Step, call: Call, output: str) -> None:
+    """What people answered is what the call comes to, and its worker has nothing to do."""
+    settle(step, call, CallResult(outcome="done", output=output))
     step.at_once(Cancel(child=call.child))
 
 
@@ -227,7 +228,11 @@ def decided(step: Step, call: Call, answer: ResolveApproval) -> None:
         keep(step, call, approvals.NOT_RUN_AGAIN)
         return
     if isinstance(need, QuestionNeed) and answer.decision in ("accept", "acceptForSession"):
-        told(step, call, need, answer.answers)
+        told(step, call, approvals.given(need, answer.answers))
+        return
+    if answer.granted is not None:
+        granting.give(step, answer.granted)
+        told(step, call, permissions.told(answer.granted))
         return
     match answer.decision:
         case "accept" | "acceptForSession" | "acceptWithExecpolicyAmendment":

@@ -250,6 +250,12 @@ class StartTool(msgspec.Struct, frozen=True, kw_only=True):
         return ChildId(self.call.item_id)
 
 
+class UseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """From here on the turn's calls run under these: people have granted more."""
+
+    settings: ThreadSettings
+
+
 class RunTool(msgspec.Struct, frozen=True, kw_only=True):
     """Let a prepared worker run."""
 
@@ -373,6 +379,7 @@ Effect = (
     | Undo
     | StartSampling
     | StartTool
+    | UseSettings
     | RunTool
     | KeepResult
     | AmendRules

@@ -29,6 +29,7 @@ from actors.session.state import (
     status_of,
 )
 from actors.session.step import Step
+from actors.tool_worker import permissions
 from messages.approval import QuestionNeed
 from messages.base import ItemId, TurnId
 from messages.client.item import ThreadItem
@@ -155,6 +156,9 @@ def _take_up(
             calls.settle(step, call, CallResult(outcome="denied", output=output))
         elif opened.decision is not None and opened.asked and isinstance(opened.asked.approval.need, QuestionNeed):
             output = approvals.given(opened.asked.approval.need, opened.decision.answers)
+            calls.settle(step, call, CallResult(outcome="done", output=output))
+        elif opened.decision is not None and opened.decision.granted is not None:
+            output = permissions.told(opened.decision.granted)
             calls.settle(step, call, CallResult(outcome="done", output=output))
         else:
             step.put_turn(live=step.turn.live | {call.child})

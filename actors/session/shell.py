@@ -60,6 +60,7 @@ from actors.session.effects import (
     TurnDue,
     Undo,
     UndoEnded,
+    UseSettings,
 )
 from actors.session.effects import Reply as Answer
 from actors.session.feed import Feed
@@ -390,6 +391,8 @@ class Shell:
             case StartTool():
                 turn = self.state.turn
                 self._troupe.prepare(effect.call, self.state.settings if turn is None else turn.settings)
+            case UseSettings():
+                self._troupe.use(effect.settings)
             case RunTool():
                 self._troupe.tell(effect.child, Leave(call_id=effect.call_id, unconfined=effect.unconfined))
             case KeepResult():

@@ -145,6 +145,11 @@ class Troupe:
 
         self._start(child, start, "tool_worker")
 
+    def use(self, settings: ThreadSettings) -> None:
+        """What calls that have been prepared run under from here on."""
+        if self._workshop is not None:
+            self._workshop.settings = settings
+
     def undo(self, child: ChildId, turn_id: TurnId | None, settings: ThreadSettings) -> None:
         """Take back what a turn changed; the workshop knows how."""
         opened = self._open_workshop(settings)

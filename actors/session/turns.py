@@ -15,6 +15,7 @@ from messages.base import TurnId
 from messages.client.item import TextInput, UserInput, UserMessage
 from messages.failure import Failure
 from messages.log import TurnContext, TurnOpened
+from messages.permissions import NOTHING
 from messages.session import (
     CompactThread,
     InterruptTurn,
@@ -180,12 +181,19 @@ def change_settings(step: Step, patch: SettingsPatch | None) -> None:
         step.log(TurnContext(turn_id=last, settings=step.state.settings))
 
 
+def sandbox_of(settings: ThreadSettings) -> tuple[object, ...]:
+    """What people's grants were given beside: another sandbox is another matter."""
+    return (settings.sandbox_mode, settings.writable_roots, settings.network_access, settings.cwd)
+
+
 def _apply(step: Step, patch: SettingsPatch | None) -> bool:
     """Put a patch into force; False if it changes nothing."""
     if patch is None:
         return False
     asked = {name: value for name in patch.__struct_fields__ if (value := getattr(patch, name)) is not None}
     settings: ThreadSettings = msgspec.structs.replace(step.state.settings, **asked)
+    if sandbox_of(settings) != sandbox_of(step.state.settings):
+        settings = msgspec.structs.replace(settings, granted=NOTHING)
     if settings == step.state.settings:
         return False
     summary = msgspec.structs.replace(

@@ -28,6 +28,7 @@ from messages.approval import (
     Need,
     PatchGrant,
     PatchNeed,
+    PermissionNeed,
     PolicyName,
     policy_name,
 )
@@ -47,6 +48,7 @@ Situation = Literal[
     "patch_outside_workspace",
     "patch_outside_sandbox",
     "patch_in_read_only",
+    "permission_request",
 ]
 
 Cell = Literal[
@@ -57,6 +59,7 @@ Cell = Literal[
     "ask if rules",
     "ask if sandbox_approval",
     "ask if sandbox_approval, else run",
+    "ask if request_permissions",
 ]
 """`ask if S`: a granular policy whose switch S is off refuses instead, or runs where the cell says so."""
 
@@ -149,6 +152,12 @@ TABLE: dict[Situation, dict[PolicyName, Cell]] = {
         "granular": "ask if sandbox_approval",
         "untrusted": "ask",
     },
+    "permission_request": {
+        "never": "refuse",
+        "on-request": "ask",
+        "granular": "ask if request_permissions",
+        "untrusted": "ask",
+    },
 }
 
 MEANINGS: dict[Situation, str] = {
@@ -166,6 +175,7 @@ MEANINGS: dict[Situation, str] = {
     "patch_outside_workspace": "a patch to files beyond it, under `danger-full-access`",
     "patch_outside_sandbox": "a patch to files beyond it, under `workspace-write`",
     "patch_in_read_only": "any patch under `read-only`",
+    "permission_request": "the model asks for more rights for what follows (`request_permissions`)",
 }
 """When a call is in a situation, for the document."""
 
@@ -182,6 +192,7 @@ REASONS: dict[Situation, str] = {
     "patch_outside_workspace": "The patch changes files outside the workspace.",
     "patch_outside_sandbox": "The patch changes files outside the workspace.",
     "patch_in_read_only": "The sandbox mode is read-only, and the patch changes files.",
+    "permission_request": "The model asks for more rights than the sandbox gives.",
 }
 """Why people are asked, where neither the model nor a rule gave a reason of its own."""
 
@@ -203,6 +214,7 @@ REFUSALS: dict[Situation, str] = {
     "patch_in_read_only": (
         "patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings"
     ),
+    "permission_request": "request_permissions rejected: the approval policy is {policy}, nobody may be asked for more",
 }
 """What the model is told."""
 
@@ -223,6 +235,7 @@ DECISIONS_WITH_AMENDMENT: tuple[ApprovalDecision, ...] = (
 
 REJECTED_BY_USER = "rejected by user"
 PATCH_REJECTED_BY_USER = "patch rejected by user"
+PERMISSIONS_REJECTED_BY_USER = "permissions rejected by user: nothing was granted"
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -281,9 +294,15 @@ def verdict(policy: ApprovalPolicy, situation: Situation) -> Verdict:
     match cell:
         case "run" | "run unconfined" | "ask" | "refuse":
             return cell
-        case "ask if rules" | "ask if sandbox_approval" | "ask if sandbox_approval, else run":
+        case (
+            "ask if rules"
+            | "ask if sandbox_approval"
+            | "ask if sandbox_approval, else run"
+            | "ask if request_permissions"
+        ):
             assert isinstance(policy, GranularPolicy), f"only a granular policy has switches: {situation}"
-            on = policy.granular.rules if cell == "ask if rules" else policy.granular.sandbox_approval
+            switch = cell.removeprefix("ask if ").partition(",")[0]
+            on: bool = getattr(policy.granular, switch)
             return "ask" if on else "run" if cell.endswith("else run") else "refuse"
         case never:
             assert_never(never)
@@ -308,6 +327,8 @@ def situations(need: ApprovalNeed) -> tuple[Situation, ...]:
                     return ("patch_outside_workspace",)
                 case never:
                     assert_never(never)
+        case PermissionNeed():
+            return ("permission_request",)
         case _:
             assert_never(need)
 
@@ -346,6 +367,8 @@ def grants_for(need: ApprovalNeed) -> tuple[Grant, ...]:
             return (CommandGrant(argv=need.argv, cwd=need.cwd, escalated=escalated),)
         case PatchNeed():
             return tuple(PatchGrant(path=path) for path in need.outside or need.paths)
+        case PermissionNeed():
+            return ()  # what is granted is in the settings, and then there is no need
         case _:
             assert_never(need)
 
@@ -365,11 +388,15 @@ def _reason(situation: Situation, need: ApprovalNeed) -> str:
             return PARTLY_CONFINED
         if need.justification and situation not in ("rule_prompts", "rules_unreadable", "denied_command"):
             return need.justification
+    if isinstance(need, PermissionNeed) and need.reason:
+        return need.reason
     return _worded(REASONS[situation], need, "on-request")
 
 
 def _worded(text: str, need: ApprovalNeed, policy: ApprovalPolicy) -> str:
     """A sentence of ours with what it is about filled in."""
+    if isinstance(need, PermissionNeed):
+        return text.format(policy=policy_name(policy))
     if not isinstance(need, CommandNeed):
         return text
     prefix = "" if need.rule is None else display_command(need.rule.prefix)

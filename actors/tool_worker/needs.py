@@ -123,10 +123,9 @@ def patch_need(
     Only the resolved path counts, in a grant too: a link in the workspace that leads out of it is outside, and bending
     it elsewhere after it was accepted is asked about again.
     """
-    inside = () if sandbox_mode == "read-only" else tuple(roots)
     return PatchNeed(
         paths=tuple(named for named, _ in paths),
-        outside=tuple(resolved for _, resolved in paths if not any(_is_inside(resolved, root) for root in inside)),
+        outside=tuple(resolved for _, resolved in paths if not any(_is_inside(resolved, root) for root in roots)),
         sandbox_mode=sandbox_mode,
     )
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from actors.tool_worker.approval import verdict
+from messages.approval import policy_name
 from messages.model import ToolNeed, ToolSpec
 from messages.session import ThreadSettings
 from messages.tool_set import Abilities, DynamicTool
@@ -50,6 +52,10 @@ def why_not(spec: ToolSpec, settings: ThreadSettings) -> str:
         return f"{spec.name} is unavailable in Default mode"
     if "default_mode" in spec.needs and _denied("default_mode", settings):
         return f"{spec.name} is unavailable in Plan mode"
+    if "permissions" in spec.needs and settings.sandbox_mode == "danger-full-access":
+        return f"{spec.name} is unavailable: there is no sandbox, commands may do all that their user may"
+    if "permissions" in spec.needs and not _may_ask_for_more(settings):
+        return f"{spec.name} is unavailable: the approval policy is {policy_name(settings.approval_policy)}"
     return f"unsupported call: {spec.name}"
 
 
@@ -62,8 +68,14 @@ def _denied(need: ToolNeed, settings: ThreadSettings) -> bool:
             return settings.mode != "plan" and settings.tools.questions != "always"
         case "default_mode":
             return settings.mode == "plan"
+        case "permissions":
+            return settings.sandbox_mode == "danger-full-access" or not _may_ask_for_more(settings)
         case _:
             return False
+
+
+def _may_ask_for_more(settings: ThreadSettings) -> bool:
+    return verdict(settings.approval_policy, "permission_request") == "ask"
 
 
 def _as_chosen(spec: ToolSpec, settings: ThreadSettings) -> ToolSpec:

@@ -13,6 +13,7 @@ import trio
 from actors.hooks.runner import Hooks
 from actors.ports import Ports
 from actors.ports.processes import Confinement, SpawnError, SpawnRequest
+from actors.tool_worker.confinement.ground import is_below
 from actors.tool_worker.confinement.policy import confinement_of, patch_roots
 from actors.tool_worker.needs import command_need, enforced_by
 from actors.tool_worker.registry import Registry
@@ -29,6 +30,7 @@ from actors.tool_worker.truncation import TruncationPolicy
 from messages.approval import CommandNeed
 from messages.approval import Confinement as Enforced
 from messages.base import ThreadId, TurnId
+from messages.permissions import Permissions
 from messages.rules import RuleSet
 from messages.session import ThreadSettings, TurnUndone
 from messages.tool_set import Abilities
@@ -96,7 +98,8 @@ class Workshop:
         """The user's rules on commands, by the folder a thread works in."""
         self._environment = environment
         self._abilities = abilities
-        self._home = home
+        self.home = home
+        """The daemon's own folder."""
 
     def tool(self, name: str) -> Tool:
         """The tool of that name. Raises ToolError if the thread does not have it."""
@@ -166,7 +169,21 @@ class Workshop:
 
     def confinement(self) -> Confinement | None:
         """The thread's sandbox for a command that was not allowed to run outside of it; None: all may run free."""
-        return confinement_of(self.settings, self._environment, home=self._home)
+        return confinement_of(self.settings, self._environment, home=self.home)
+
+    def confined(self, request: SpawnRequest) -> SpawnRequest:
+        """The request in the sandbox as it is now: since it was prepared, people may have granted more."""
+        return msgspec.structs.replace(request, confinement=self.confinement())
+
+    async def covers(self, wanted: Permissions) -> bool:
+        """Whether the sandbox gives these rights already. Paths are resolved."""
+        confinement = self.confinement()
+        if confinement is None:
+            return True
+        files = self.ports.files
+        roots = await self.ports.threads.run(lambda: [files.resolve(root) for root in confinement.writable])
+        writes = all(any(is_below(path, root) for root in roots) for path in wanted.write)
+        return writes and (confinement.network or not wanted.network)
 
     async def command_need(
         self,

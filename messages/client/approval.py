@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from messages.client.item import CommandAction, Wire
@@ -92,8 +94,56 @@ class UserInputAnswer(Wire, frozen=True, kw_only=True):
     answers: tuple[str, ...]
 
 
+class PathOf(Wire, frozen=True, kw_only=True, omit_defaults=False):
+    """A place in the file system. Other types than `path` are a client's to name; we ask for none of them."""
+
+    type: str
+    path: str = ""
+
+
+class FileSystemEntry(Wire, frozen=True, kw_only=True):
+    path: PathOf
+    access: Literal["read", "write", "deny"]
+
+
+class FileSystemRights(Wire, frozen=True, kw_only=True):
+    """The same said twice, as the original does: as lists, and as entries."""
+
+    read: tuple[str, ...] | None = None
+    write: tuple[str, ...] | None = None
+    entries: tuple[FileSystemEntry, ...] | None = None
+
+
+class NetworkRights(Wire, frozen=True, kw_only=True):
+    enabled: bool | None = None
+
+
+class Rights(Wire, frozen=True, kw_only=True):
+    """More than the sandbox gives: asked for, or granted."""
+
+    file_system: FileSystemRights | None = None
+    network: NetworkRights | None = None
+
+
+class PermissionsApprovalParams(Wire, frozen=True, kw_only=True):
+    """item/permissions/requestApproval: the model asks for rights, for the turn or for the session."""
+
+    thread_id: str
+    turn_id: str
+    item_id: str
+    started_at_ms: int
+    environment_id: str
+    cwd: str
+    permissions: Rights
+    reason: str | None = None
+    script: ScriptLine | None = None
+
+
 class ApprovalAnswer(Wire, frozen=True, kw_only=True):
-    """A client's answer: a decision, or what the user said to the model's questions."""
+    """A client's answer: a decision, what the user said to the model's questions, or the rights that are granted."""
 
     decision: str | AmendmentDecision | None = None
     answers: dict[str, UserInputAnswer] | None = None
+    permissions: Rights | None = None
+    """Of a request for rights: those that are granted, none for a no."""
+    scope: Literal["turn", "session"] = "turn"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
+from messages.client.approval import Rights
 from messages.client.item import Wire
 
 SandboxModeParam = Literal["read-only", "workspace-write", "danger-full-access"]
 
 
 class Enforcement(Wire, frozen=True, kw_only=True):
-    """Our addition: what enforces the policy on this machine, and what that leaves open."""
+    """Our addition: what enforces the policy on this machine, and what that leaves open; left out where a policy is
+    told without being looked at, in notifications. ``granted``: what people gave beyond it, for the session."""
 
-    mechanism: Literal["bubblewrap", "landlock", "none"]
-    gaps: tuple[str, ...]
+    mechanism: Literal["bubblewrap", "landlock", "none"] | None = None
+    gaps: tuple[str, ...] | None = None
+    granted: Rights | None = None
 
 
 class SandboxPolicy(Wire, frozen=True, kw_only=True):

@@ -114,3 +114,119 @@ async def test_killed_while_people_are_asked_the_call_is_unknown_and_is_not_run(
             assert not (workspace / "made").exists()
     assert history_problems(thread) == []
     assert model.problems == []
+
+
+RIGHTS = "item/permissions/requestApproval"
+
+
+def ask_then_write(exchange: Exchange) -> None:
+    """A play: ask for the right to write, try to, say what came of both."""
+    (folder,) = [word for word in exchange.user.split() if word.startswith("/")]
+    permissions = {"file_system": {"write": [folder]}}
+    outputs = [str(each["output"]) for each in exchange.since_user if each["type"] == "function_call_output"]
+    if exchange.round == 0:
+        arguments = {"permissions": permissions, "reason": "to keep results"}
+        exchange.call("request_permissions", arguments, f"ask-{exchange.serial}")
+    elif exchange.round == 1:
+        exchange.run(f"echo x >> {folder}/made", f"write-{exchange.serial}")
+    else:
+        exchange.say(f"{outputs[0]}\n{outputs[1].partition('Output:')[2]}")
+    exchange.complete()
+
+
+def only_write(exchange: Exchange) -> None:
+    """A play: try to write, say what came of it."""
+    (folder,) = [word for word in exchange.user.split() if word.startswith("/")]
+    if exchange.round == 0:
+        exchange.run(f"echo x >> {folder}/made", f"write-{exchange.serial}")
+    else:
+        exchange.say("tried")
+    exchange.complete()
+
+
+def lines(folder: Path) -> int:
+    made = folder / "made"
+    return len(made.read_text().splitlines()) if made.exists() else 0
+
+
+@pytest.mark.usefixtures("confined")
+async def test_rights_for_the_turn_end_with_it_and_those_for_the_session_outlive_a_restart(
+    lone: DaemonProcess, model: ScriptedModel, workspace: Path, tmp_path: Path
+) -> None:
+    model.on("ask", ask_then_write)
+    model.on("only", only_write)
+    folder = tmp_path / "results"
+    folder.mkdir()
+    lone.start()
+    with deadline(40, lone):
+        async with connect(lone) as peer:
+            thread = await reading_thread(peer, workspace, "on-request")
+            turn_id = await peer.start_turn(thread["id"], f"ask for {folder}")
+            request = await peer.note(RIGHTS)
+            assert request["params"]["reason"] == "to keep results"
+            assert request["params"]["permissions"]["fileSystem"]["write"] == [str(folder)]
+            await peer.answer(request, {"permissions": request["params"]["permissions"], "scope": "turn"})
+            assert (await peer.turn_completed(turn_id))["status"] == "completed"
+            assert lines(folder) == 1
+            assert said(peer).startswith(f'{{"permissions":{{"file_system":{{"write":["{folder}"]}}}},"scope":"turn"}}')
+            await peer.run_turn(thread["id"], f"only write {folder}")
+            assert lines(folder) == 1, "the turn is over, and the right with it"
+
+            seen = len(peer.frames)
+            turn_id = await peer.start_turn(thread["id"], f"ask for {folder}")
+            request = await peer.note(RIGHTS, after=seen)
+            await peer.answer(request, {"permissions": request["params"]["permissions"], "scope": "session"})
+            assert (await peer.turn_completed(turn_id))["status"] == "completed"
+            changed = peer.notes("thread/settings/updated")[-1]["threadSettings"]["sandboxPolicy"]
+            assert changed["callboard"]["granted"]["fileSystem"]["write"] == [str(folder)]
+            await peer.run_turn(thread["id"], f"only write {folder}")
+            assert lines(folder) == 3
+            lone.kill()
+        assert await lone.all_gone() == []
+        lone.spawn()
+        await until(lone.announced)
+        async with connect(lone) as peer:
+            resumed = await peer.request("thread/resume", {"threadId": thread["id"]})
+            assert resumed["sandbox"]["type"] == "readOnly"
+            assert resumed["sandbox"]["callboard"]["granted"]["fileSystem"]["write"] == [str(folder)]
+            await peer.run_turn(thread["id"], f"only write {folder}")
+            assert lines(folder) == 4
+            await peer.request(
+                "thread/settings/update", {"threadId": thread["id"], "permissions": ":danger-full-access"}
+            )
+            await peer.request("thread/settings/update", {"threadId": thread["id"], "permissions": ":read-only"})
+            await peer.run_turn(thread["id"], f"only write {folder}")
+            assert lines(folder) == 4, "another sandbox has taken it back"
+            assert unfinished(peer) == []
+    assert history_problems(thread) == []
+    assert model.problems == []
+
+
+@pytest.mark.usefixtures("confined")
+async def test_declined_rights_leave_the_sandbox_as_it_is_and_a_question_outlives_a_kill(
+    lone: DaemonProcess, model: ScriptedModel, workspace: Path, tmp_path: Path
+) -> None:
+    model.on("ask", ask_then_write)
+    folder = tmp_path / "results"
+    folder.mkdir()
+    lone.start()
+    with deadline(30, lone):
+        async with connect(lone) as peer:
+            thread = await reading_thread(peer, workspace, "on-request")
+            turn_id = await peer.start_turn(thread["id"], f"ask for {folder}")
+            first = await peer.note(RIGHTS)
+            lone.kill()
+        assert await lone.all_gone() == []
+        lone.spawn()
+        await until(lone.announced)
+        async with connect(lone) as peer:
+            await peer.request("thread/resume", {"threadId": thread["id"]})
+            again = await peer.note(RIGHTS)
+            assert (again["id"], again["params"]) == (first["id"], first["params"])
+            await peer.answer(again, {"permissions": {}, "scope": "turn"})
+            assert (await peer.turn_completed(turn_id))["status"] == "completed"
+            assert said(peer).startswith("permissions rejected by user: nothing was granted\n")
+            assert lines(folder) == 0
+            assert unfinished(peer) == []
+    assert history_problems(thread) == []
+    assert model.problems == []

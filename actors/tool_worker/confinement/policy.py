@@ -18,18 +18,25 @@ def confinement_of(settings: ThreadSettings, environment: Mapping[str, str], *, 
 
     ``environment`` is that of the command (for TMPDIR); ``home`` is the daemon's own folder, which no command changes.
     """
+    network = settings.network_access or settings.granted.network
     match settings.sandbox_mode:
         case "danger-full-access":
             return None
         case "read-only":
-            return Confinement(mode="read-only", network=settings.network_access, unix_sockets=settings.unix_sockets)
+            return Confinement(
+                mode="read-only",
+                workspace=settings.granted.write,
+                untouched=(home,) if home else (),
+                network=network,
+                unix_sockets=settings.unix_sockets,
+            )
         case "workspace-write":
             return Confinement(
                 mode="workspace-write",
-                workspace=workspace_roots(settings),
+                workspace=tuple(dict.fromkeys((*workspace_roots(settings), *settings.granted.write))),
                 scratch=scratch_folders(settings, environment),
                 untouched=(home,) if home else (),
-                network=settings.network_access,
+                network=network,
                 unix_sockets=settings.unix_sockets,
             )
 
@@ -54,9 +61,9 @@ def patch_roots(settings: ThreadSettings, environment: Mapping[str, str]) -> tup
         case "danger-full-access":
             return workspace_roots(settings)
         case "read-only":
-            return ()
+            return settings.granted.write
         case "workspace-write":
-            return (*workspace_roots(settings), *scratch_folders(settings, environment))
+            return (*workspace_roots(settings), *scratch_folders(settings, environment), *settings.granted.write)
 
 
 def default_mode(level: TrustLevel | None, *, enforceable: bool) -> SandboxMode:

@@ -11,6 +11,7 @@ file_search   which paths are like a few letters
 view_image    look at an image file
 web_search    the provider searches the web; we run nothing
 request_user_input  put questions to people
+request_permissions  ask people for rights beyond the sandbox
 update_plan   the steps of the work, for people to see
 client_tool   what a client offered with its thread and runs itself
 user_shell    a person's own command; offered to no model
@@ -25,6 +26,7 @@ from actors.tool_worker.tools.file_search import FileSearch
 from actors.tool_worker.tools.grep_files import GrepFiles
 from actors.tool_worker.tools.list_dir import ListDir
 from actors.tool_worker.tools.read_file import ReadFile
+from actors.tool_worker.tools.request_permissions import RequestPermissions
 from actors.tool_worker.tools.request_user_input import RequestUserInput
 from actors.tool_worker.tools.shell import Shell
 from actors.tool_worker.tools.update_plan import UpdatePlan
@@ -48,6 +50,7 @@ def all_tools() -> Registry:
             ViewImage(),
             WebSearch(),
             RequestUserInput(),
+            RequestPermissions(),
             UpdatePlan(),
         ),
     )

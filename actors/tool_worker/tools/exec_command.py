@@ -113,7 +113,8 @@ class ExecCommand(FunctionTool[ExecCommandArguments]):
         )
 
         async def run() -> Result:
-            return await _run(job, arguments, id_, item, await workshop.logged_in(request))
+            confined = workshop.confined(request)
+            return await _run(job, arguments, id_, item, await workshop.logged_in(confined))
 
         async def run_unconfined(preface: str) -> Result:
             free = msgspec.structs.replace(request, confinement=None)

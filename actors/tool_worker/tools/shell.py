@@ -84,7 +84,7 @@ class Shell(FunctionTool[ShellArguments]):
         seconds = min(milliseconds, TIMEOUT_MAX_MS) / 1000
 
         async def run() -> Result:
-            return await _run(job, item, request, seconds)
+            return await _run(job, item, workshop.confined(request), seconds)
 
         async def run_unconfined(preface: str) -> Result:
             return await _run(job, item, msgspec.structs.replace(request, confinement=None), seconds, preface)

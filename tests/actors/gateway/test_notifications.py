@@ -12,7 +12,15 @@ from actors.gateway.notifications import WireEncoder, approval_request, encode_t
 from actors.gateway.views import FAILURE_WORDS, error_body
 from actors.session.open_text import OpenText
 from actors.tool_worker.approval import DECISIONS_WITH_AMENDMENT
-from messages.approval import CommandNeed, GranularPolicy, GranularSwitches, Need, PatchNeed, QuestionNeed
+from messages.approval import (
+    CommandNeed,
+    GranularPolicy,
+    GranularSwitches,
+    Need,
+    PatchNeed,
+    PermissionNeed,
+    QuestionNeed,
+)
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.client.item import (
     AddChange,
@@ -47,6 +55,7 @@ from messages.client.item import (
 from messages.failure import Failure, FailureKind
 from messages.hooks import HookEntry, HookReported, HookRun
 from messages.model import RateLimit, RateLimits, TextChannel, TokenUsage
+from messages.permissions import Permissions
 from messages.script import (
     CallEnded,
     CallError,
@@ -330,6 +339,7 @@ def test_a_question_of_a_script_says_at_which_line_and_what_stands_there() -> No
         (CommandNeed(argv=("make",), script=None, cwd="/w", justification="It builds."), "It builds."),
         (PatchNeed(paths=("/w/a",)), None),
         (QuestionNeed(questions=()), None),
+        (PermissionNeed(cwd="/w", permissions=Permissions(network=True)), None),
     )
     for need, why in needs:
         asked = msgspec.structs.replace(_approval(need), place=place, reason=None)

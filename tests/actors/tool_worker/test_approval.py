@@ -35,9 +35,13 @@ from messages.approval import (
     GranularSwitches,
     PatchGrant,
     PatchNeed,
+    PermissionNeed,
     PolicyName,
     RuleFinding,
 )
+from messages.permissions import Permissions
+
+ASKED = PermissionNeed(cwd="/p", permissions=Permissions(write=("/data",)))
 
 
 def granular(**switches: bool) -> GranularPolicy:
@@ -66,9 +70,12 @@ POLICIES: tuple[ApprovalPolicy, ...] = (
     granular(rules=True),
     granular(sandbox_approval=True),
     "untrusted",
+    granular(request_permissions=True),
 )
 ROWS: list[tuple[str, ApprovalNeed | None, str]] = [
-    # never, on-request, granular with nothing / with rules / with sandbox_approval, untrusted
+    # never, on-request, granular with nothing / with rules / with sandbox_approval, untrusted; and granular with
+    # request_permissions where that makes a difference
+    ("more rights", ASKED, "no ask no no no ask ask"),
     ("no need at all", None, "run run run run run run"),
     ("a rule forbids", ruled("forbidden"), "no no no no no no"),
     ("a rule prompts", ruled("prompt"), "no ask no ask no ask"),
@@ -119,13 +126,16 @@ def word(decision: Decision) -> str:
 
 @pytest.mark.parametrize(("need", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_each_need_gets_its_row(need: ApprovalNeed | None, expected: str) -> None:
-    assert [word(decide(policy, need)) for policy in POLICIES] == expected.split()
+    words = expected.split()
+    assert [word(decide(policy, need)) for policy in POLICIES[: len(words)]] == words
+    if len(words) < len(POLICIES):
+        assert word(decide(POLICIES[-1], need)) == words[POLICIES.index(granular())]
 
 
 @pytest.mark.parametrize("name", get_args(PolicyName))
 @pytest.mark.parametrize("situation", get_args(Situation))
 def test_the_table_is_whole_and_every_cell_has_its_words(situation: Situation, name: PolicyName) -> None:
-    on, off = granular(sandbox_approval=True, rules=True), granular()
+    on, off = granular(sandbox_approval=True, rules=True, request_permissions=True), granular()
     policies: tuple[ApprovalPolicy, ...] = (on, off) if name == "granular" else (name,)
     for policy in policies:
         found = verdict(policy, situation)
@@ -156,6 +166,8 @@ def test_the_table_is_whole_and_every_cell_has_its_words(situation: Situation, n
             "Your rules cannot be read: /r:3: what",
         ),
         (OUTSIDE, REASONS["patch_outside_workspace"]),
+        (ASKED, REASONS["permission_request"]),
+        (PermissionNeed(cwd="/p", permissions=ASKED.permissions, reason="to keep results"), "to keep results"),
     ],
 )
 def test_people_are_told_why_they_are_asked(need: ApprovalNeed, reason: str) -> None:
@@ -192,6 +204,7 @@ def test_people_are_told_why_they_are_asked(need: ApprovalNeed, reason: str) -> 
             PatchNeed(paths=("/x",), outside=("/x",), sandbox_mode="read-only"),
             "patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings",
         ),
+        (ASKED, "request_permissions rejected: the approval policy is never, nobody may be asked for more"),
     ],
 )
 def test_the_model_is_told_why_it_is_refused(need: ApprovalNeed, text: str) -> None:
@@ -285,7 +298,7 @@ def test_a_refused_command_reads_like_any_that_failed_to_start() -> None:
 
 
 def test_needs_and_grants_survive_the_log() -> None:
-    needs: list[ApprovalNeed] = [OTHER, ruled("prompt"), REMOVAL, OUTSIDE]
+    needs: list[ApprovalNeed] = [OTHER, ruled("prompt"), REMOVAL, OUTSIDE, ASKED, command(denied="EPERM")]
     assert msgspec.json.decode(msgspec.json.encode(needs), type=list[ApprovalNeed]) == needs
     grants = [*grants_for(REMOVAL), *grants_for(OUTSIDE)]
     assert msgspec.json.decode(msgspec.json.encode(grants), type=list[Grant]) == grants

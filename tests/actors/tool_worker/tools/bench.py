@@ -50,6 +50,8 @@ class Bench:
         self.outputs: dict[str, OpenText] = {}
         self.client: Callable[[ClientCall], ClientAnswer] | None = None
         """Who runs the calls that are a client's."""
+        self.before_run: Callable[[], None] | None = None
+        """Called when a call has been prepared, before it gets leave."""
         self.when_denied: WorkerMessage | None = None
         """What a worker is told whose run was denied something; None: why that run stands."""
 
@@ -84,6 +86,8 @@ class Bench:
         def report(event: ToolEvent) -> None:
             events.append(event)
             if isinstance(event, ToolPrepared):
+                if self.before_run is not None:
+                    self.before_run()
                 inbox.address.send_nowait(RunTool(call_id=call.call_id))
             elif isinstance(event, RunDenied):
                 stands = KeepResult(call_id=call.call_id, why="that stands")

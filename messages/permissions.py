@@ -1,0 +1,37 @@
+"""Rights beyond the sandbox that a thread runs under: what a model asks for, and what people grant.
+
+They only ever add: what the sandbox mode leaves open stays open. Granted for a turn they end with it; granted for the
+session they are part of the thread's settings, where they are shown, logged and restored, until somebody sets another
+sandbox.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+GrantScope = Literal["turn", "session"]
+
+
+class Permissions(msgspec.Struct, frozen=True, kw_only=True):
+    """For commands and patches. Paths are absolute and without symbolic links: files, or folders with all in them."""
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    """May be read as well."""
+    network: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether it is any at all."""
+        return bool(self.read or self.write or self.network)
+
+
+NOTHING = Permissions()
+
+
+class PermissionGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """What people granted, and for how long."""
+
+    permissions: Permissions
+    scope: GrantScope
