@@ -9,6 +9,12 @@ import msgspec
 from messages.base import Delivery, Message
 from messages.failure import Failure
 
+StoreKind = Literal["keyring", "file", "ephemeral"]
+"""Where a login is kept: the desktop's keyring, a file of the home, the daemon's memory."""
+
+StoreChoice = Literal["auto", "keyring", "file", "ephemeral"]
+"""What `cli_auth_credentials_store` may say."""
+
 
 class GetHeaders(Message, frozen=True, kw_only=True):
     """Headers that authenticate one request to a provider. The reply is `Headers` or a `Failure`."""
@@ -78,6 +84,15 @@ class SaveKey(Message, frozen=True, kw_only=True):
     key: SecretValue
 
 
+class SaveToken(Message, frozen=True, kw_only=True):
+    """Keep an access token that another program asked for and renews. The reply is `LoginEnded`."""
+
+    provider: str
+    token: SecretValue
+    account_id: str | None = None
+    plan: str | None = None
+
+
 LoginMethod = Literal["browser", "device", "paste"]
 
 
@@ -131,6 +146,25 @@ class EndLogin(Message, frozen=True, kw_only=True):
     provider: str
 
 
+class MoveLogins(Message, frozen=True, kw_only=True):
+    """Bring the logins of all other stores into this one; None: into the one the settings choose. Also what changes the
+    store of a daemon that runs. The reply is `LoginsMoved`."""
+
+    to: StoreKind | None = None
+
+
+class LoginsMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """``error`` None: all logins are in ``store`` and nowhere else. Else what was moved before stays moved, and nothing
+    is lost."""
+
+    moved: tuple[str, ...] = ()
+    """Providers whose login lay elsewhere."""
+    replaced: tuple[str, ...] = ()
+    """Of these, those that had one in both places: the older one is gone."""
+    store: str = ""
+    error: str | None = None
+
+
 class LoggedOut(msgspec.Struct, frozen=True, kw_only=True):
     """``was_in`` False: there was nothing to forget. ``warning``: what did not work besides."""
 
@@ -156,8 +190,20 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     plan: str | None = None
     account_id: str | None = None
     expires_at: float | None = None
+    borrowed: bool = False
+    """Its token is another program's to renew."""
     trouble: str | None = None
     """Why it cannot be used any more."""
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """That there is a login, and where; nothing of it."""
+
+    provider: str
+    kind: Literal["api_key", "oauth"]
+    store: StoreKind
+    at: float
+    """When it was made, in Unix seconds; renewing its token does not change that."""
 
 
 class Accounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,17 +211,23 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True):
 
     accounts: tuple[Account, ...]
     store: str
+    elsewhere: str | None = None
+    """What lies in another store than this one, and what to do about that; for people."""
 
 
 CredentialsRequest = (
     GetHeaders
     | GetCredentialState
     | SaveKey
+    | SaveToken
     | StartLogin
     | PasteCode
     | AwaitLogin
     | CancelLogin
     | EndLogin
     | GetAccounts
+    | MoveLogins
 )
-CredentialsReply = Headers | Failure | CredentialState | LoginStarted | LoginEnded | LoggedOut | Accounts | bool
+CredentialsReply = (
+    Headers | Failure | CredentialState | LoginStarted | LoginEnded | LoggedOut | Accounts | LoginsMoved | bool
+)

@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 import trio
 
+from actors.credentials import register
 from actors.gateway.actor import Doorway, open_doorway
 from actors.kernel import Node, Report, System
 from actors.ports import Ports
@@ -137,8 +138,9 @@ async def open_daemon(
             overrides=options.layers,
             profile=options.profile,
             strict=options.strict,
+            register=register.path_in(options.home),
         )
-        chooser = Chooser(options.environment)
+        chooser = Chooser(options.environment, since=ports.clock.now())
         state = await load(sources, ports, chooser)
         lock = await ports.threads.run(_take_home, ports, options.home)
     except OSError as error:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 import trio
 
+from actors.credentials import register
 from actors.kernel import Context, ServiceAddress
 from actors.model_stream.providers import REHEARSAL, ChoiceError, choose
 from messages.settings import AwaitSettings, Settings, SettingsRequest, SettingsSnapshot
@@ -44,21 +45,30 @@ class LiveSettings:
 
 
 class Chooser:
-    """Fills in provider and model where the settings leave them open (`actors.settings.layers.Complete`)."""
+    """Fills in provider and model where the settings leave them open (`actors.settings.layers.CompleteWith`).
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    ``since``: when the daemon began, in Unix seconds; what an earlier one had in memory only is no login any more.
+    """
+
+    def __init__(self, environment: Mapping[str, str], since: float = 0.0) -> None:
         self._environment = environment
+        self._since = since
+        self._first: str | None = None
         self.rehearsing: bool | None = None
         """Whether the rehearsed model runs; None: that is being decided."""
 
-    def __call__(self, settings: Settings) -> Settings:
+    def __call__(self, settings: Settings, logins: bytes | None = None) -> Settings:
         """Raises ChoiceError."""
-        choice = choose(settings, self._environment)
+        choice = choose(settings, self._environment, register.counting(register.decode(logins), self._since))
+        self._first = self._first or choice.provider
         if choice.provider == REHEARSAL and self.rehearsing is False:
-            raise ChoiceError(
-                "the rehearsed model is not running: it comes up only when the daemon starts with it. "
-                "Name another model_provider, or restart the daemon"
-            )
+            if settings.model_provider:
+                raise ChoiceError(
+                    "the rehearsed model is not running: it comes up only when the daemon starts with it. "
+                    "Name another model_provider, or restart the daemon"
+                )
+            # The last login has ended. Its provider says how to log in again, which an actor in its place would not.
+            choice = choose(msgspec.structs.replace(settings, model_provider=self._first), self._environment)
         return msgspec.structs.replace(settings, model_provider=choice.provider, model=choice.model)
 
 

@@ -48,9 +48,10 @@ from actors.tool_worker.tools import all_tools
 from actors.tool_worker.workshop import LoginRules
 from messages.base import ThreadId
 from messages.client.model import ModelEntry
+from messages.credentials import StoreChoice
 from messages.log import FindThread, ListThreads, LogRequest, Record, ThreadPage
 from messages.session import ThreadSummary
-from messages.settings import ProviderSettings, Settings, SettingsSnapshot
+from messages.settings import GetSettings, ProviderSettings, Settings, SettingsRequest, SettingsSnapshot
 from supervisors.crew import make_crew
 from supervisors.dynamic import DynamicSupervisor
 from supervisors.live import Chooser, LiveSettings, Now
@@ -201,7 +202,7 @@ def assemble(
             providers=Now(lambda: models.providers),
             oauth_settings=lambda: live.snapshot.settings.oauth,
             environment=environment,
-            store=lambda: live.snapshot.settings.cli_auth_credentials_store,
+            choice=partial(_store_choice, system.directory.address(SETTINGS)),
             posts=Poster(ports),
         ),
         writer=WriterOptions(home=snapshot.home, durability=settings.durability, index_path=index_path),
@@ -239,6 +240,10 @@ def _surroundings(ports: Ports, snapshot: SettingsSnapshot, environment: Mapping
     )
     hooks = Hooks(ports, settings.hooks, home=home, environment=environment, bypass_trust=settings.hooks_bypass_trust)
     return Surroundings(ports, rules, hooks, notify=settings.notify, environment=environment)
+
+
+async def _store_choice(settings: ServiceAddress[SettingsRequest]) -> StoreChoice:
+    return (await settings.ask(GetSettings(fresh=True), SettingsSnapshot)).settings.cli_auth_credentials_store
 
 
 async def _records_from(ports: Ports, path: str, ordinal: int) -> tuple[Record, ...]:

@@ -29,7 +29,7 @@ import trio
 import trio_websocket
 
 from actors.console import home as homes
-from actors.console.borrowed import join
+from actors.console.borrowed import join, not_used
 from actors.console.client import NotReachableError, leaves
 from actors.console.main import Serve, ServeOptions
 from actors.settings.layers import SettingsError, merge, override_layer
@@ -217,11 +217,13 @@ def accepted_overrides(overrides: Sequence[str], *, strict: bool) -> list[str]:
     return taken
 
 
-def serve_stdio(overrides: Sequence[str], *, strict: bool = False) -> int:
+def serve_stdio(overrides: Sequence[str], *, strict: bool = False, profile: str | None = None) -> int:
     """Bridge standard input and output until the input ends; the exit code: 0, or 1 when there is no daemon to be had
     or it went away."""
     try:
         flags = [word for override in accepted_overrides(overrides, strict=strict) for word in ("-c", override)]
+        flags += ["-p", profile] if profile is not None else []
+        flags += ["--strict-config"] if strict else []
         return trio.run(_serve, flags)
     except SettingsError as error:
         words = [str(error)]
@@ -236,7 +238,14 @@ def serve_stdio(overrides: Sequence[str], *, strict: bool = False) -> int:
 
 
 def serve_socket(
-    serve: Serve, listen: str, overrides: Sequence[str], *, strict: bool, auth: bool, token_file: str | None
+    serve: Serve,
+    listen: str,
+    overrides: Sequence[str],
+    *,
+    strict: bool,
+    profile: str | None,
+    auth: bool,
+    token_file: str | None,
 ) -> int:
     """Be the daemon, in the foreground; the exit code. On loopback no token is asked unless ``auth``, as clients of the
     original expect; `serve` refuses that for any other address."""
@@ -247,7 +256,17 @@ def serve_socket(
         return FAILED
     if not auth and listen.startswith("ws:"):
         _note("no token is asked: whoever can run a program on this machine can connect (--ws-auth capability-token)")
-    return serve(ServeOptions(listen=listen, overrides=taken, no_auth=not auth, token_file=token_file, stand_in=True))
+    return serve(
+        ServeOptions(
+            listen=listen,
+            overrides=taken,
+            profile=profile,
+            strict=strict,
+            no_auth=not auth,
+            token_file=token_file,
+            stand_in=True,
+        )
+    )
 
 
 async def _serve(flags: list[str]) -> int:
@@ -258,7 +277,7 @@ async def _serve(flags: list[str]) -> int:
         nursery.start_soon(told.listen, nursery.cancel_scope)
         socket, child = await join(nursery, homes.home(), flags, queue=QUEUE)
         if child is None and flags:
-            _note(f"a daemon runs already in {homes.home()} with settings of its own; not used: {' '.join(flags)}")
+            _note(not_used(homes.home(), flags))
         try:
             await Bridge(socket, _read_stdin, _write_stdout, os.getcwd()).run()
         finally:

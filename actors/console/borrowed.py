@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -112,14 +113,24 @@ async def join(
             silent = found.pid
 
 
+def not_used(folder: Path, flags: Sequence[str]) -> str:
+    """What is said of flags that are for a daemon to start with, when one runs already."""
+    return f"a daemon runs already in {folder} with settings of its own; not used: {shlex.join(flags)}"
+
+
 @asynccontextmanager
-async def attached(folder: Path, name: str = "callboard-console") -> AsyncIterator[Client]:
+async def attached(
+    folder: Path, name: str = "callboard-console", *, flags: Sequence[str] = ()
+) -> AsyncIterator[Client]:
     """A client of the daemon of this home, which is started if none runs and then ends with its last client.
 
-    Raises NotReachableError.
+    ``flags`` are for the daemon that is started; if one runs, it is said that they are not used. Raises
+    NotReachableError.
     """
     async with trio.open_nursery() as nursery:
-        socket, _ = await join(nursery, folder)
+        socket, child = await join(nursery, folder, flags)
+        if child is None and flags:
+            print(f"callboard: {not_used(folder, flags)}", file=sys.stderr)
         async with introduced(nursery, socket, name) as client:
             yield client
         nursery.cancel_scope.cancel()

@@ -14,9 +14,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from actors.console import standalone
-from actors.console.parsing import EXEC_EXITS, EXITS, SERVE_EXITS, add_config, add_token, add_verbs
-from messages.settings import Features, WireApi
+from actors.console import serving_flags, standalone
+from actors.console.parsing import EXEC_EXITS, EXITS, SERVE_EXITS, add_config, add_logins, add_token, add_verbs
+from messages.settings import WireApi
 from messages.version import VERSION
 
 DESCRIPTION = """\
@@ -86,6 +86,7 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
     if unknown and (options.verb != "app-server" or not unknown[0].startswith("-")):
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
+        options.serve_flags = serving_flags.flags(options)
         if options.verb == "app-server":
             return _app_server(options, unknown, serve)
         if options.verb == "serve":
@@ -95,17 +96,19 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
                     base_url=options.base_url,
                     wire=options.wire or DEFAULT_WIRE,
                     model=options.model,
-                    profile=options.profile,
-                    strict=options.strict or options.strict_before,
+                    profile=serving_flags.profile(options),
+                    strict=serving_flags.strict(options),
                     no_auth=options.no_auth,
                     insecure=options.insecure,
-                    overrides=_overrides(options),
+                    overrides=serving_flags.overrides(options),
                     until_idle=options.until_idle,
                 )
             )
         if options.verb == "config":
             from actors.console import config
 
+            options.profile, options.strict = serving_flags.profile(options), serving_flags.strict(options)
+            options.config = serving_flags.overrides(options)
             return config.run(options)
         if options.verb in ("rules", "apply-patch"):
             return standalone.run(options)
@@ -141,8 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"callboard {VERSION}")
     # Clients of the original put these before its subcommand.
-    parser.add_argument("-c", "--config", action="append", dest="config_before", help=argparse.SUPPRESS)
-    _tolerated(parser, "_before")
+    serving_flags.add(parser, "_before")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
 
     serve = verbs.add_parser("serve", help="run the daemon until SIGTERM or Ctrl-C", epilog=SERVE_EXITS)
@@ -159,11 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--no-auth", action="store_true", help="ask no token; refused for anything but loopback")
     serve.add_argument("--insecure", action="store_true", help="allow a listener beyond loopback without TLS")
-    serve.add_argument(
-        "-c", "--config", action="append", metavar="KEY=VALUE", help="set one setting, e.g. -c approval_policy=never"
-    )
-    serve.add_argument("-p", "--profile", metavar="NAME", help="with NAME.config.toml of the home above config.toml")
-    _tolerated(serve)
+    serving_flags.add(serve)
     _endpoint(serve)
 
     stand_in = verbs.add_parser(
@@ -173,10 +171,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     stand_in.add_argument("--listen", default="stdio://", metavar="URL", help="stdio://, ws://IP:PORT or unix:///PATH")
-    stand_in.add_argument("-c", "--config", action="append", metavar="KEY=VALUE", help="set one setting")
     stand_in.add_argument("--ws-auth", metavar="KIND", help="capability-token: clients must show a token")
     stand_in.add_argument("--ws-token-file", metavar="PATH", help="where it is (default: token in the home)")
-    _tolerated(stand_in)
+    serving_flags.add(stand_in)
 
     tour = verbs.add_parser("demo", help="watch a session find and fix a failing test in a small repository")
     tour.add_argument("--keep", action="store_true", help="keep the folder of the demo even if all went well")
@@ -195,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--connect", metavar="URL", help="the daemon to use (default: the one running, else one of our own)"
     )
+    serving_flags.add(run)
     _endpoint(run)
 
     tree = verbs.add_parser("ps", help="show the daemon's live tree of actors", epilog=EXITS)
@@ -208,32 +206,18 @@ def _parser() -> argparse.ArgumentParser:
     back.add_argument("thread", nargs="?", help="default: the latest thread")
     back.add_argument("--turn", metavar="ID", help="this turn, not the last")
     back.add_argument("--json", action="store_true", help="as JSON")
+    serving_flags.add(back)
     hooks = verbs.add_parser("hooks", help="list your hooks, and say which may run", epilog=EXITS)
     asked = hooks.add_subparsers(dest="hooks_verb", metavar="VERB", required=True)
     listed = asked.add_parser("list", help="every hook, and whether it is trusted", epilog=EXITS)
     listed.add_argument("--json", action="store_true", help="as JSON")
+    serving_flags.add(listed)
     for verb, about in (("trust", "let hooks run as they are now"), ("untrust", "let hooks run no longer")):
         chosen = asked.add_parser(verb, help=about, epilog=EXITS)
         chosen.add_argument("hook", nargs="*", help="as `callboard hooks list` calls it")
         chosen.add_argument("--all", action="store_true", help="every hook")
-    enter = verbs.add_parser("login", help="log in to a provider, or keep a key for it", epilog=EXITS)
-    enter.add_argument(
-        "action",
-        nargs="?",
-        choices=("status", "import"),
-        help="status: who is logged in, and where that is kept; import: take over the API key of an auth.json",
-    )
-    enter.add_argument(
-        "file", nargs="?", metavar="FILE", help="of import (default: auth.json in $CODEX_HOME or ~/.codex)"
-    )
-    enter.add_argument("--provider", metavar="P", help="default: chatgpt; with --with-api-key: openai")
-    how = enter.add_mutually_exclusive_group()
-    how.add_argument("--with-api-key", action="store_true", help="keep the API key that standard input brings")
-    how.add_argument("--device-auth", action="store_true", help="log in on another device, by typing a code there")
-    how.add_argument("--token", action="store_true", help="log in with a code that a page shows, pasted here")
-    enter.add_argument("--json", action="store_true", help="of status, as JSON")
-    leave = verbs.add_parser("logout", help="forget a login or a key, and tell its server", epilog=EXITS)
-    leave.add_argument("--provider", metavar="P", help="default: all")
+        serving_flags.add(chosen)
+    add_logins(verbs)
     add_verbs(verbs)
     add_config(verbs)
     standalone.add_verbs(verbs)
@@ -241,25 +225,6 @@ def _parser() -> argparse.ArgumentParser:
     _wire(verbs)
     _models(verbs)
     return parser
-
-
-def _overrides(options: argparse.Namespace) -> tuple[str, ...]:
-    flags = []
-    for verb, value in (("enable", "true"), ("disable", "false")):
-        names = [*(getattr(options, f"{verb}_before") or ()), *(getattr(options, verb, None) or ())]
-        # Clients of the original switch features of its own: those say nothing to us.
-        flags += [f"features.{name}={value}" for name in names if name in Features.__struct_fields__]
-    return (*(options.config_before or ()), *(getattr(options, "config", None) or ()), *flags)
-
-
-def _tolerated(parser: argparse.ArgumentParser, suffix: str = "") -> None:
-    """Flags that clients of the original put before its subcommand as well as behind it."""
-    told = {"enable": "switch a feature on", "disable": "or off", "strict": "settings that nobody knows are errors"}
-    if suffix:
-        told = dict.fromkeys(told, argparse.SUPPRESS)
-    for name in ("enable", "disable"):
-        parser.add_argument(f"--{name}", action="append", dest=f"{name}{suffix}", metavar="FEATURE", help=told[name])
-    parser.add_argument("--strict-config", action="store_true", dest=f"strict{suffix}", help=told["strict"])
 
 
 def _app_server(options: argparse.Namespace, unknown: Sequence[str], serve: Serve) -> int:
@@ -272,14 +237,16 @@ def _app_server(options: argparse.Namespace, unknown: Sequence[str], serve: Serv
             f"callboard app-server: --ws-auth {options.ws_auth} is not offered; use capability-token", file=sys.stderr
         )
         return USAGE
-    strict = options.strict or options.strict_before
+    strict = serving_flags.strict(options)
+    profile = serving_flags.profile(options)
     if options.listen.startswith("stdio:"):
-        return app_server.serve_stdio(_overrides(options), strict=strict)
+        return app_server.serve_stdio(serving_flags.overrides(options), strict=strict, profile=profile)
     return app_server.serve_socket(
         serve,
         options.listen,
-        _overrides(options),
+        serving_flags.overrides(options),
         strict=strict,
+        profile=profile,
         auth=options.ws_auth is not None,
         token_file=options.ws_token_file,
     )

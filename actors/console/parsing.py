@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from actors.console import serving_flags
 from actors.console.choices import WORDS
 from messages.access import SCOPES
 
@@ -60,6 +61,18 @@ Tokens for clients that are not you. Scopes: observe (see), drive (threads and t
 a person), admin (everything). A token ends by itself, and can be revoked before. docs/door.md says what each may do.
 """
 
+LOGIN = """\
+Log in to ChatGPT or Claude, or keep an API key; docs/credentials.md. Without an ACTION: by the browser of this
+machine, unless a flag names another way. New threads use the latest login, unless settings or a key in the
+environment say otherwise; `callboard login status` tells.
+"""
+LOGIN_EXITS = (
+    "exit codes: 0 done; 1 it failed, the reason is on standard error, or of status: nobody is logged in; "
+    "2 wrong usage; 130 left with Ctrl-C"
+)
+
+LOGOUT = "Forget a login or a key, and tell the provider's server where that takes tokens back."
+
 TASKS = """\
 Tasks that ran in the cloud, of the ChatGPT account the daemon is logged in with (callboard login). docs/backend.md.
 """
@@ -86,6 +99,7 @@ def add_verbs(verbs: Any) -> None:
     attach.add_argument("thread", nargs="?", metavar="THREAD", help="which; without it the latest")
     attach.add_argument("--new", action="store_true", help="start a thread instead")
     attach.add_argument("-C", "--cd", default=".", metavar="DIR", help="the folder of a new thread (default: here)")
+    serving_flags.add(attach)
 
     script = verbs.add_parser("script", help="run a script of your own, as a model's is run")
     actions = script.add_subparsers(dest="script_verb", metavar="VERB", required=True)
@@ -117,6 +131,7 @@ def add_verbs(verbs: Any) -> None:
     )
     threads.add_argument("-n", "--limit", type=_positive, default=20, metavar="N", help="at most so many (default 20)")
     threads.add_argument("--json", action="store_true", help="as JSON")
+    serving_flags.add(threads)
 
     approve = _verb(verbs, "approve", "list the questions that wait for people, or answer one", APPROVE)
     approve.add_argument("question", nargs="?", metavar="QUESTION", help="which, or all")
@@ -148,15 +163,43 @@ def add_verbs(verbs: Any) -> None:
     tasks.add_argument("task", nargs="?", metavar="TASK_ID", help="show this one: an id, or the address of its page")
     tasks.add_argument("-n", "--limit", type=_positive, default=20, metavar="N", help="at most so many (default 20)")
     tasks.add_argument("--json", action="store_true", help="as JSON; of one task, with its diff")
+    serving_flags.add(tasks)
 
     apply = _verb(verbs, "apply", "apply a task's latest diff to the files here", APPLY, APPLY_EXITS)
     apply.add_argument("task", metavar="TASK_ID", help="an id as `callboard tasks` shows it, or its page's address")
     apply.add_argument(
         "-C", "--cd", default=".", metavar="DIR", help="the repository (default: the one of this folder)"
     )
+    serving_flags.add(apply)
 
     completion = _verb(verbs, "completion", "print a shell's completion script", COMPLETION)
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
+
+
+def add_logins(verbs: Any) -> None:
+    """To the parser's subparsers."""
+    enter = _verb(verbs, "login", "log in to a provider, or keep a key for it", LOGIN, LOGIN_EXITS)
+    enter.add_argument("--provider", metavar="P", help="default: chatgpt; with --with-api-key: openai")
+    how = enter.add_mutually_exclusive_group()
+    how.add_argument("--with-api-key", action="store_true", help="keep the API key that standard input brings")
+    how.add_argument("--device-auth", action="store_true", help="log in on another device, by typing a code there")
+    how.add_argument("--token", action="store_true", help="log in with a code that a page shows, pasted here")
+    serving_flags.add(enter)
+    actions = enter.add_subparsers(dest="action", metavar="ACTION")
+    status = actions.add_parser("status", help="who is logged in, where that is kept, and what new threads use")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    import_ = actions.add_parser("import", help="take over the API key of the Codex CLI's auth.json")
+    import_.add_argument("file", nargs="?", metavar="FILE", help="(default: auth.json in $CODEX_HOME or ~/.codex)")
+    import_.add_argument(
+        "--borrow", action="store_true", help="use its ChatGPT login's token as well, until it ends; it is not renewed"
+    )
+    # What `login` itself may have been told stays, unless it is said again here.
+    import_.add_argument("--provider", metavar="P", default=argparse.SUPPRESS, help="keep it for this one")
+    migrate = actions.add_parser("migrate", help="move logins into the store that the settings name")
+    migrate.add_argument("--to", choices=["keyring", "file"], help="into this one")
+    leave = _verb(verbs, "logout", "forget a login or a key, and tell its server", LOGOUT)
+    leave.add_argument("--provider", metavar="P", help="default: all")
+    serving_flags.add(leave)
 
 
 def add_config(verbs: Any) -> None:
@@ -189,10 +232,8 @@ def add_config(verbs: Any) -> None:
     actions.add_parser("schema", help="print a JSON schema of the file, for editors")
     actions.add_parser("reference", help="print every setting with its default, as Markdown")
     for parser in actions.choices.values():
-        parser.add_argument("-p", "--profile", metavar="NAME", help="with the profile NAME.config.toml of the home")
-        parser.add_argument("-c", "--config", action="append", metavar="KEY=VALUE", help="with one setting more")
+        serving_flags.add(parser)
         parser.add_argument("-C", "--cd", default=".", metavar="DIR", help="for threads in this folder (default: here)")
-        parser.add_argument("--strict-config", action="store_true", dest="strict", help="unknown names are errors")
 
 
 def add_token(verbs: Any) -> None:

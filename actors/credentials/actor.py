@@ -7,19 +7,18 @@ runs the logins under way. Everything that waits is a child of its own; the mail
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from typing import assert_never
 
 import msgspec
 import trio
 
-from actors.credentials import core, oauth, services
-from actors.credentials.entries import Entry, KeyEntry, TokenEntry
+from actors.credentials import core, oauth, register, services
+from actors.credentials.entries import Entry, KeyEntry, TokenEntry, Vault
 from actors.credentials.flows import Flow
 from actors.credentials.keeping import Keeper, Posts, Refreshed
 from actors.credentials.services import Service, UnknownServiceError
-from actors.credentials.stores import StoreError
+from actors.credentials.stores import Store, StoreError
 from actors.credentials.stores.choosing import Chosen
 from actors.kernel import Context, Mailbox, Reply
 from actors.kernel import Service as ServiceName
@@ -37,12 +36,18 @@ from messages.credentials import (
     GetHeaders,
     Headers,
     LoggedOut,
+    Login,
     LoginEnded,
+    LoginsMoved,
     LoginStarted,
+    MoveLogins,
     PasteCode,
     SaveKey,
+    SaveToken,
     SecretValue,
     StartLogin,
+    StoreChoice,
+    StoreKind,
 )
 from messages.failure import Failure
 from messages.settings import AuthCommand, OAuthSettings, ProviderSettings
@@ -61,8 +66,10 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     providers: Mapping[str, ProviderSettings]
     services: Callable[[], Mapping[str, OAuthSettings]]
     environment: Mapping[str, str]
-    open_store: Callable[[], Chosen]
+    open_store: Callable[[StoreChoice], Chosen]
     """Blocking. Raises StoreError."""
+    choice: Callable[[], Awaitable[StoreChoice]]
+    """What the settings say now. Asked when a store is opened; one that is open stays in use until logins are moved."""
     posts: Posts
 
 
@@ -90,6 +97,10 @@ class Desk:
         self._held: dict[str, core.Held] = {}
         self._keeper: Keeper | None = None
         self._where = ""
+        self._elsewhere: tuple[Login, ...] = ()
+        """What lies in another store than the one in use."""
+        self._registered: frozenset[str] | None = None
+        """Of which providers the register knew a login when it was read, before the store was opened."""
         self._opening = trio.Lock()
         self._trouble: str | None = None
         self._waiting: dict[str, list[tuple[GetHeaders, Reply, Headers | None]]] = {}
@@ -112,6 +123,8 @@ class Desk:
                 self._nursery.start_soon(self._after_opening, message, reply)
             case SaveKey():
                 self._nursery.start_soon(self._save_key, message, reply)
+            case SaveToken():
+                self._nursery.start_soon(self._save_token, message, reply)
             case StartLogin():
                 self._nursery.start_soon(self._login, message, reply)
             case PasteCode():
@@ -128,22 +141,38 @@ class Desk:
                 reply.answer(flow is not None)
             case EndLogin():
                 self._nursery.start_soon(self._end_login, message.provider, reply)
+            case MoveLogins():
+                self._nursery.start_soon(self._move, message.to, reply)
             case _:
                 assert_never(message)
 
     # --- headers ----------------------------------------------------------------------------------------------------
 
     def _needs_store(self, provider_id: str) -> bool:
-        if self._keeper is not None or self._trouble is not None:
+        if self._keeper is not None:
             return False
         decision = self._decide(GetHeaders(provider=provider_id))
-        return isinstance(decision, Failure) or (
-            isinstance(decision, Headers) and not any(name == "authorization" for name, _ in decision.items)
-        )
+        return isinstance(decision, Failure) or (isinstance(decision, Headers) and self._may_hold(provider_id))
+
+    def _may_hold(self, provider_id: str) -> bool:
+        """Whether the store can make a difference to headers that do without it."""
+        has_key = core.has_key(provider_id, self._means.providers.get(provider_id), self._means.environment)
+        return not has_key and (self._registered is None or provider_id in self._registered)
+
+    async def _keyless(self, message: GetHeaders) -> bool:
+        """Whether the store need not be opened for a provider that wants no key, as the register says."""
+        if isinstance(self._decide(message), Failure):
+            return False
+        if self._registered is None:
+            means = self._means
+            found = await means.ports.threads.run(register.read, means.ports.files, means.home)
+            self._registered = frozenset(login.provider for login in found.logins)
+        return message.provider not in self._registered
 
     async def _after_opening(self, message: GetHeaders | GetCredentialState | GetAccounts, reply: Reply) -> None:
-        with contextlib.suppress(StoreError):  # remembered in `_trouble`, and said where it matters
-            await self._open()
+        if not (isinstance(message, GetHeaders) and await self._keyless(message)):
+            with contextlib.suppress(StoreError):  # remembered in `_trouble`, and said where it matters
+                await self._open()
         match message:
             case GetHeaders():
                 self._headers(message, reply)
@@ -152,7 +181,8 @@ class Desk:
                 reply.answer(core.state(name, means.providers.get(name), means.environment, self._held.get(name)))
             case GetAccounts():
                 accounts = tuple(core.account(name, held) for name, held in sorted(self._held.items()))
-                reply.answer(Accounts(accounts=accounts, store=self._trouble or self._where))
+                told = register.advice(self._elsewhere)
+                reply.answer(Accounts(accounts=accounts, store=self._trouble or self._where, elsewhere=told))
 
     def _decide(self, message: GetHeaders) -> core.Decision:
         means, now = self._means, self._means.ports.clock.now()
@@ -174,8 +204,10 @@ class Desk:
             case Headers() as headers:
                 reply.answer(headers)
             case Failure() as failure:
-                trouble = None if self._trouble is None else f"{failure.message} ({self._trouble})"
-                reply.answer(failure if trouble is None else msgspec.structs.replace(failure, message=trouble))
+                lying = tuple(login for login in self._elsewhere if login.provider == name)
+                more = self._trouble or register.advice(lying)
+                text = failure.message if more is None else f"{failure.message} ({more})"
+                reply.answer(msgspec.structs.replace(failure, message=text))
             case core.AskCommand(command=command):
                 waiting = self._asking.setdefault(name, [])
                 waiting.append((message, reply))
@@ -189,18 +221,22 @@ class Desk:
 
     async def _renew(self, name: str) -> None:
         """Once for everybody who waits."""
-        held = self._held[name]
-        assert isinstance(held.entry, TokenEntry)
+        held = self._held.get(name)
+        if held is None or not isinstance(held.entry, TokenEntry):  # it was ended, or a key has come in its place
+            for message, reply, _ in self._waiting.pop(name):
+                self._headers(GetHeaders(provider=message.provider), reply)
+            return
         try:
             refreshed = await self._refreshed(name, held.entry)
         except (StoreError, oauth.OAuthError, UnknownServiceError) as error:
             refreshed = Refreshed(entry=held.entry, error=str(error))
         renewed = refreshed.error is None
-        self._held[name] = core.Held(
-            entry=refreshed.entry,
-            generation=held.generation + renewed,
-            trouble=refreshed.error if refreshed.permanent else None,
-        )
+        if name in self._held:
+            self._held[name] = core.Held(
+                entry=refreshed.entry,
+                generation=held.generation + renewed,
+                trouble=refreshed.error if refreshed.permanent else None,
+            )
         for message, reply, meanwhile in self._waiting.pop(name):
             if renewed or refreshed.permanent:
                 self._headers(GetHeaders(provider=message.provider), reply)
@@ -254,15 +290,52 @@ class Desk:
             if self._keeper is None:
                 means = self._means
                 try:
-                    chosen = await means.ports.threads.run(means.open_store)
+                    chosen = await means.ports.threads.run(means.open_store, await means.choice())
                     keeper = Keeper(means.ports, chosen.store, means.home)
-                    vault = await keeper.load()
+                    await self._take_store(keeper, chosen.why, await keeper.begin())
                 except StoreError as error:
                     self._trouble = str(error)
                     raise
-                self._keeper, self._where, self._trouble = keeper, chosen.why, None
-                self._held = {name: core.Held(entry=entry) for name, entry in vault.entries.items()}
+                self._keeper = keeper
         return self._keeper
+
+    async def _take_store(self, keeper: Keeper, why: str, vault: Vault) -> None:
+        before = self._held
+        self._where, self._trouble = why, None
+        self._held = {
+            name: core.Held(entry=entry, generation=before[name].generation + 1 if name in before else 0)
+            for name, entry in vault.entries.items()
+        }
+        self._elsewhere = register.elsewhere((await keeper.register()).logins, keeper.store.kind)
+
+    async def _move(self, to: StoreKind | None, reply: Reply) -> None:
+        means = self._means
+        try:
+            async with self._opening:
+                choice = await means.choice()
+                if to is not None and choice not in (to, "auto"):
+                    reply.answer(LoginsMoved(error=core.other_store(choice, to)))
+                    return
+                target = await means.ports.threads.run(means.open_store, to or choice)
+                keeper = self._keeper or Keeper(means.ports, target.store, means.home)
+                moved = await keeper.move_to(target.store, await self._sources(keeper, target.kind))
+                # Chosen once more: why a store is in use may be another reason now.
+                why = (await means.ports.threads.run(means.open_store, choice)).why
+                self._keeper = keeper
+                await self._take_store(keeper, why, await keeper.begin())
+        except StoreError as error:
+            reply.answer(LoginsMoved(error=str(error)))
+            return
+        reply.answer(LoginsMoved(moved=moved.providers, replaced=moved.replaced, store=self._where))
+
+    async def _sources(self, keeper: Keeper, target: StoreKind) -> tuple[Store, ...]:
+        """The stores that hold logins beside that one. Raises StoreError if one of them cannot be opened."""
+        means = self._means
+        kinds = {login.store for login in (await keeper.register()).logins} - {target, "ephemeral"}
+        found = [(await means.ports.threads.run(means.open_store, kind)).store for kind in sorted(kinds)]
+        if self._keeper is not None and self._keeper.store.kind not in (target, *kinds):
+            found.append(self._keeper.store)
+        return tuple(found)
 
     async def _keep(self, name: str, entry: Entry) -> str | None:
         """Store a login; why that did not work, None if it did."""
@@ -282,6 +355,21 @@ class Desk:
             error = f"there is no provider {message.provider!r}"
         if error is None:
             error = await self._keep(message.provider, KeyEntry(key=key, saved_at=self._means.ports.clock.now()))
+        reply.answer(LoginEnded(error=error, store=self._where))
+
+    async def _save_token(self, message: SaveToken, reply: Reply) -> None:
+        name = message.provider
+        provider = self._means.providers.get(name)
+        token = SecretValue(message.token.reveal().strip())
+        why = core.unusable(token.reveal())
+        error = None if why is None else f"the token {why}"
+        if error is None and (provider is None or provider.oauth is None):
+            error = f"provider {name!r} takes no login"
+        if error is None and provider is not None and provider.oauth is not None:
+            now = self._means.ports.clock.now()
+            entry = oauth.borrowed(provider.oauth, token, account_id=message.account_id, plan=message.plan, now=now)
+            over = now >= core.ends_at(entry)
+            error = "the token has ended already" if over else await self._keep(name, entry)
         reply.answer(LoginEnded(error=error, store=self._where))
 
     async def _login(self, message: StartLogin, reply: Reply) -> None:
@@ -376,16 +464,12 @@ def means_of(
     providers: Mapping[str, ProviderSettings],
     oauth_settings: Callable[[], Mapping[str, OAuthSettings]],
     environment: Mapping[str, str],
-    store: Callable[[], str],
+    choice: Callable[[], Awaitable[StoreChoice]],
     posts: Posts,
 ) -> Means:
-    """The production means: the store is the one that the settings name when it is first needed."""
+    """The production means."""
     from actors.credentials.stores import choosing
     from actors.credentials.stores.keyring import secret_service
-
-    def open_store() -> Chosen:
-        kind = msgspec.convert(store(), choosing.StoreKind)
-        return choosing.choose(kind, ports.files, home, secret_service)
 
     return Means(
         ports=ports,
@@ -393,6 +477,7 @@ def means_of(
         providers=providers,
         services=oauth_settings,
         environment=environment,
-        open_store=partial(open_store),
+        open_store=lambda kind: choosing.choose(kind, ports.files, home, secret_service),
+        choice=choice,
         posts=posts,
     )

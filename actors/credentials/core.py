@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from actors.credentials.entries import Entry, KeyEntry, TokenEntry
-from messages.credentials import Account, CredentialState, Headers, SecretValue
+from messages.credentials import Account, CredentialState, Headers, SecretValue, StoreChoice, StoreKind
 from messages.failure import Failure
 from messages.settings import AuthCommand, ProviderSettings
 
@@ -68,9 +68,9 @@ def decide(
     if provider is None:
         return _unknown(provider_id)
     key = _environment_key(provider_id, provider, environment)
-    if isinstance(key, Failure) and held is None:
+    if isinstance(key, Failure):
         return key
-    if isinstance(key, SecretValue):
+    if key is not None:
         return with_key(provider, environment, key)
     if provider.experimental_bearer_token:
         return with_key(provider, environment, SecretValue(provider.experimental_bearer_token), bearer=True)
@@ -79,18 +79,29 @@ def decide(
             return AskCommand(command=provider.auth)
         return with_key(provider, environment, printed, bearer=True)
     if held is None:
-        return _log_in(provider_id, provider) if provider.oauth is not None else with_key(provider, environment, None)
+        return _nothing(provider_id, provider) or with_key(provider, environment, None)
     if isinstance(held.entry, KeyEntry):
         return with_key(provider, environment, held.entry.key)
     if held.trouble is not None:
         return _dead(provider_id, held.trouble)
     headers = _with_tokens(provider, environment, held.entry, held.generation)
+    ends = ends_at(held.entry)
+    if held.entry.refresh_token is None:
+        over = "has been refused" if rejected == held.generation else "has ended" if now >= ends else None
+        return headers if over is None else _over(provider_id, over, borrowed=held.entry.borrowed)
     if rejected == held.generation:
         return Renew(meanwhile=None)
-    ends = ends_at(held.entry)
     if now < ends - EARLY_SECONDS:
         return headers
     return Renew(meanwhile=headers if now < ends else None)
+
+
+def has_key(provider_id: str, provider: ProviderSettings | None, environment: Mapping[str, str]) -> bool:
+    """Whether a key comes from somewhere that counts before a login."""
+    if provider is None:
+        return False
+    key = _environment_key(provider_id, provider, environment)
+    return key is not None or bool(provider.experimental_bearer_token) or provider.auth is not None
 
 
 def ends_at(entry: TokenEntry) -> float:
@@ -135,18 +146,10 @@ def _configured(provider: ProviderSettings, environment: Mapping[str, str]) -> t
 def _environment_key(
     provider_id: str, provider: ProviderSettings, environment: Mapping[str, str]
 ) -> SecretValue | Failure | None:
-    if provider.env_key is None:
-        return None
-    key = environment.get(provider.env_key, "").strip()
+    """The key; a failure for one that cannot be sent; None if there is none."""
+    key = environment.get(provider.env_key, "").strip() if provider.env_key is not None else ""
     if not key:
-        return Failure(
-            kind="missing_key",
-            message=(
-                f"Provider {provider_id!r} needs a key in the environment variable {provider.env_key}, "
-                "which is not set where the daemon was started. Set it and start the daemon again, or keep a key with: "
-                f"callboard login --provider {provider_id} --with-api-key"
-            ),
-        )
+        return None
     why = unusable(key)
     if why is not None:
         return Failure(
@@ -170,7 +173,9 @@ def state(
     provider_id: str, provider: ProviderSettings | None, environment: Mapping[str, str], held: Held | None = None
 ) -> CredentialState:
     """What may be said of a provider's credentials."""
-    if provider is None or not (provider.env_key or provider.auth or provider.oauth or held):
+    if provider is None or not (
+        provider.env_key or provider.experimental_bearer_token or provider.auth or provider.oauth or held
+    ):
         return CredentialState(provider=provider_id, needed=False, present=False)
     if provider.env_key is not None and environment.get(provider.env_key, "").strip():
         source: str | None = f"environment variable {provider.env_key}"
@@ -199,6 +204,7 @@ def account(provider_id: str, held: Held) -> Account:
         plan=entry.plan,
         account_id=entry.account_id,
         expires_at=entry.expires_at,
+        borrowed=entry.borrowed,
         trouble=held.trouble,
     )
 
@@ -219,10 +225,37 @@ def _unknown(provider_id: str) -> Failure:
     )
 
 
-def _log_in(provider_id: str, provider: ProviderSettings) -> Failure:
-    name = provider.name or provider_id
+def _nothing(provider_id: str, provider: ProviderSettings) -> Failure | None:
+    """What to say where there is neither key nor login; None if the provider needs none."""
+    if provider.env_key is not None:
+        text = (
+            f"Provider {provider_id!r} needs a key in the environment variable {provider.env_key}, "
+            "which is not set where the daemon was started. Set it and start the daemon again, or keep a key with: "
+            f"callboard login --provider {provider_id} --with-api-key"
+        )
+    elif provider.oauth is not None:
+        text = f"{provider.name or provider_id} needs a login. Log in with: callboard login --provider {provider_id}"
+    else:
+        return None
+    return Failure(kind="missing_key", message=text)
+
+
+def other_store(choice: StoreChoice, wanted: StoreKind) -> str:
+    """Why logins are not moved into a store in which they would not be looked for."""
+    return (
+        f'cli_auth_credentials_store is "{choice}", so logins would not be found in the other place; nothing '
+        f"was moved. First: callboard config set cli_auth_credentials_store {wanted}"
+    )
+
+
+def _over(provider_id: str, over: str, *, borrowed: bool) -> Failure:
+    if not borrowed:
+        return _dead(provider_id, f"its token {over}, and came without one to renew it")
     return Failure(
-        kind="missing_key", message=f"{name} needs a login. Log in with: callboard login --provider {provider_id}"
+        kind="unauthorized",
+        message=f"The token that {provider_id!r} was given by another program {over}, and only that program can renew "
+        "it: use that program, then callboard login import --borrow; or log in for callboard itself: "
+        f"callboard login --provider {provider_id}",
     )
 
 

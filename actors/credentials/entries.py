@@ -30,15 +30,34 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, tag="oauth", tag_fie
     id_token: SecretValue | None = None
     expires_at: float | None = None
     obtained_at: float
+    logged_in_at: float | None = None
+    """When the login was made that these tokens descend from; None: they are its first."""
     account_id: str | None = None
     email: str | None = None
     plan: str | None = None
     scopes: tuple[str, ...] = ()
+    borrowed: bool = False
+    """The token was given to another program, which renews it; here it is used until it ends, and never revoked."""
     refreshing_since: float | None = None
     """A refresh was under way and its answer has not been stored. Only a crash leaves this behind."""
 
 
 Entry: TypeAlias = KeyEntry | TokenEntry
+
+
+def made_at(entry: Entry) -> float:
+    """When the key was typed in or the tokens came, in Unix seconds."""
+    return entry.saved_at if isinstance(entry, KeyEntry) else entry.obtained_at
+
+
+def same(one: Entry, other: Entry) -> bool:
+    """Whether they hold the same."""
+    return encode(Vault(entries={"": one})) == encode(Vault(entries={"": other}))
+
+
+def since(entry: TokenEntry) -> float:
+    """When the login was made, in Unix seconds."""
+    return entry.obtained_at if entry.logged_in_at is None else entry.logged_in_at
 
 
 class Vault(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +72,20 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
         if entry is not None:
             entries[provider] = entry
         return Vault(entries=entries)
+
+    def joined(self, other: Vault) -> tuple[Vault, tuple[str, ...]]:
+        """The entries of both, the younger where both have one; and the providers of which they had different ones."""
+        both = {
+            name
+            for name in self.entries.keys() & other.entries.keys()
+            if not same(self.entries[name], other.entries[name])
+        }
+        taken = {
+            name: entry
+            for name, entry in other.entries.items()
+            if name not in self.entries or (name in both and made_at(entry) > made_at(self.entries[name]))
+        }
+        return Vault(entries={**self.entries, **taken}), tuple(sorted(both))
 
 
 class UnreadableVaultError(Exception):

@@ -8,6 +8,7 @@ what happened.
 
 from __future__ import annotations
 
+import logging
 import posixpath
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,12 +17,14 @@ from typing import Protocol
 import msgspec
 import trio
 
-from actors.credentials import oauth
-from actors.credentials.entries import Entry, TokenEntry, Vault
+from actors.credentials import oauth, register
+from actors.credentials.entries import Entry, TokenEntry, Vault, encode
 from actors.credentials.oauth import Asked, TokenRefusedError
 from actors.credentials.services import Service
 from actors.credentials.stores import Store, StoreError
 from actors.ports import Ports
+
+logger = logging.getLogger(__name__)
 
 LOCK_NAME = "credentials.lock"
 
@@ -52,24 +55,74 @@ class Refreshed(msgspec.Struct, frozen=True, kw_only=True):
     permanent: bool = False
 
 
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """What a move took along: providers; ``replaced`` had a login in both places."""
+
+    providers: tuple[str, ...]
+    replaced: tuple[str, ...]
+
+
 class Keeper:
     """One store of one home."""
 
     def __init__(self, ports: Ports, store: Store, home: str) -> None:
         self._ports = ports
+        self._home = home
         self._lock_path = posixpath.join(home, LOCK_NAME)
         self.store = store
+        """Another one after `move_to`; whoever holds the lock may rely on it."""
 
     async def load(self) -> Vault:
         """Everything. Raises StoreError."""
         return await self._ports.threads.run(self.store.load)
+
+    async def begin(self) -> Vault:
+        """Everything, when the store has just been opened: the register is put right. Raises StoreError."""
+        vault = await self.load()
+        known = await self.register()
+        if register.with_store(known, self.store.kind, vault) != known:
+            async with self._locked():
+                vault = await self.load()
+                await self._enter(vault)
+        return vault
+
+    async def register(self) -> register.Register:
+        """Which logins there are, in whatever store."""
+        return await self._ports.threads.run(register.read, self._ports.files, self._home)
 
     async def change(self, change: Callable[[Vault], Vault]) -> Vault:
         """Change the store as it is now; what it holds afterwards. Raises StoreError."""
         async with self._locked():
             vault = change(await self.load())
             await self._save(vault)
+            await self._enter(vault)
         return vault
+
+    async def move_to(self, target: Store, sources: tuple[Store, ...]) -> Moved:
+        """Bring all logins into one store: written and read back before anything is taken away elsewhere.
+
+        Killed at any point, every login is in at least one store, and doing it again goes on from there. Where two
+        stores have a login of one provider, the younger tokens stay: the older may be spent. Raises StoreError.
+        """
+        moved: list[str] = []
+        replaced: list[str] = []
+        async with self._locked():
+            threads = self._ports.threads
+            for source in sources:
+                theirs = await threads.run(source.load)
+                held = await threads.run(target.load)
+                together, both = held.joined(theirs)
+                if together != held:
+                    await threads.run(target.save, together)
+                    if encode(await threads.run(target.load)) != encode(together):
+                        raise StoreError(f"{target.where} does not give back what was put there; nothing was removed")
+                await self._enter(together, target)
+                await threads.run(source.clear)
+                await self._enter(Vault(), source)
+                moved += theirs.entries
+                replaced += both
+            self.store = target
+        return Moved(providers=tuple(moved), replaced=tuple(replaced))
 
     async def refresh(self, provider: str, held: TokenEntry, service: Service, posts: Posts) -> Refreshed:
         """New tokens for a login, unless somebody else has got them meanwhile. Raises StoreError."""
@@ -105,6 +158,22 @@ class Keeper:
 
     async def _save(self, vault: Vault) -> None:
         await self._ports.threads.run(self.store.save, vault)
+
+    async def _enter(self, vault: Vault, store: Store | None = None) -> None:
+        """Into the register what a store holds now. That this fails is no reason to fail a login."""
+        kind = (store or self.store).kind
+        files, path = self._ports.files, register.path_in(self._home)
+
+        def enter() -> None:
+            known = register.read(files, self._home)
+            now = register.with_store(known, kind, vault)
+            if now != known:
+                files.write_atomic(path, register.encode(now))
+
+        try:
+            await self._ports.threads.run(enter)
+        except OSError as error:
+            logger.warning("%s cannot be written: %s; new threads may choose another provider", path, error.strerror)
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 
-from actors.credentials.entries import TokenEntry
+from actors.credentials.entries import TokenEntry, since
 from actors.credentials.services import Service, client_id
 from messages.credentials import SecretValue
 
@@ -158,7 +158,9 @@ def refresh(service: Service, entry: TokenEntry) -> Asked:
 
 
 def revocation(service: Service, entry: TokenEntry) -> Asked | None:
-    """Tell the server that a login is over; None if it has no place for that."""
+    """Tell the server that a login is over; None if it has no place for that, or the login is another program's."""
+    if entry.borrowed:
+        return None
     token = entry.refresh_token or entry.access_token
     if service.revoke_url is None:
         return None
@@ -192,11 +194,7 @@ def tokens(service: Service, *, status: int, body: bytes, now: float, before: To
     except (msgspec.MsgspecError, UnicodeDecodeError):
         text = f"{service.title} answered with something that is no token"
         raise TokenRefusedError(text, permanent=False) from None
-    claims = claims_of(found.id_token) or claims_of(found.access_token)
-    auth = claims.get(OPENAI_AUTH)
-    auth = auth if isinstance(auth, dict) else {}
-    profile = claims.get(OPENAI_PROFILE)
-    email = claims.get("email") or (profile.get("email") if isinstance(profile, dict) else None)
+    said = _said(claims_of(found.id_token) or claims_of(found.access_token))
     expires = now + found.expires_in if found.expires_in is not None else _expiry(found.access_token)
     refresh_token = SecretValue(found.refresh_token) if found.refresh_token else None
     return TokenEntry(
@@ -207,10 +205,46 @@ def tokens(service: Service, *, status: int, body: bytes, now: float, before: To
         id_token=SecretValue(found.id_token) if found.id_token else None if before is None else before.id_token,
         expires_at=expires,
         obtained_at=now,
-        account_id=_text(auth.get("chatgpt_account_id")) or (None if before is None else before.account_id),
-        email=_text(email) or (None if before is None else before.email),
-        plan=_text(auth.get("chatgpt_plan_type")) or (None if before is None else before.plan),
+        logged_in_at=None if before is None else since(before),
+        account_id=said.account_id or (None if before is None else before.account_id),
+        email=said.email or (None if before is None else before.email),
+        plan=said.plan or (None if before is None else before.plan),
         scopes=tuple(found.scope.split()) if found.scope else service.scopes if before is None else before.scopes,
+    )
+
+
+class _Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token says of whose it is."""
+
+    account_id: str | None
+    email: str | None
+    plan: str | None
+
+
+def _said(claims: dict[str, Any]) -> _Said:
+    auth, profile = claims.get(OPENAI_AUTH), claims.get(OPENAI_PROFILE)
+    auth = auth if isinstance(auth, dict) else {}
+    email = claims.get("email") or (profile.get("email") if isinstance(profile, dict) else None)
+    return _Said(
+        account_id=_text(auth.get("chatgpt_account_id")),
+        email=_text(email),
+        plan=_text(auth.get("chatgpt_plan_type")),
+    )
+
+
+def borrowed(service: str, token: SecretValue, *, account_id: str | None, plan: str | None, now: float) -> TokenEntry:
+    """An access token that another program has asked for, and renews."""
+    said = _said(claims_of(token.reveal()))
+    return TokenEntry(
+        service=service,
+        client_id="",
+        access_token=token,
+        expires_at=_expiry(token.reveal()),
+        obtained_at=now,
+        account_id=account_id or said.account_id,
+        email=said.email,
+        plan=plan or said.plan,
+        borrowed=True,
     )
 
 

@@ -146,6 +146,9 @@ BUNDLED: tuple[Model, ...] = (
 )
 """In the order they are offered; the first of a provider is its default."""
 
+SOLD_BY = {"chatgpt": "openai", "claude": "anthropic"}
+"""A subscription's provider -> the one whose models it has."""
+
 
 def find(provider: str, slug: str, said: Mapping[str, ModelSettings] = NOTHING_SAID) -> Model:
     """The model of that name, or what may be assumed of one that nobody has described.
@@ -188,14 +191,16 @@ def _bundled(provider: str, slug: str) -> Model:
 
 def default_model(provider: str) -> str | None:
     """The slug to use when none is set; None when the provider has no model that could be assumed."""
-    return next((model.slug for model in BUNDLED if model.provider == provider), None)
+    maker = SOLD_BY.get(provider, provider)
+    return next((model.slug for model in BUNDLED if model.provider == maker), None)
 
 
 def of_provider(
     provider: str, chosen: str, said: Mapping[str, ModelSettings] = NOTHING_SAID, extra: Iterable[str] = ()
 ) -> tuple[Model, ...]:
     """The models of a provider one may choose from: the bundled ones, ``extra``, and ``chosen`` in any case."""
-    slugs = [model.slug for model in BUNDLED if model.provider == provider]
+    maker = SOLD_BY.get(provider, provider)
+    slugs = [model.slug for model in BUNDLED if model.provider == maker]
     slugs += [slug for slug in extra if slug not in slugs]
     if chosen and chosen not in slugs:
         slugs.insert(0, chosen)

@@ -1,19 +1,22 @@
 """Which providers there are, and which one with which model is meant when nobody has said so.
 
 A provider is data: where it is, which wire it speaks, where its key comes from. The rehearsed one and those of
-`profiles` that have one address for everybody are built in; settings may add others and override these. Pure: whether a
-key is there is an argument.
+`profiles` that have one address for everybody are built in; settings may add others and override these. Pure: which
+keys and logins there are is an argument.
+
+Rejected: asking when there are several logins and nothing is set (whoever has just logged in means that login).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from actors.model_stream.catalogue import default_model
 from actors.model_stream.listings import layered
 from actors.model_stream.profiles import PROFILES, settings_of
+from messages.credentials import Login
 from messages.settings import ModelSettings, ProviderSettings, Settings
 
 OPENAI = "openai"
@@ -34,6 +37,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
     provider: str
     model: str
+    why: str = ""
+    """What decided on the provider; for people, as the end of a sentence."""
 
 
 def is_rehearsed(name: str) -> bool:
@@ -78,14 +83,14 @@ def endpoint(base_url: str, path: str) -> str:
     return address.rstrip("/") + path + mark + query
 
 
-def choose(settings: Settings, environment: Mapping[str, str]) -> Choice:
+def choose(settings: Settings, environment: Mapping[str, str], logins: Iterable[Login] = ()) -> Choice:
     """The provider and model of new threads.
 
-    What is set counts; else OpenAI, else Anthropic, if its key is in ``environment``; else the rehearsed model. Raises
-    ChoiceError.
+    What is set counts; else OpenAI, else Anthropic, if its key is in ``environment``; else the latest of ``logins`` to
+    a provider of which a model is known; else the rehearsed model. Raises ChoiceError.
     """
-    provider = settings.model_provider or _with_key(environment)
     known = known_providers(settings, "")
+    provider, why = _chosen(settings, environment, logins, known)
     if provider not in known:
         raise ChoiceError(
             f"model_provider is {provider!r}, but there is no such provider; known are {', '.join(sorted(known))}. "
@@ -97,10 +102,19 @@ def choose(settings: Settings, environment: Mapping[str, str]) -> Choice:
             f'no model is set for the provider {provider!r}: name one with `model = "…"` in config.toml, '
             "`-c model=…` or `--model`."
         )
-    return Choice(provider=provider, model=model)
+    return Choice(provider=provider, model=model, why=why)
 
 
-def _with_key(environment: Mapping[str, str]) -> str:
-    """The first provider whose key is there; the rehearsed model needs none."""
-    keys = {OPENAI: OPENAI_KEY, ANTHROPIC: ANTHROPIC_KEY}
-    return next((provider for provider, key in keys.items() if environment.get(key, "").strip()), REHEARSAL)
+def _chosen(
+    settings: Settings, environment: Mapping[str, str], logins: Iterable[Login], known: Mapping[str, ProviderSettings]
+) -> tuple[str, str]:
+    if settings.model_provider:
+        return settings.model_provider, "model_provider is set"
+    for provider, key in ((OPENAI, OPENAI_KEY), (ANTHROPIC, ANTHROPIC_KEY)):
+        if environment.get(key, "").strip():
+            return provider, f"{key} is set"
+    usable = [each for each in logins if each.provider in known and (settings.model or default_model(each.provider))]
+    if usable:
+        latest = max(usable, key=lambda login: (login.at, login.provider))
+        return latest.provider, "it is the latest login" if len(usable) > 1 else "it is the one login"
+    return REHEARSAL, "no provider is set, no key is in the environment, and nobody is logged in"

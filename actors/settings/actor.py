@@ -17,7 +17,7 @@ from actors.kernel import Context, Mailbox, Reply, Service
 from actors.ports import Ports
 from actors.settings import core, store
 from actors.settings.core import Edited, Sources, State
-from actors.settings.layers import Complete, version_of
+from actors.settings.layers import CompleteWith, version_of
 from messages.settings import (
     AwaitSettings,
     GetSettings,
@@ -47,7 +47,7 @@ BUSY_TRIES = 100
 milliseconds; beyond that the other one hangs."""
 
 
-async def load(sources: Sources, ports: Ports, complete: Complete | None = None) -> State:
+async def load(sources: Sources, ports: Ports, complete: CompleteWith | None = None) -> State:
     """Read and merge. Raises SettingsError, or OSError when the home cannot be made or read."""
 
     def read() -> core.Contents:
@@ -88,7 +88,7 @@ class _Desk:
     def handle(self, message: SettingsRequest, reply: Reply) -> None:
         match message:
             case GetSettings():
-                if message.cwd is None and not message.overrides:
+                if message.cwd is None and not message.overrides and not message.fresh:
                     reply.answer(self._state.current)
                 else:
                     self._nursery.start_soon(self._resolve, message, reply)
@@ -101,6 +101,8 @@ class _Desk:
                 assert_never(never)
 
     async def _resolve(self, message: GetSettings, reply: Reply) -> None:
+        if message.fresh:
+            await self.read()
         project = None
         if message.cwd is not None and core.needs_project(self._state):
             markers = self._state.current.settings.project_root_markers
@@ -141,7 +143,7 @@ class _Desk:
         return now != self._seen
 
     async def _look(self) -> store.Signature:
-        return await self._ports.threads.run(store.signature, self._ports.files, self._state.sources.files)
+        return await self._ports.threads.run(store.signature, self._ports.files, self._state.sources.watched)
 
     async def _write(self, message: WriteSettings, reply: Reply) -> None:
         async with self._files:

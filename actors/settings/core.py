@@ -21,6 +21,7 @@ from actors.settings.layers import (
     CONFIG_FILE,
     SYSTEM_FILE,
     Complete,
+    CompleteWith,
     Layer,
     SettingsError,
     client_layer,
@@ -62,6 +63,9 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = False
     """Names that nobody knows are errors."""
     system_file: str = SYSTEM_FILE
+    register: str | None = None
+    """The file that says which logins there are; no layer, but what is in it counts where the settings leave a provider
+    open."""
 
     @property
     def files(self) -> dict[str, LayerName]:
@@ -70,6 +74,11 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
         if self.profile is not None:
             found[self.profile_file(self.profile)] = "profile"
         return found
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Every file that is read."""
+        return (*self.files, *(() if self.register is None else (self.register,)))
 
     @property
     def user_file(self) -> str:
@@ -94,13 +103,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     contents: Contents
     in_force: Contents
     """The same, unless they are broken."""
-    complete: Complete | None
+    complete: CompleteWith | None
     current: SettingsSnapshot
     first: Settings
     """What the daemon started with."""
 
 
-def begin(sources: Sources, contents: Contents, complete: Complete | None = None) -> State:
+def begin(sources: Sources, contents: Contents, complete: CompleteWith | None = None) -> State:
     """Raises SettingsError: a daemon does not start on settings it does not understand."""
     snapshot = _merged(sources, contents, complete)
     return State(
@@ -149,7 +158,10 @@ def resolve(state: State, project: Project | None, overrides: Mapping[str, Any])
     asked, more = _asked(overrides) if overrides else ((), ())
     try:
         return merge(
-            state.sources.home, (*below, *middle, *above, *asked), complete=state.complete, warnings=(*problems, *more)
+            state.sources.home,
+            (*below, *middle, *above, *asked),
+            complete=_complete(state.sources, state.in_force, state.complete),
+            warnings=(*problems, *more),
         )
     except SettingsError as error:
         return SettingsRefused(reason="invalid", message=str(error))
@@ -222,7 +234,7 @@ def _keys(edits: tuple[SettingsEdit, ...]) -> list[str]:
     return found
 
 
-def _merged(sources: Sources, contents: Contents, complete: Complete | None) -> SettingsSnapshot:
+def _merged(sources: Sources, contents: Contents, complete: CompleteWith | None) -> SettingsSnapshot:
     layers = _layers(sources, contents)
     problems = [problem for layer in layers.values() if isinstance(layer, SettingsError) for problem in layer.problems]
     if sources.profile is not None and contents.get(sources.profile_file(sources.profile)) is None:
@@ -231,7 +243,18 @@ def _merged(sources: Sources, contents: Contents, complete: Complete | None) -> 
     sound = [layer for layer in layers.values() if not isinstance(layer, SettingsError)]
     if problems:
         raise SettingsError(*problems, *(problem for layer in sound for problem in wrong_in(layer)))
-    return merge(sources.home, sound, strict=sources.strict, complete=complete)
+    completed = _complete(sources, contents, complete)
+    snapshot = merge(sources.home, sound, strict=sources.strict, complete=completed)
+    # A login that changes the provider of new threads is no layer, and yet another state of things.
+    chosen = (snapshot.settings.model_provider, snapshot.settings.model)
+    return msgspec.structs.replace(snapshot, version=version_of(f"{snapshot.version} {chosen}"))
+
+
+def _complete(sources: Sources, contents: Contents, complete: CompleteWith | None) -> Complete | None:
+    if complete is None:
+        return None
+    logins = None if sources.register is None else contents.get(sources.register)
+    return lambda settings: complete(settings, logins)
 
 
 def _layers(sources: Sources, contents: Contents) -> dict[str, Layer | SettingsError]:

@@ -40,6 +40,9 @@ COMMAND_LINE_PROVIDER = "command-line"
 Complete = Callable[[Settings], Settings]
 """Fills in what follows from several settings at once (which provider, which model). Raises ValueError."""
 
+CompleteWith = Callable[[Settings, bytes | None], Settings]
+"""The same, with the register of logins as it is on disk (None: there is none): who is logged in decides as well."""
+
 
 class SettingsError(Exception):
     """Values nobody can work with: the text names for each the place, the key, what is wrong and what is accepted."""

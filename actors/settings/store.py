@@ -31,7 +31,7 @@ class BusyError(Exception):
 
 def read_contents(files: Files, sources: Sources) -> Contents:
     """All files of the daemon's own layers."""
-    return {path: _read(files, path) for path in sources.files}
+    return {path: _read(files, path) for path in sources.watched}
 
 
 def signature(files: Files, paths: Iterable[str]) -> Signature:

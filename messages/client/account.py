@@ -58,6 +58,9 @@ class LoginStartParams(Wire, frozen=True, kw_only=True):
 
     type: str
     api_key: str | None = None
+    access_token: str | None = None
+    chatgpt_account_id: str | None = None
+    chatgpt_plan_type: str | None = None
     provider: str | None = None
 
 
@@ -112,7 +115,7 @@ class LoginCompleted(Wire, frozen=True, kw_only=True):
 class AccountUpdated(Wire, frozen=True, kw_only=True):
     """account/updated"""
 
-    auth_mode: Literal["apikey", "chatgpt"] | None
+    auth_mode: Literal["apikey", "chatgpt", "chatgptAuthTokens"] | None
     plan_type: PlanType | None = None
 
 
@@ -125,12 +128,41 @@ class AccountBody(Wire, frozen=True, kw_only=True):
     service: str | None = None
     email: str | None = None
     plan: str | None = None
+    account_id: str | None = None
     expires_at: float | None = None
+    borrowed: bool = False
+    """Its token is another program's to renew."""
     trouble: str | None = None
 
 
+class NewThreads(Wire, frozen=True, kw_only=True):
+    """What a thread uses that names neither provider nor model."""
+
+    provider: str
+    model: str
+    because: str
+    """For people, in brackets: what decided on the provider."""
+
+
 class AccountsResponse(Wire, frozen=True, kw_only=True):
-    """callboard/accounts: every login, and where they are kept."""
+    """callboard/accounts: every login, where they are kept, and what comes of it."""
 
     data: tuple[AccountBody, ...]
+    store: str
+    elsewhere: str | None
+    """What lies in another store than this one, and what to do about that."""
+    new_threads: NewThreads
+
+
+class MigrateParams(Wire, frozen=True, kw_only=True):
+    """callboard/login/migrate. Without ``to``: into the store that the settings name."""
+
+    to: Literal["keyring", "file"] | None = None
+
+
+class MigrateResponse(Wire, frozen=True, kw_only=True):
+    """``replaced``: those of ``providers`` that had another, older login in one of the two places."""
+
+    providers: tuple[str, ...]
+    replaced: tuple[str, ...]
     store: str

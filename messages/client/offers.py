@@ -90,6 +90,6 @@ class AuthStatusParams(Wire, frozen=True, kw_only=True):
 class AuthStatus(Wire, frozen=True, kw_only=True):
     """How somebody is logged in; nobody has to be."""
 
-    auth_method: Literal["apikey", "chatgpt"] | None
+    auth_method: Literal["apikey", "chatgpt", "chatgptAuthTokens"] | None
     auth_token: str | None
     requires_openai_auth: bool

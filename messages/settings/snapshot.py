@@ -76,6 +76,8 @@ class GetSettings(Message, frozen=True, kw_only=True):
     """Absolute; the files of its project count, if it is trusted."""
     overrides: dict[str, Any] = msgspec.field(default_factory=dict)
     """What a client asks for, above all other layers: tables, or keys with dots."""
+    fresh: bool = False
+    """Read the files again first: whoever asks knows that one has just changed."""
 
 
 class AwaitSettings(Message, frozen=True, kw_only=True):

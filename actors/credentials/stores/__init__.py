@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from actors.credentials.entries import Vault
+from messages.credentials import StoreKind
 
 
 class StoreError(Exception):
@@ -22,6 +23,11 @@ class StoreError(Exception):
 
 class Store(Protocol):
     """What every store can do."""
+
+    @property
+    def kind(self) -> StoreKind:
+        """Which of the three."""
+        ...
 
     @property
     def where(self) -> str:
@@ -34,4 +40,8 @@ class Store(Protocol):
 
     def save(self, vault: Vault) -> None:
         """Replace everything, durably. Raises StoreError."""
+        ...
+
+    def clear(self) -> None:
+        """Leave nothing behind, not even an empty vault. Raises StoreError."""
         ...

@@ -8,6 +8,7 @@ import posixpath
 from actors.credentials.entries import UnreadableVaultError, Vault, decode, encode
 from actors.credentials.stores import StoreError
 from actors.ports import Files
+from messages.credentials import StoreKind
 
 FILE_NAME = "credentials.json"
 
@@ -19,6 +20,8 @@ OTHERS_MAY_READ, OTHERS_MAY_WRITE = 0o077, 0o022
 
 class FileStore:
     """`$CALLBOARD_HOME/credentials.json`."""
+
+    kind: StoreKind = "file"
 
     def __init__(self, files: Files, home: str) -> None:
         self._files = files
@@ -56,6 +59,14 @@ class FileStore:
             self._files.write_atomic(self._path, encode(vault) + b"\n")
         except OSError as error:
             raise StoreError(f"{self._path} cannot be written: {error.strerror}; nothing was changed") from None
+
+    def clear(self) -> None:
+        """See `Store.clear`."""
+        try:
+            if self._files.stat(self._path) is not None:
+                self._files.remove(self._path)
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be removed: {error.strerror}") from None
 
     def _check(self, mode: int) -> None:
         if mode & OTHERS_MAY_READ:

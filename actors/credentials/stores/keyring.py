@@ -10,6 +10,7 @@ from typing import Protocol
 
 from actors.credentials.entries import UnreadableVaultError, Vault, decode, encode
 from actors.credentials.stores import StoreError
+from messages.credentials import StoreKind
 
 SERVICE = "callboard"
 ACCOUNT = "logins"
@@ -22,9 +23,13 @@ class Backend(Protocol):
 
     def set_password(self, service: str, username: str, password: str) -> None: ...
 
+    def delete_password(self, service: str, username: str) -> None: ...
+
 
 class KeyringStore:
     """One secret of the login keyring holds the whole vault. ``account`` tells homes apart."""
+
+    kind: StoreKind = "keyring"
 
     def __init__(self, backend: Backend, account: str = ACCOUNT) -> None:
         self._backend = backend
@@ -50,6 +55,14 @@ class KeyringStore:
             self._backend.set_password(SERVICE, self._account, encode(vault).decode())
         except Exception as error:
             raise StoreError(f"{self.where} cannot be written: {_words(error)}; nothing was changed") from None
+
+    def clear(self) -> None:
+        """See `Store.clear`."""
+        try:
+            if self._backend.get_password(SERVICE, self._account) is not None:
+                self._backend.delete_password(SERVICE, self._account)
+        except Exception as error:
+            raise StoreError(f"{self.where} does not give up what it holds: {_words(error)}") from None
 
 
 def secret_service() -> Backend | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from actors.credentials.entries import Vault
+from messages.credentials import StoreKind
 
 
 class MemoryStore:
     """For tests, and for people who want nothing on disk."""
+
+    kind: StoreKind = "ephemeral"
 
     def __init__(self) -> None:
         self._vault = Vault()
@@ -22,3 +25,7 @@ class MemoryStore:
     def save(self, vault: Vault) -> None:
         """See `Store.save`."""
         self._vault = vault
+
+    def clear(self) -> None:
+        """See `Store.clear`."""
+        self._vault = Vault()

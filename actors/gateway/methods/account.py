@@ -23,6 +23,9 @@ from messages.client.account import (
     LogoutParams,
     LogoutReport,
     LogoutResponse,
+    MigrateParams,
+    MigrateResponse,
+    NewThreads,
     PlanType,
 )
 from messages.client.envelope import INVALID_PARAMS, INVALID_REQUEST
@@ -33,18 +36,24 @@ from messages.credentials import (
     Accounts,
     AwaitLogin,
     CancelLogin,
+    CredentialState,
     EndLogin,
     GetAccounts,
+    GetCredentialState,
     LoggedOut,
     LoginEnded,
     LoginMethod,
+    LoginsMoved,
     LoginStarted,
+    MoveLogins,
     PasteCode,
     SaveKey,
+    SaveToken,
     SecretValue,
     StartLogin,
 )
 from messages.failure import Failure
+from messages.settings import GetSettings, SettingsSnapshot
 
 METHOD_OF: Final[dict[str, LoginMethod]] = {"chatgpt": "browser", "chatgptDeviceCode": "device", "paste": "paste"}
 """By the type of the request; `paste` is ours."""
@@ -64,6 +73,7 @@ async def auth_status(caller: Caller, _params: AuthStatusParams) -> AuthStatus:
 
 
 async def accounts(caller: Caller, _params: NoParams) -> AccountsResponse:
+    new_threads = await _new_threads(caller)
     found = await caller.house.credentials.ask(GetAccounts(), Accounts)
     return AccountsResponse(
         data=tuple(
@@ -74,13 +84,36 @@ async def accounts(caller: Caller, _params: NoParams) -> AccountsResponse:
                 service=each.service,
                 email=each.email,
                 plan=each.plan,
+                account_id=each.account_id,
                 expires_at=each.expires_at,
+                borrowed=each.borrowed,
                 trouble=each.trouble,
             )
             for each in found.accounts
         ),
         store=found.store,
+        elsewhere=found.elsewhere,
+        new_threads=new_threads,
     )
+
+
+async def _new_threads(caller: Caller) -> NewThreads:
+    snapshot = await _settings_now(caller)
+    provider, origin = snapshot.settings.model_provider, snapshot.origins.get("model_provider")
+    state = await caller.house.credentials.ask(GetCredentialState(provider=provider), CredentialState)
+    because = (
+        f"{origin.where} says so"
+        if origin is not None
+        else state.source
+        if state.source is not None and state.present
+        else "no provider is set, no key is in the environment, and nobody is logged in"
+    )
+    return NewThreads(provider=provider, model=snapshot.settings.model, because=because)
+
+
+async def _settings_now(caller: Caller) -> SettingsSnapshot:
+    """With the logins as they are: which there are decides what new threads use."""
+    return await caller.house.settings.ask(GetSettings(fresh=True), SettingsSnapshot)
 
 
 async def login(caller: Caller, params: LoginStartParams) -> LoginStartResponse:
@@ -92,10 +125,24 @@ async def login(caller: Caller, params: LoginStartParams) -> LoginStartResponse:
             raise RpcError(INVALID_REQUEST, f"the key was not kept: {ended.error}")
         await _tell(caller, ended)
         return LoginStartResponse(type="apiKey")
+    if params.type == "chatgptAuthTokens":
+        provider = params.provider or DEFAULT_LOGIN_PROVIDER
+        token = SaveToken(
+            provider=provider,
+            token=SecretValue(params.access_token or ""),
+            account_id=params.chatgpt_account_id,
+            plan=params.chatgpt_plan_type,
+        )
+        ended = await caller.house.credentials.ask(token, LoginEnded)
+        if ended.error is not None:
+            raise RpcError(INVALID_REQUEST, f"the token was not kept: {ended.error}")
+        await _tell(caller, ended)
+        return LoginStartResponse(type="chatgptAuthTokens")
     if params.type not in METHOD_OF:
         raise RpcError(
             INVALID_PARAMS,
-            f"there is no login of the type {params.type[:50]!r}; there are apiKey, {', '.join(METHOD_OF)}",
+            f"there is no login of the type {params.type[:50]!r}; there are apiKey, chatgptAuthTokens, "
+            f"{', '.join(METHOD_OF)}",
         )
     provider = params.provider or DEFAULT_LOGIN_PROVIDER
     started = await caller.house.credentials.ask(
@@ -120,6 +167,8 @@ async def _follow(caller: Caller, login_id: str) -> None:
 
 
 async def _tell(caller: Caller, ended: LoginEnded) -> None:
+    if ended.error is None:
+        await _settings_now(caller)
     completed = LoginCompleted(success=ended.error is None, login_id=ended.login_id, error=ended.error)
     caller.notify("account/login/completed", completed)
     if ended.error is None:
@@ -156,8 +205,16 @@ async def logout(caller: Caller, params: LogoutParams) -> LogoutResponse:
         if done.warning is not None:
             warnings.append(f"{provider}: {done.warning}")
     if gone:
+        await _settings_now(caller)
         await _tell_all(caller)
     return LogoutResponse(callboard=LogoutReport(providers=tuple(gone), warnings=tuple(warnings)))
+
+
+async def migrate(caller: Caller, params: MigrateParams) -> MigrateResponse:
+    done = await caller.house.credentials.ask(MoveLogins(to=params.to), LoginsMoved)
+    if done.error is not None:
+        raise RpcError(INVALID_REQUEST, done.error)
+    return MigrateResponse(providers=done.moved, replaced=done.replaced, store=done.store)
 
 
 def _main(found: tuple[Account, ...]) -> Account | None:
@@ -174,8 +231,10 @@ def _body(account: Account | None) -> ApiKeyAccount | ChatgptAccount | None:
     return ChatgptAccount(email=account.email, plan_type=_plan(account))
 
 
-def _mode(account: Account | None) -> Literal["apikey", "chatgpt"] | None:
-    return None if account is None else "apikey" if account.kind == "api_key" else "chatgpt"
+def _mode(account: Account | None) -> Literal["apikey", "chatgpt", "chatgptAuthTokens"] | None:
+    if account is None or account.kind == "api_key":
+        return None if account is None else "apikey"
+    return "chatgptAuthTokens" if account.borrowed else "chatgpt"
 
 
 def _plan(account: Account) -> PlanType:
@@ -190,4 +249,5 @@ METHODS = (
     method("getAuthStatus", AuthStatusParams, auth_status),
     method("callboard/accounts", NoParams, accounts),
     method("callboard/login/paste", LoginPasteParams, paste),
+    method("callboard/login/migrate", MigrateParams, migrate),
 )

@@ -157,6 +157,9 @@ def test_a_keyring_that_breaks_says_so_and_not_what_it_was_given(tmp_path: Path)
         def set_password(self, service: str, username: str, password: str) -> None:
             raise OSError("the collection is locked")
 
+        def delete_password(self, service: str, username: str) -> None:
+            raise OSError("the collection is locked")
+
     store = choose("keyring", SystemFiles(), str(tmp_path), Broken).store
     with pytest.raises(StoreError) as unread:
         store.load()

@@ -6,7 +6,7 @@ import json
 import random
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from messages.credentials import (
     SaveKey,
     SecretValue,
     StartLogin,
+    StoreChoice,
 )
 from messages.failure import Failure
 from messages.settings import ProviderSettings
@@ -111,9 +112,15 @@ def server() -> Iterator[Authority]:
 
 @asynccontextmanager
 async def desk(
-    server: Authority, home: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Service], Service] | None = None
+    server: Authority,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Service], Service] | None = None,
+    *,
+    stores: Callable[[StoreChoice], Chosen] | None = None,
+    chosen: Sequence[StoreChoice] = ("file",),
 ) -> AsyncIterator[Desk]:
-    """``change`` alters how the actor is told of the server."""
+    """``change`` alters how the actor is told of the server; ``chosen[0]`` is what the settings say of the store."""
     built_in = tuple(
         (change or (lambda each: each))(
             server.service(name, state_in_exchange=name == "claude", refresh_body="json", redirect_host="localhost")
@@ -124,14 +131,18 @@ async def desk(
     ports = production_ports(NoProcesses())  # type: ignore[arg-type]  # as much of it as is used
     system = System(random=random.Random(1), strict=True)
     ctx = Context(system, "credentials")
-    store = FileStore(ports.files, str(home))
+
+    async def choice() -> StoreChoice:
+        return chosen[0]
+
     means = Means(
         ports=ports,
         home=str(home),
         providers=PROVIDERS,
         services=dict,
         environment={},
-        open_store=lambda: Chosen(store=store, kind="file", why="In a file."),
+        open_store=stores or (lambda _: Chosen(store=FileStore(ports.files, str(home)), why="In a file.")),
+        choice=choice,
         posts=Poster(ports),
     )
     with trio.fail_after(60):

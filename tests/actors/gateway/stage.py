@@ -42,6 +42,7 @@ from actors.tool_worker.rules.book import RuleBook
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.client.item import AgentMessage
 from messages.client.model import EffortOption, ModelEntry
+from messages.credentials import StoreChoice
 from messages.log import ListThreads, Record, ThreadPage
 from messages.model import TokenUsage
 from messages.session import (
@@ -244,7 +245,8 @@ class FakeHouse:
             providers=known_providers(Settings(), ""),
             services=dict,
             environment={},
-            open_store=lambda: Chosen(store=self.logins, kind="ephemeral", why="Kept in memory."),
+            open_store=lambda _: Chosen(store=self.logins, why="Kept in memory."),
+            choice=_ephemeral,
             posts=Poster(self.ports),
         )
 
@@ -330,6 +332,10 @@ async def _models() -> tuple[ModelEntry, ...]:
             input_modalities=("text",),
         ),
     )
+
+
+async def _ephemeral() -> StoreChoice:
+    return "ephemeral"
 
 
 def _rehearsed(given: Settings, listen: dict[str, Any]) -> Settings:
@@ -445,7 +451,7 @@ async def open_stage(
     fake = FakeHouse(str(home), processes)
     listen = {"address": "ws://127.0.0.1:0", "auth": False, **options}
     sources = Sources(home=str(home), environment=environment or {}, overrides=tuple(map(override_layer, overrides)))
-    state = await load(sources, fake.ports, lambda given: _rehearsed(given, listen))
+    state = await load(sources, fake.ports, lambda given, _logins: _rehearsed(given, listen))
     doorway = await open_doorway(fake.house(), state.current.settings.listen)
     async with trio.open_nursery() as nursery:
         fake.nursery = nursery
