@@ -31,6 +31,7 @@ from actors.console.keys import Key, Keyboard, LineEditor, Named
 from actors.console.questions import Pending, drawn, is_approval, subject
 from actors.console.screen import Screen
 from actors.console.stage import Stage, finished, headline, staged
+from actors.console.thread_settings import ThreadFlags
 from actors.console.threads import resolve
 from actors.console.user_input import SKIP, Answering, asks_user
 from actors.console.waiting import Wait
@@ -56,6 +57,8 @@ class AttachOptions(msgspec.Struct, frozen=True, kw_only=True):
     thread: str | None
     new: bool = False
     cwd: str = "."
+    settings: ThreadFlags = ThreadFlags()
+    """Of a new thread."""
 
 
 class Attached:
@@ -376,8 +379,11 @@ async def run(options: AttachOptions) -> int:
     console = Screen()
     interactive = console.is_terminal and sys.stdin.isatty()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with attached(homes.home(), NAME) as client:
-            opened = await _open(client, options)
+        config = options.settings.config(homes.home()) if options.new else {}
+        # A new thread takes its settings along; nobody needs to hear that the daemon has others.
+        flags = () if options.new and homes.running(homes.home()) is not None else options.settings.flags
+        async with attached(homes.home(), NAME, flags=flags) as client:
+            opened = await _open(client, options, config)
             thread = opened["thread"]
             title = thread.get("name") or thread["preview"] or "a new thread"
             where = f"{thread['id']}  {opened['model']} in {opened['cwd']}"
@@ -386,9 +392,10 @@ async def run(options: AttachOptions) -> int:
             return await here.run(opened, signals, interactive=interactive)
 
 
-async def _open(client: Client, options: AttachOptions) -> dict[str, Any]:
+async def _open(client: Client, options: AttachOptions, config: dict[str, Any]) -> dict[str, Any]:
     if options.new:
-        started: dict[str, Any] = await client.request("thread/start", {"cwd": options.cwd})
+        params = {"cwd": options.cwd, **({"config": config} if config else {})}
+        started: dict[str, Any] = await client.request("thread/start", params)
         return started
     thread_id = await resolve(client, options.thread)
     resumed: dict[str, Any] = await client.request("thread/resume", {"threadId": thread_id})

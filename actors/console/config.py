@@ -167,13 +167,14 @@ def _check(options: argparse.Namespace) -> int:
     state = _state(options)
     snapshot = _snapshot(options, state)
     try:
-        choose(snapshot.settings, os.environ)
+        choice = choose(snapshot.settings, os.environ, homes.logins(homes.home()))
     except ValueError as error:
         raise SettingsError(Problem(where="settings", text=str(error))) from error
     for warning in snapshot.warnings:
         print(f"warning: {warning}")
     files = [layer.where for layer in snapshot.layers if os.path.isabs(layer.where)]
     print(f"the settings are valid ({', '.join(files) or 'no file; the defaults are in force'})")
+    print(f"new threads use {choice.provider}, model {choice.model} ({choice.why})")
     return OK
 
 

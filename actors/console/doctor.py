@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,8 @@ from rich.text import Text
 from actors.console import home as homes
 from actors.console.client import NotReachableError, WireError, connect
 from actors.console.screen import Screen
-from actors.model_stream.providers import REHEARSAL, ChoiceError, choose, known_providers
+from actors.credentials import register
+from actors.model_stream.providers import REHEARSAL, Choice, ChoiceError, choose, known_providers
 from actors.ports.processes import LauncherLostError, SpawnError
 from actors.ports.production import SystemFiles
 from actors.ports.production.processes import confinement_report
@@ -35,7 +36,8 @@ from actors.ports.scripts import Confinement, EngineUnavailableError
 from actors.settings.layers import CONFIG_FILE, SettingsError, environment_layers, file_layer, merge
 from actors.tool_worker.launcher import containment_report
 from actors.tool_worker.rules.folders import RuleFolders, trusted_folders
-from messages.settings import SettingsSnapshot
+from messages.credentials import Login
+from messages.settings import ProviderSettings, Settings, SettingsSnapshot
 from messages.version import VERSION
 
 Status = Literal["ok", "warning", "fail"]
@@ -207,30 +209,79 @@ def rules_finding(home: Path, environment: Mapping[str, str]) -> Finding:
 def _credentials(home: Path, environment: Mapping[str, str]) -> Finding:
     try:
         settings = _snapshot(home, environment).settings
-        choice = choose(settings, environment)
+        logins = homes.logins(home)
+        choice = choose(settings, environment, logins)
     except (SettingsError, OSError):
         return Finding(status="warning", summary="not looked at: the settings cannot be read")
     except ChoiceError as error:
         return Finding(status="fail", summary=str(error), remediation="name a provider and a model in config.toml")
-    details = {"provider": choice.provider, "model": choice.model}
+    return credentials_finding(settings, choice, environment, logins)
+
+
+def credentials_finding(
+    settings: Settings, choice: Choice, environment: Mapping[str, str], logins: Sequence[Login]
+) -> Finding:
+    """Which provider new threads use, why, and whether there is what it asks for. No store is opened for that."""
+    details = {"provider": choice.provider, "model": choice.model, "because": choice.why}
+    details |= {f"login {login.provider}": f"in {register.NAMES[login.store]}" for login in logins}
+    store = settings.cli_auth_credentials_store
+    lost = () if store == "auto" else register.elsewhere(logins, store)
+    migrate = "callboard login migrate"
     if choice.provider == REHEARSAL:
         return Finding(
             status="warning",
             summary="no provider is set: the rehearsed model answers, from a script",
             details=details,
-            remediation="set OPENAI_API_KEY, or a provider in config.toml",
+            remediation="callboard login, or set OPENAI_API_KEY, or a provider in config.toml",
         )
-    key = known_providers(settings, "")[choice.provider].env_key
-    if key is None:
-        return Finding(status="ok", summary=f"{choice.provider} needs no key", details=details)
-    if environment.get(key, "").strip():
-        return Finding(status="ok", summary=f"{key} is set for {choice.provider}", details=details)
-    return Finding(
-        status="fail",
-        summary=f"{choice.provider} needs a key, and {key} is not set",
-        details=details,
-        remediation=f"export {key}=… before you start the daemon",
-    )
+    provider = known_providers(settings, "")[choice.provider]
+    if any(login.provider == choice.provider for login in lost) and not _has_other_key(provider, environment):
+        return Finding(
+            status="fail",
+            summary=f'the login for {choice.provider} is not in the store that is set ("{store}")',
+            details=details,
+            remediation=migrate,
+        )
+    found = _source(choice.provider, provider, environment, logins)
+    if found is None:
+        ways = [f"callboard login --provider {choice.provider}" + (" --with-api-key" if provider.env_key else "")]
+        ways += [f"export {provider.env_key}=… before you start the daemon"] if provider.env_key else []
+        lacks = f"a key, and {provider.env_key} is not set" if provider.env_key else "a login, and there is none"
+        return Finding(
+            status="fail",
+            summary=f"{choice.provider} needs {lacks}",
+            details=details,
+            remediation=", or ".join(ways),
+        )
+    if lost:
+        return Finding(
+            status="warning",
+            summary=f'{found}; not in the store that is set ("{store}"): {", ".join(each.provider for each in lost)}',
+            details=details,
+            remediation=migrate,
+        )
+    return Finding(status="ok", summary=found, details=details)
+
+
+def _has_other_key(provider: ProviderSettings, environment: Mapping[str, str]) -> bool:
+    key = provider.env_key is not None and environment.get(provider.env_key, "").strip()
+    return bool(key or provider.experimental_bearer_token or provider.auth)
+
+
+def _source(
+    id_: str, provider: ProviderSettings, environment: Mapping[str, str], logins: Sequence[Login]
+) -> str | None:
+    """Where what it asks for comes from; None if it is missing."""
+    if provider.env_key is not None and environment.get(provider.env_key, "").strip():
+        return f"{provider.env_key} is set for {id_}"
+    if provider.experimental_bearer_token:
+        return f"the settings hold a token for {id_}"
+    if provider.auth is not None:
+        return f"{provider.auth.command} is asked for the token of {id_}"
+    kept = [login for login in logins if login.provider == id_]
+    if kept:
+        return f"a key for {id_} is kept" if kept[0].kind == "api_key" else f"there is a login for {id_}"
+    return None if provider.env_key or provider.oauth else f"{id_} needs no key"
 
 
 def _daemon(home: Path) -> Finding:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import trio
@@ -18,7 +19,9 @@ from actors.console.events import Lines
 from actors.console.questions import Asker
 from actors.console.screen import Screen
 from actors.console.stage import staged
+from actors.console.thread_settings import ThreadFlags, for_resumed
 from actors.console.turn import SIGINT_EXIT, Ending, run_turn
+from actors.settings.layers import SettingsError
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -34,6 +37,8 @@ class ExecOptions(msgspec.Struct, frozen=True, kw_only=True):
     thread: str | None = None
     connect: str | None = None
     serve_flags: tuple[str, ...] = ()
+    """What only a daemon of our own can have: an endpoint."""
+    settings: ThreadFlags = ThreadFlags()
 
 
 async def run(options: ExecOptions) -> int:
@@ -42,10 +47,10 @@ async def run(options: ExecOptions) -> int:
     ending: Ending | None = None
     try:
         async with contextlib.AsyncExitStack() as stack:
-            place = await find_place(stack, options.connect, options.serve_flags)
+            place, config = await find_place(stack, options.connect, options.settings, options.serve_flags)
             client = await stack.enter_async_context(connect(place.address, token=place.token))
-            ending = await _turn(client, options)
-    except* (NotReachableError, WireError) as group:
+            ending = await _turn(client, options, config)
+    except* (NotReachableError, WireError, SettingsError) as group:
         for error in leaves(group):
             errors.print(f"[bold red]callboard exec:[/] {error}", highlight=False)
     if ending is None:
@@ -56,20 +61,25 @@ async def run(options: ExecOptions) -> int:
     return OK if ending.status == "completed" else FAILED
 
 
-async def find_place(stack: contextlib.AsyncExitStack, address: str | None, flags: Sequence[str]) -> Borrowed:
-    """The daemon at ``address``, or the one that runs, or one of our own, which ends with ``stack``."""
+async def find_place(
+    stack: contextlib.AsyncExitStack, address: str | None, settings: ThreadFlags, flags: Sequence[str] = ()
+) -> tuple[Borrowed, dict[str, Any]]:
+    """The daemon at ``address``, or the one that runs, or one of our own, which ends with ``stack`` and has all flags.
+
+    A daemon that runs has settings of its own: what its thread is to have besides comes as well, for thread/start.
+    Raises SettingsError, NotReachableError.
+    """
     folder = homes.home()
-    if address is not None:
-        return Borrowed(address, homes.token(folder))
     found = homes.running(folder)
-    if found is not None and not flags:
-        return Borrowed(found.address, homes.token(folder))
-    return await stack.enter_async_context(daemon(folder, flags))
+    if address is not None or (found is not None and not flags):
+        place = Borrowed(address or (found.address if found is not None else ""), homes.token(folder))
+        return place, settings.config(folder)
+    return await stack.enter_async_context(daemon(folder, (*settings.flags, *flags))), {}
 
 
-async def _turn(client: Client, options: ExecOptions) -> Ending:
+async def _turn(client: Client, options: ExecOptions, config: dict[str, Any]) -> Ending:
     thread_id = await open_thread(
-        client, options.thread, cwd=options.cwd, approve_all=options.approve_all, model=options.model
+        client, options.thread, cwd=options.cwd, approve_all=options.approve_all, model=options.model, config=config
     )
     if options.json:
         return await _turn_as_lines(client, thread_id, options)
@@ -133,18 +143,29 @@ async def _turn_as_lines(client: Client, thread_id: str, options: ExecOptions) -
 
 
 async def open_thread(
-    client: Client, thread: str | None, *, cwd: str, approve_all: bool, model: str | None = None
+    client: Client,
+    thread: str | None,
+    *,
+    cwd: str,
+    approve_all: bool,
+    model: str | None = None,
+    config: dict[str, Any] | None = None,
 ) -> str:
     """The id of a new thread, or of ``thread``, which is gone on with under these settings."""
-    settings = {
+    config = config or {}
+    settings: dict[str, Any] = {
         "cwd": cwd,
-        "approvalPolicy": "never" if approve_all else "on-request",
+        **({"approvalPolicy": "never"} if approve_all else {}),
         **({"model": model} if model else {}),
     }
-    if thread is not None:
-        found = await client.request("thread/resume", {"threadId": thread, "excludeTurns": True, **settings})
+    if thread is None:
+        found = await client.request("thread/start", {**settings, **({"config": config} if config else {})})
     else:
-        found = await client.request("thread/start", settings)
+        # A thread keeps what it was last told; that everything was approved once is no word for the next time.
+        asked = await client.request("config/read", {"cwd": cwd})
+        policy = {"approvalPolicy": asked["config"]["approval_policy"]}
+        params = {"threadId": thread, "excludeTurns": True, **policy, **for_resumed(config), **settings}
+        found = await client.request("thread/resume", params)
     return str(found["thread"]["id"])
 
 

@@ -5,10 +5,15 @@ A daemon that listens leaves ``$CALLBOARD_HOME/daemon.json``; it is believed onl
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 import msgspec
+
+from actors.credentials import register
+from actors.ports.production.files import SystemFiles
+from messages.credentials import Login
 
 DAEMON_FILE = "daemon.json"
 TOKEN_FILE = "token"  # noqa: S105  # the name of a file, not a secret
@@ -56,6 +61,13 @@ def certificate(folder: Path, address: str) -> str | None:
     """What to trust besides what the machine trusts, when connecting to ``address``: the daemon's own, of this home."""
     found = running(folder)
     return found.certificate if found is not None and found.address == address else None
+
+
+def logins(folder: Path) -> tuple[Login, ...]:
+    """Which logins there are, as the daemon's own register says; nothing secret is read."""
+    found = running(folder)
+    known = register.read(SystemFiles(), str(folder))
+    return register.counting(known, math.inf if found is None else found.started_at)
 
 
 def token(folder: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,9 +17,9 @@ from actors.hooks.runner import read_trusted, write_trusted
 from actors.ports.production.files import SystemFiles
 
 
-async def show(*, as_json: bool) -> int:
+async def show(*, as_json: bool, flags: Sequence[str] = ()) -> int:
     """List them with their trust; the exit code. Raises NotReachableError, WireError."""
-    entry = await _listed()
+    entry = await _listed(flags)
     if as_json:
         print(msgspec.json.encode(entry).decode())
         return 0
@@ -39,9 +40,9 @@ async def show(*, as_json: bool) -> int:
     return 0
 
 
-async def trust(keys: list[str], *, everything: bool, trusted: bool) -> int:
+async def trust(keys: list[str], *, everything: bool, trusted: bool, flags: Sequence[str] = ()) -> int:
     """Let these run, or no longer; a running daemon heeds it at once. Raises NotReachableError, WireError, OSError."""
-    hooks = (await _listed())["hooks"]
+    hooks = (await _listed(flags))["hooks"]
     chosen = [hook for hook in hooks if everything or hook["key"] in keys]
     unknown = sorted(set(keys) - {hook["key"] for hook in hooks})
     if unknown or not chosen:
@@ -60,8 +61,8 @@ async def trust(keys: list[str], *, everything: bool, trusted: bool) -> int:
     return 0
 
 
-async def _listed() -> dict[str, Any]:
-    async with attached(homes.home(), "callboard-hooks") as client:
+async def _listed(flags: Sequence[str]) -> dict[str, Any]:
+    async with attached(homes.home(), "callboard-hooks", flags=flags) as client:
         listed = await client.request("hooks/list")
     found: dict[str, Any] = listed["data"][0]
     return found

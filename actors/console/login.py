@@ -19,11 +19,12 @@ from rich.text import Text
 
 from actors.console import home as homes
 from actors.console.borrowed import attached
-from actors.console.client import Client, WireError
+from actors.console.client import Client, WireError, leaves
 from actors.console.config import CODEX_HOME
 from actors.console.screen import Screen
 from actors.console.unseen import typed_unseen
 from actors.credentials import foreign
+from actors.model_stream.catalogue import default_model
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -37,11 +38,24 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 async def run(options: argparse.Namespace) -> int:
-    """The exit code. Raises NotReachableError, WireError."""
+    """The exit code. Raises NotReachableError."""
     wrong = _wrong(options)
     if wrong is not None:
         print(f"callboard login: {wrong}", file=sys.stderr)
         return USAGE
+    refused: list[str] = []
+    code = FAILED
+    try:
+        code = await _run(options)
+    except* WireError as group:
+        # Which request it was says nothing to whoever wants to log in.
+        refused = [error.reason for error in leaves(group) if isinstance(error, WireError)]
+    for reason in refused:
+        print(f"callboard: {reason}", file=sys.stderr)
+    return code
+
+
+async def _run(options: argparse.Namespace) -> int:
     key = None
     if options.verb == "login" and options.action is None and options.with_api_key:
         # Before anything is started: whoever gives up here leaves nothing behind.
@@ -168,9 +182,10 @@ def _tell_of_new_threads(found: dict[str, Any], *, wanted: str | None = None) ->
     """What threads use that name no provider; and how to make that another one."""
     chosen = found["newThreads"]
     print(f"New threads use {chosen['provider']}, model {chosen['model']} ({chosen['because']}).")
-    if wanted not in (None, chosen["provider"]):
-        print(f"To use {wanted}: callboard config set model_provider {wanted}, with a model of its own")
-        print(f"(callboard models --provider {wanted} lists them)")
+    if wanted is not None and wanted != chosen["provider"]:
+        print(f"To use {wanted}: callboard config set model_provider {wanted}")
+        if default_model(wanted) is None:
+            print(f"and a model of its own: callboard config set model NAME (see callboard models --provider {wanted})")
 
 
 async def _login(client: Client, provider: str, method: str) -> int:
@@ -205,7 +220,8 @@ async def _login(client: Client, provider: str, method: str) -> int:
 async def _pasted() -> str:
     if sys.stdin.isatty():
         return await typed_unseen("Paste the code the page shows (not shown): ")
-    return (await trio.to_thread.run_sync(sys.stdin.readline)).strip()
+    line: str = await trio.to_thread.run_sync(sys.stdin.readline)
+    return line.strip()
 
 
 async def _completed(client: Client, login_id: str) -> dict[str, Any]:

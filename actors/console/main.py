@@ -86,7 +86,7 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
     if unknown and (options.verb != "app-server" or not unknown[0].startswith("-")):
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
-        options.serve_flags = serving_flags.flags(options)
+        options.serve_flags = serving_flags.said(options).flags
         if options.verb == "app-server":
             return _app_server(options, unknown, serve)
         if options.verb == "serve":

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from actors.console.home import home
+from actors.console.home import home, logins
 from actors.console.screen import Screen
 from actors.console.wire import user_settings
 from actors.credentials import core as credentials
@@ -88,7 +88,7 @@ async def _models(settings: Settings, provider_id: str | None, as_json: bool) ->
         if provider_id is not None:
             sections.append((provider_id, await _of_provider(client, settings, provider_id), None))
         else:
-            choice = choose(settings, os.environ)
+            choice = choose(settings, os.environ, logins(home()))
             sections.append(
                 (
                     f"{choice.provider} (in use: {choice.model})",

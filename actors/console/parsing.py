@@ -118,6 +118,7 @@ def add_verbs(verbs: Any) -> None:
     run.add_argument("--json", action="store_true", help="print the events as JSON lines")
     run.add_argument("--tool", action="append", default=[], metavar="NAME", help="only this may be called; repeatable")
     run.add_argument("--thread", metavar="ID", help="in this thread instead of a new one")
+    serving_flags.add(run)
     run.add_argument(
         "--approve-all",
         action="store_true",

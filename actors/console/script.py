@@ -23,7 +23,9 @@ from actors.console.exec import find_place, open_thread
 from actors.console.questions import Asker
 from actors.console.screen import Screen
 from actors.console.stage import Stage, is_script, staged
+from actors.console.thread_settings import ThreadFlags
 from actors.console.turn import SIGINT_EXIT, Answer, Ending, decline, see_turn
+from actors.settings.layers import SettingsError
 
 OK, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 
@@ -44,6 +46,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Only these may be called; none: all."""
     thread: str | None = None
     connect: str | None = None
+    settings: ThreadFlags = ThreadFlags()
 
 
 class Heard:
@@ -97,12 +100,14 @@ async def run(options: RunOptions) -> int:
     heard, ending = Heard(), None
     try:
         async with contextlib.AsyncExitStack() as stack:
-            place = await find_place(stack, options.connect, ())
+            place, config = await find_place(stack, options.connect, options.settings)
             client = await stack.enter_async_context(connect(place.address, token=place.token))
-            thread_id = await open_thread(client, options.thread, cwd=options.cwd, approve_all=options.approve_all)
+            thread_id = await open_thread(
+                client, options.thread, cwd=options.cwd, approve_all=options.approve_all, config=config
+            )
             follow = _as_lines if options.json else _on_screen
             ending = await follow(client, thread_id, options, heard)
-    except* (NotReachableError, WireError) as group:
+    except* (NotReachableError, WireError, SettingsError) as group:
         for error in leaves(group):
             errors.print(Text.assemble(("callboard script run: ", "bold red"), str(error)))
     if ending is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from actors.console.thread_settings import ThreadFlags
 from messages.settings import Features
 
 CONFIG_HELP = "set one setting, e.g. -c approval_policy=never"
@@ -26,9 +27,7 @@ def add(parser: argparse.ArgumentParser, suffix: str = "") -> None:
     )
     parser.add_argument("-p", "--profile", dest=f"profile{suffix}", metavar="NAME", help=told(PROFILE_HELP))
     for name, text in (("enable", "switch a feature on"), ("disable", "or off")):
-        parser.add_argument(
-            f"--{name}", action="append", dest=f"{name}{suffix}", metavar="FEATURE", help=told(text)
-        )
+        parser.add_argument(f"--{name}", action="append", dest=f"{name}{suffix}", metavar="FEATURE", help=told(text))
     strict = "settings that nobody knows are errors"
     parser.add_argument("--strict-config", action="store_true", dest=f"strict{suffix}", help=told(strict))
 
@@ -44,22 +43,18 @@ def overrides(options: argparse.Namespace) -> tuple[str, ...]:
 
 def profile(options: argparse.Namespace) -> str | None:
     """The one behind the verb, else the one before it."""
-    return getattr(options, "profile", None) or options.profile_before
+    named: str | None = getattr(options, "profile", None) or options.profile_before
+    return named
 
 
 def strict(options: argparse.Namespace) -> bool:
     """Said before the verb or behind it."""
-    return options.strict_before or getattr(options, "strict", False)
+    return bool(options.strict_before or getattr(options, "strict", False))
 
 
-def flags(options: argparse.Namespace) -> list[str]:
-    """As ``callboard serve`` takes them."""
-    named = profile(options)
-    return [
-        *(word for override in overrides(options) for word in ("-c", override)),
-        *(("-p", named) if named is not None else ()),
-        *(("--strict-config",) if strict(options) else ()),
-    ]
+def said(options: argparse.Namespace) -> ThreadFlags:
+    """All of it."""
+    return ThreadFlags(overrides=overrides(options), profile=profile(options), strict=strict(options))
 
 
 def _both(options: argparse.Namespace, name: str) -> list[Any]:

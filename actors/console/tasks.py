@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -27,9 +28,9 @@ PAGE = 100
 """The most the daemon gives at once."""
 
 
-async def run(task_id: str | None, *, limit: int, as_json: bool) -> int:
+async def run(task_id: str | None, *, limit: int, as_json: bool, flags: Sequence[str] = ()) -> int:
     """List tasks, or show one; the exit code. Raises NotReachableError, WireError."""
-    async with attached(homes.home(), "callboard-tasks") as client:
+    async with attached(homes.home(), "callboard-tasks", flags=flags) as client:
         if task_id is not None:
             found = await client.request("callboard/tasks/read", {"taskId": task_id})
             print(msgspec.json.encode(found).decode() if as_json else described(found))
@@ -53,9 +54,9 @@ async def run(task_id: str | None, *, limit: int, as_json: bool) -> int:
     return OK
 
 
-async def apply(task_id: str, folder: str) -> int:
+async def apply(task_id: str, folder: str, *, flags: Sequence[str] = ()) -> int:
     """Apply a task's diff; the exit code. Raises NotReachableError, WireError."""
-    async with attached(homes.home(), "callboard-apply") as client:
+    async with attached(homes.home(), "callboard-apply", flags=flags) as client:
         task = await client.request("callboard/tasks/read", {"taskId": task_id})
     diff = task.get("diff")
     if not diff:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -71,9 +72,9 @@ async def _latest(client: Client, threads: list[dict[str, Any]], loaded: list[st
     return str(max(threads, key=lambda thread: thread["updatedAt"])["id"])
 
 
-async def show(*, search: str | None, limit: int, as_json: bool) -> int:
+async def show(*, search: str | None, limit: int, as_json: bool, flags: Sequence[str] = ()) -> int:
     """Print the list, newest first; the exit code."""
-    async with attached(homes.home(), "callboard-threads") as client:
+    async with attached(homes.home(), "callboard-threads", flags=flags) as client:
         threads = await _threads(client, search, limit)
     if as_json:
         print(msgspec.json.encode(threads).decode())

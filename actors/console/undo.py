@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from rich.text import Text
 
@@ -11,9 +13,9 @@ from actors.console.screen import Screen
 from actors.console.threads import resolve
 
 
-async def run(named: str | None, turn_id: str | None, *, as_json: bool) -> int:
+async def run(named: str | None, turn_id: str | None, *, as_json: bool, flags: Sequence[str] = ()) -> int:
     """Take it back and say what was; the exit code. Raises NotReachableError, WireError."""
-    async with attached(homes.home(), "callboard-undo") as client:
+    async with attached(homes.home(), "callboard-undo", flags=flags) as client:
         thread_id = await resolve(client, named)
         params = {"threadId": thread_id, "turnId": turn_id}
         done = await client.request("callboard/thread/undo", params)

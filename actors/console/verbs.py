@@ -8,11 +8,12 @@ import sys
 
 import trio
 
-from actors.console import demo, ps
+from actors.console import demo, ps, serving_flags
 from actors.console import exec as execution
 from actors.console import home as homes
 from actors.console.client import NotReachableError, WireError, connect, leaves
 from actors.console.screen import Screen
+from actors.settings.layers import SettingsError
 
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -21,11 +22,13 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         return _run(parser, options)
     except BrokenPipeError:
         raise
-    except (NotReachableError, WireError, OSError) as error:
+    except (NotReachableError, WireError, SettingsError, OSError) as error:
         print(f"callboard: {error}", file=sys.stderr)
         return 1
     except BaseExceptionGroup as group:
-        known, rest = group.split((NotReachableError, WireError, OSError))
+        if group.split(KeyboardInterrupt)[1] is None:
+            raise KeyboardInterrupt from None
+        known, rest = group.split((NotReachableError, WireError, SettingsError, OSError))
         if known is None or rest is not None:
             raise
         if all(isinstance(leaf, BrokenPipeError) for leaf in leaves(known)):
@@ -50,14 +53,22 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         case "attach":
             from actors.console import attach
 
-            given = attach.AttachOptions(thread=options.thread, new=options.new, cwd=os.path.abspath(options.cd))
+            given = attach.AttachOptions(
+                thread=options.thread,
+                new=options.new,
+                cwd=os.path.abspath(options.cd),
+                settings=serving_flags.said(options),
+            )
             return trio.run(attach.run, given)
         case "script":
             return _script(options)
         case "threads":
             from actors.console import threads
 
-            return trio.run(lambda: threads.show(search=options.search, limit=options.limit, as_json=options.json))
+            flags = options.serve_flags
+            return trio.run(
+                lambda: threads.show(search=options.search, limit=options.limit, as_json=options.json, flags=flags)
+            )
         case "approve":
             from actors.console import approve
 
@@ -84,22 +95,26 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         case "undo":
             from actors.console import undo
 
-            return trio.run(lambda: undo.run(options.thread, options.turn, as_json=options.json))
+            return trio.run(
+                lambda: undo.run(options.thread, options.turn, as_json=options.json, flags=options.serve_flags)
+            )
         case "tasks":
             from actors.console import tasks
 
-            return trio.run(lambda: tasks.run(options.task, limit=options.limit, as_json=options.json))
+            flags = options.serve_flags
+            return trio.run(lambda: tasks.run(options.task, limit=options.limit, as_json=options.json, flags=flags))
         case "apply":
             from actors.console import tasks
 
-            return trio.run(lambda: tasks.apply(options.task, os.path.abspath(options.cd)))
+            return trio.run(lambda: tasks.apply(options.task, os.path.abspath(options.cd), flags=options.serve_flags))
         case "hooks":
             from actors.console import hooks
 
             if options.hooks_verb == "list":
-                return trio.run(lambda: hooks.show(as_json=options.json))
+                return trio.run(lambda: hooks.show(as_json=options.json, flags=options.serve_flags))
             trusted = options.hooks_verb == "trust"
-            return trio.run(lambda: hooks.trust(options.hook, everything=options.all, trusted=trusted))
+            flags = options.serve_flags
+            return trio.run(lambda: hooks.trust(options.hook, everything=options.all, trusted=trusted, flags=flags))
         case "login" | "logout":
             from actors.console import login
 
@@ -132,6 +147,7 @@ def _exec(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             thread=options.thread,
             connect=options.connect,
             serve_flags=tuple(_endpoint_flags(options)),
+            settings=serving_flags.said(options),
         )
     )
 
@@ -149,6 +165,7 @@ def _script(options: argparse.Namespace) -> int:
         tools=tuple(options.tool),
         thread=options.thread,
         connect=options.connect,
+        settings=serving_flags.said(options),
     )
     return script.start(options.file, given)
 

@@ -352,7 +352,8 @@ class Desk:
         why = core.unusable(key.reveal())
         error = f"the key {why}" if why is not None else None
         if error is None and message.provider not in self._means.providers:
-            error = f"there is no provider {message.provider!r}"
+            known = ", ".join(sorted(self._means.providers))
+            error = f"there is no provider {message.provider!r}; known are {known}"
         if error is None:
             error = await self._keep(message.provider, KeyEntry(key=key, saved_at=self._means.ports.clock.now()))
         reply.answer(LoginEnded(error=error, store=self._where))

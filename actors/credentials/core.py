@@ -166,6 +166,8 @@ def unusable(key: str) -> str | None:
     """Why a key cannot be sent; None if it can."""
     if not key:
         return "is empty"
+    if any(letter.isspace() for letter in key):
+        return "holds blanks or more than one line"
     return None if key.isprintable() and key.isascii() else "holds characters that no HTTP header can carry"
 
 

@@ -79,7 +79,7 @@ class Flow:
             raise OAuthError(f"{service.title} has no device codes; log in with a browser")
         if service.device_style == "two_step":
             return await self._two_step(client, service.device_code_url, service.device_token_url)
-        fields = {"client_id": client, "scope": " ".join(service.scopes)}
+        fields = {"client_id": client, **({"scope": " ".join(service.scopes)} if service.scopes else {})}
         began = _object(await self._posts.post(_form(service.device_code_url, fields)), service)
         device_code, user_code = str(began["device_code"]), str(began["user_code"])
         page = str(began.get("verification_uri_complete") or began.get("verification_uri") or service.device_page_url)

@@ -3,8 +3,8 @@
 Its API key may: it is the user's. Of its ChatGPT login only the access token can be borrowed, and only if somebody asks
 for it: a refresh token is good once and was given to another OAuth client, so renewing it here would log that program
 out and make callboard pose as it. Rejected: taking the refresh token over where the client ids agree (whichever of the
-two programs renews second is logged out all the same), and reading the file again whenever the token has ended (a daemon
-that keeps an eye on another program's secrets).
+two programs renews second is logged out all the same), and reading the file again whenever the token has ended (a
+daemon that keeps an eye on another program's secrets).
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def authorization(service: Service, redirect_uri: str, *, verifier: bytes, state
         "response_type": "code",
         "client_id": client_id(service),
         "redirect_uri": redirect_uri,
-        "scope": " ".join(service.scopes),
+        **({"scope": " ".join(service.scopes)} if service.scopes else {}),
         "code_challenge": _base64(hashlib.sha256(secret.encode()).digest()),
         "code_challenge_method": "S256",
         "state": said,

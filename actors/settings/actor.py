@@ -102,7 +102,7 @@ class _Desk:
 
     async def _resolve(self, message: GetSettings, reply: Reply) -> None:
         if message.fresh:
-            await self.read()
+            await self.read(began=True)
         project = None
         if message.cwd is not None and core.needs_project(self._state):
             markers = self._state.current.settings.project_root_markers
@@ -112,8 +112,11 @@ class _Desk:
 
     # --- the files --------------------------------------------------------------------------------------------------
 
-    async def read(self) -> None:
-        """Take the files as they are now. A file that cannot be read stays as it was."""
+    async def read(self, *, began: bool = False) -> None:
+        """Take the files as they are now. A file that cannot be read stays as it was.
+
+        ``began``: settings have been in force already, so it is theirs to say whether files that change count.
+        """
         async with self._files:
             try:
                 seen = await self._look()
@@ -121,6 +124,8 @@ class _Desk:
             except OSError as error:
                 logger.warning("the settings cannot be read again: %s: %s", error.filename, error.strerror)
                 return
+            if began and not self._state.current.settings.features.live_reload:
+                contents = core.logins_only(self._state, contents)
             self._seen = seen
             self._take(core.take(self._state, contents))
 

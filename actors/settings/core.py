@@ -141,6 +141,11 @@ def take(state: State, contents: Contents) -> State:
     return msgspec.structs.replace(state, contents=contents, in_force=contents, current=snapshot)
 
 
+def logins_only(state: State, contents: Contents) -> Contents:
+    """The files as they were, but for the register of logins."""
+    return {path: contents[path] if path == state.sources.register else was for path, was in state.contents.items()}
+
+
 def needs_project(state: State) -> bool:
     """Whether the files around a thread's folder count at all."""
     return state.current.settings.features.project_settings

@@ -37,7 +37,7 @@ class Terminal:
     """``callboard`` with these words, for the length of a ``with`` block."""
 
     def __init__(self, home: Path, *words: str) -> None:
-        self._keys, theirs = pty.openpty()
+        self.keys, theirs = pty.openpty()
         self.resize(ROWS, COLUMNS)
         self.process = subprocess.Popen(
             [str(CALLBOARD), *words],
@@ -81,11 +81,11 @@ class Terminal:
         self._seen = at + len(words)
 
     def press(self, key: bytes) -> None:
-        os.write(self._keys, key)
+        os.write(self.keys, key)
 
     def resize(self, rows: int, columns: int) -> None:
         """As when a window is dragged; the program is told by SIGWINCH."""
-        fcntl.ioctl(self._keys, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        fcntl.ioctl(self.keys, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def ended(self) -> int:
         """Its exit code."""
@@ -97,13 +97,13 @@ class Terminal:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        os.close(self._keys)
+        os.close(self.keys)
 
     def _read(self, deadline: float) -> str:
         """What it shows next; nothing at its end, or when the time is over."""
-        readable, _, _ = select.select([self._keys], [], [], max(0.0, deadline - time.monotonic()))
+        readable, _, _ = select.select([self.keys], [], [], max(0.0, deadline - time.monotonic()))
         with contextlib.suppress(OSError):  # what a terminal says when nobody is behind it any more
-            return self._decoder.decode(os.read(self._keys, 65536)) if readable else ""
+            return self._decoder.decode(os.read(self.keys, 65536)) if readable else ""
         return ""
 
 

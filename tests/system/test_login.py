@@ -1,32 +1,64 @@
-"""`callboard login`, `login status`, `login import` and `logout` as a script meets them: words and exit codes."""
+"""`callboard login`, `login status|import|migrate` and `logout` as a script meets them: words and exit codes."""
 
 from __future__ import annotations
 
+import base64
+import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from actors.console.main import main
+from tests.system.daemon import SOON_OVER, DaemonProcess, daemon_process
 from tests.system.test_cli import callboard
 
 KEY = "sk-abcde-0123456789-p1234"
 FILE_STORE = 'cli_auth_credentials_store = "file"\n'
+NOBODY = "New threads use rehearsal, model rehearsal (no provider is set, no key is in the environment, and "
 
 
-def test_a_key_is_kept_told_of_by_its_ends_only_and_forgotten(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    home = tmp_path_factory.mktemp("login") / "home"
     home.mkdir(mode=0o700)
     (home / "config.toml").write_text(FILE_STORE)
+    with daemon_process(home, SOON_OVER) as running:
+        yield running
+
+
+@pytest.fixture
+def home(daemon: DaemonProcess) -> Iterator[Path]:
+    """Of a daemon that runs, with nobody logged in."""
+    yield daemon.home
+    callboard(daemon.home, "logout")
+
+
+def kept_in(home: Path) -> str:
+    return f"Logins are kept in the file {home}/credentials.json, as the settings say."
+
+
+def test_a_key_is_kept_told_of_by_its_ends_only_decides_what_new_threads_use_and_is_forgotten(home: Path) -> None:
     out = callboard(home, "login", "status")
-    assert (out.returncode, out.stdout) == (1, "Not logged in\n")
+    assert (out.returncode, out.stdout.splitlines()) == (
+        1,
+        ["Not logged in", kept_in(home), f"{NOBODY}nobody is logged in)."],
+    )
     out = callboard(home, "login", "--with-api-key", stdin=" \n")
     assert (out.returncode, out.stdout, out.stderr) == (1, "", "callboard: No API key provided via stdin.\n")
-    assert not (home / "credentials.json").exists()
     out = callboard(home, "login", "--with-api-key", stdin=KEY + "\n")
-    assert (out.returncode, out.stdout.splitlines()[0]) == (
+    new_threads = "New threads use openai, model gpt-6.1-sol (a kept key)."
+    assert (out.returncode, out.stderr, out.stdout.splitlines()) == (
         0,
-        f"The key for openai is kept. Logins are kept in the file {home}/credentials.json, as the settings say.",
+        "",
+        [f"The key for openai is kept. {kept_in(home)}", new_threads],
     )
-    assert KEY not in out.stdout + out.stderr
     out = callboard(home, "login", "status")
-    assert (out.returncode, out.stdout.splitlines()[0]) == (0, "openai: API key configured - sk-abcde***p1234")
+    assert (out.returncode, out.stdout.splitlines()) == (
+        0,
+        ["openai: API key configured - sk-abcde***p1234", kept_in(home), new_threads],
+    )
     out = callboard(home, "logout")
     assert (out.returncode, out.stdout) == (0, "Successfully logged out of openai\n")
     out = callboard(home, "logout")
@@ -35,18 +67,118 @@ def test_a_key_is_kept_told_of_by_its_ends_only_and_forgotten(tmp_path: Path) ->
     assert [path for path in kept if KEY.encode() in path.read_bytes()] == []
 
 
-def test_a_key_is_imported_and_what_cannot_be_says_why(tmp_path: Path) -> None:
-    home, theirs = tmp_path / "home", tmp_path / "auth.json"
-    home.mkdir(mode=0o700)
-    (home / "config.toml").write_text(FILE_STORE)
+def test_a_key_of_a_provider_without_known_models_is_kept_and_says_what_to_set(home: Path) -> None:
+    out = callboard(home, "login", "--with-api-key", "--provider", "groq", stdin=KEY)
+    assert (out.returncode, out.stdout.splitlines()) == (
+        0,
+        [
+            f"The key for groq is kept. {kept_in(home)}",
+            f"{NOBODY}no login is to one whose models are known).",
+            "To use groq: callboard config set model_provider groq",
+            "and a model of its own: callboard config set model NAME (see callboard models --provider groq)",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("status auth.json", "unrecognized arguments: auth.json"),
+        ("--with-api-key status", "callboard login: status takes no --with-api-key"),
+        ("--provider openai migrate", "callboard login: migrate takes no --provider; it is about all logins"),
+        ("--with-api-key --token", "not allowed with argument --with-api-key"),
+        ("migrate --to ephemeral", "invalid choice: 'ephemeral' (choose from 'keyring', 'file')"),
+    ],
+)
+def test_what_means_nothing_is_wrong_usage_before_anything_starts(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: object = main(["login", *words.split()], lambda _: pytest.fail("a daemon was started"))
+    except SystemExit as ended:
+        code = ended.code
+    out = capsys.readouterr()
+    assert (code, out.out, said in out.err) == (2, "", True), out.err
+
+
+def test_what_cannot_be_done_says_why_and_keeps_nothing(home: Path) -> None:
+    def refused(*words: str, stdin: str = "") -> str:
+        out = callboard(home, "login", *words, stdin=stdin)
+        assert (out.returncode, out.stdout) == (1, "")
+        assert "(-32" not in out.stderr, "a code of the wire says nothing to a person"
+        return out.stderr
+
+    before = (home / "credentials.json").read_bytes() if (home / "credentials.json").exists() else None
+    assert refused("--with-api-key", "--provider", "nobody", stdin=KEY).startswith(
+        "callboard: the key was not kept: there is no provider 'nobody'; known are anthropic, "
+    )
+    assert refused("--with-api-key", stdin=f"{KEY}\nand more") == (
+        "callboard: the key was not kept: the key holds blanks or more than one line\n"
+    )
+    assert refused("--provider", "openai") == (
+        "callboard: provider 'openai' takes a key, not a login: add --with-api-key\n"
+    )
+    assert 'set oauth.chatgpt.client_id = "…" in config.toml' in refused()
+    assert refused("migrate", "--to", "keyring") == (
+        'callboard: cli_auth_credentials_store is "file", so logins would not be found in the other place; nothing '
+        "was moved. First: callboard config set cli_auth_credentials_store keyring\n"
+    )
+    assert before == ((home / "credentials.json").read_bytes() if (home / "credentials.json").exists() else None)
+
+
+def jwt(**claims: object) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"eyJhbGciOiJub25lIn0.{body}.c2ln"
+
+
+def auth_json(ends: float) -> str:
+    """As the Codex CLI writes it."""
+    auth = {"chatgpt_account_id": "acc-7", "chatgpt_plan_type": "plus"}
+    profile = {"email": "ada@example.org"}
+    claims = {"exp": ends, "https://api.openai.com/auth": auth, "https://api.openai.com/profile": profile}
+    tokens = {
+        "id_token": "it-secret",
+        "access_token": jwt(**claims),
+        "refresh_token": "rt-secret",
+        "account_id": "acc-7",
+    }
+    return json.dumps({"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens})
+
+
+def test_a_key_is_imported_and_what_cannot_be_says_why(home: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "auth.json"
     out = callboard(home, "login", "import", str(theirs))
     assert (out.returncode, out.stderr) == (1, f"callboard: {theirs} cannot be read: No such file or directory\n")
-    theirs.write_text('{"OPENAI_API_KEY": null, "tokens": {"access_token": "at-secret"}}')
+    theirs.write_text(auth_json(time.time() + 3600))
     out = callboard(home, "login", "import", str(theirs))
     assert (out.returncode, out.stdout) == (1, "")
     assert out.stderr.startswith(f"callboard: nothing is taken over from {theirs}: its ChatGPT login belongs to")
+    assert out.stderr.endswith("(callboard login import --borrow)\n")
     theirs.write_text(f'{{"auth_mode": "apikey", "OPENAI_API_KEY": "{KEY}"}}')
     out = callboard(home, "login", "import", str(theirs))
     assert (out.returncode, KEY in out.stdout + out.stderr) == (0, False)
     assert callboard(home, "login", "status").stdout.startswith("openai: API key configured - sk-abcde***p1234\n")
     assert KEY in theirs.read_text()
+
+
+def test_a_login_of_another_program_is_borrowed_until_it_ends_and_never_what_renews_it(
+    home: Path, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "auth.json"
+    theirs.write_text(auth_json(time.time() - 1))
+    out = callboard(home, "login", "import", "--borrow", str(theirs))
+    assert (out.returncode, out.stderr) == (1, "callboard: the token was not kept: the token has ended already\n")
+    before = auth_json(time.time() + 5 * 86400)
+    theirs.write_text(before)
+    out = callboard(home, "login", "import", "--borrow", str(theirs))
+    assert (out.returncode, out.stderr) == (0, "")
+    assert "neither renewed\nnor revoked, which would log the other program out." in out.stdout
+    out = callboard(home, "login", "status")
+    assert out.stdout.splitlines() == [
+        "chatgpt: logged in as ada@example.org (plan plus, account acc-7), another program's token good for 5 days",
+        kept_in(home),
+        "New threads use chatgpt, model gpt-6.1-sol (a login).",
+    ]
+    vault = (home / "credentials.json").read_text()
+    assert ("rt-secret" in vault, "it-secret" in vault) == (False, False)
+    assert theirs.read_text() == before

@@ -43,8 +43,8 @@ def choose(kind: StoreChoice, files: Files, home: str, secret_service: Callable[
     if backend is None:
         if kind == "keyring":
             raise StoreError(
-                'cli_auth_credentials_store is "keyring", but no Secret Service answers here; '
-                'start one, or set it to "file"'
+                "no Secret Service answers here, so there is no keyring; start one, or keep logins in the file: "
+                "callboard config set cli_auth_credentials_store file"
             )
         return Chosen(store=file, why=f"Logins are kept in {file.where}, because no Secret Service answers here.")
     keyring = KeyringStore(backend, account_of(home))

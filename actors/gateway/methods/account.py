@@ -73,7 +73,6 @@ async def auth_status(caller: Caller, _params: AuthStatusParams) -> AuthStatus:
 
 
 async def accounts(caller: Caller, _params: NoParams) -> AccountsResponse:
-    new_threads = await _new_threads(caller)
     found = await caller.house.credentials.ask(GetAccounts(), Accounts)
     return AccountsResponse(
         data=tuple(
@@ -93,11 +92,11 @@ async def accounts(caller: Caller, _params: NoParams) -> AccountsResponse:
         ),
         store=found.store,
         elsewhere=found.elsewhere,
-        new_threads=new_threads,
+        new_threads=await _new_threads(caller, anybody=bool(found.accounts)),
     )
 
 
-async def _new_threads(caller: Caller) -> NewThreads:
+async def _new_threads(caller: Caller, *, anybody: bool) -> NewThreads:
     snapshot = await _settings_now(caller)
     provider, origin = snapshot.settings.model_provider, snapshot.origins.get("model_provider")
     state = await caller.house.credentials.ask(GetCredentialState(provider=provider), CredentialState)
@@ -106,7 +105,8 @@ async def _new_threads(caller: Caller) -> NewThreads:
         if origin is not None
         else state.source
         if state.source is not None and state.present
-        else "no provider is set, no key is in the environment, and nobody is logged in"
+        else "no provider is set, no key is in the environment, and "
+        + ("no login is to one whose models are known" if anybody else "nobody is logged in")
     )
     return NewThreads(provider=provider, model=snapshot.settings.model, because=because)
 

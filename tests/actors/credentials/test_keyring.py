@@ -144,7 +144,8 @@ def test_asked_for_by_name_a_keyring_that_is_not_there_is_an_error_and_no_file(
     with pytest.raises(StoreError) as refused:
         choose("keyring", SystemFiles(), str(tmp_path), secret_service)
     assert str(refused.value) == (
-        'cli_auth_credentials_store is "keyring", but no Secret Service answers here; start one, or set it to "file"'
+        "no Secret Service answers here, so there is no keyring; start one, or keep logins in the file: "
+        "callboard config set cli_auth_credentials_store file"
     )
     assert list(tmp_path.iterdir()) == []
 

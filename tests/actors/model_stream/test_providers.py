@@ -6,22 +6,48 @@ import pytest
 
 from actors.model_stream.catalogue import BUNDLED, FALLBACK_CONTEXT_WINDOW, default_model, find, offered
 from actors.model_stream.profiles import takes_freeform
-from actors.model_stream.providers import Choice, ChoiceError, choose, endpoint, known_providers
+from actors.model_stream.providers import ChoiceError, choose, endpoint, known_providers
+from messages.credentials import Login, StoreKind
 from messages.settings import Dialect, ProviderSettings, Settings
 
 MINE = {"mine": ProviderSettings(base_url="http://127.0.0.1:1/v1")}
 
 
+def login(provider: str, at: float, store: StoreKind = "file") -> Login:
+    return Login(provider=provider, kind="api_key", store=store, at=at)
+
+
+def chosen(settings: Settings, environment: dict[str, str], *logins: Login) -> tuple[str, str]:
+    choice = choose(settings, environment, logins)
+    return choice.provider, choice.model
+
+
 def test_without_anything_the_rehearsed_model_plays() -> None:
-    assert choose(Settings(), {}) == Choice(provider="rehearsal", model="rehearsal")
-    assert choose(Settings(), {"OPENAI_API_KEY": "  "}) == Choice(provider="rehearsal", model="rehearsal")
+    assert chosen(Settings(), {}) == ("rehearsal", "rehearsal")
+    assert chosen(Settings(), {"OPENAI_API_KEY": "  "}) == ("rehearsal", "rehearsal")
 
 
 def test_a_key_of_openai_means_openai_unless_something_is_set() -> None:
     environment = {"OPENAI_API_KEY": "sk-x"}
-    assert choose(Settings(), environment) == Choice(provider="openai", model=default_model("openai") or "")
-    chosen = Settings(model_provider="mine", model="m", model_providers=MINE)
-    assert choose(chosen, environment) == Choice(provider="mine", model="m")
+    assert chosen(Settings(), environment) == ("openai", default_model("openai"))
+    set_ = Settings(model_provider="mine", model="m", model_providers=MINE)
+    assert chosen(set_, environment, login("anthropic", 1.0)) == ("mine", "m")
+
+
+def test_a_login_decides_where_neither_settings_nor_a_key_do_and_of_several_the_latest() -> None:
+    anthropic, chatgpt = login("anthropic", 2.0), login("chatgpt", 1.0, "keyring")
+    assert chosen(Settings(), {}, chatgpt) == ("chatgpt", default_model("openai"))
+    assert chosen(Settings(), {}, login("claude", 1.0)) == ("claude", default_model("anthropic"))
+    assert chosen(Settings(), {}, chatgpt, anthropic) == ("anthropic", default_model("anthropic"))
+    assert chosen(Settings(), {"OPENAI_API_KEY": "sk-x"}, anthropic) == ("openai", default_model("openai"))
+    assert choose(Settings(), {}, [chatgpt, anthropic]).why == "it is the latest login"
+
+
+def test_a_login_whose_provider_is_gone_or_has_no_model_decides_nothing() -> None:
+    """A daemon that starts must not fail over a key that somebody once kept."""
+    assert chosen(Settings(), {}, login("removed", 9.0), login("groq", 8.0)) == ("rehearsal", "rehearsal")
+    assert chosen(Settings(), {}, login("groq", 8.0), login("openai", 1.0)) == ("openai", default_model("openai"))
+    assert chosen(Settings(model="llama"), {}, login("groq", 8.0), login("openai", 1.0)) == ("groq", "llama")
 
 
 def test_what_cannot_be_meant_is_an_error_that_says_what_to_set() -> None:
