@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from messages.client.item import ByteRange, FileUpdateChange, ImageContentItem, TextContentItem
+from messages.client.item import ByteRange, FileUpdateChange, ImageContentItem, ScriptEnd, TextContentItem
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -154,6 +154,8 @@ class KeptToolCall(Kept, frozen=True, kw_only=True, tag="DynamicToolCall"):
     content_items: tuple[TextContentItem | ImageContentItem, ...] | None = None
     success: bool | None = None
     duration: KeptDuration | None = None
+    callboard_end: ScriptEnd | None = None
+    """Of a script: theirs have none."""
 
 
 class KeptImageView(Kept, frozen=True, kw_only=True, tag="ImageView"):

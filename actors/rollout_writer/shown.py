@@ -342,6 +342,7 @@ def keep(item: ThreadItem) -> KeptItem:
                 content_items=item.content_items,
                 success=item.success,
                 duration=_duration_of(item.duration_ms),
+                callboard_end=item.callboard,
                 started_at_ms=started,
                 completed_at_ms=completed,
             )
@@ -425,6 +426,7 @@ def show(kept: KeptItem) -> ThreadItem:
                 content_items=kept.content_items,
                 success=kept.success,
                 duration_ms=_milliseconds_of(kept.duration),
+                callboard=kept.callboard_end,
                 started_at_ms=started,
                 completed_at_ms=completed,
             )

@@ -2,7 +2,7 @@
 
     python -m tests.system.kill --kills 200 [--seed 7]
 
-One kill: three threads work at once on a running daemon (`kill_play`), and every frame it shows is kept. At a moment
+One kill: four threads work at once on a running daemon (`kill_play`), and every frame it shows is kept. At a moment
 that is drawn from the seed its process gets SIGKILL, and nothing else does. Then `kill_laws` are checked: nothing of it
 is left in /proc, the logs hold all that was shown and a history that providers accept, no call took effect twice; a new
 daemon on the same home loads every thread, shows the same, goes on where only an answer is missing, and works. Now and
@@ -45,12 +45,19 @@ KILLS_PER_HOME = 12
 """Threads gather in a home, and each start loads what is there; then a new one begins."""
 
 PLAYS = ("work", "ask", "stream")
+SCRIPTS = ("script", "doubt")
+"""One of them goes along each time."""
 
-FRAMES_OF_A_TURN = 90
-"""About how many frames three threads are worth."""
+THREADS = len(PLAYS) + 1
 
-EFFECTS_OF_A_TURN = 8
-APPENDS_OF_A_TURN = 45
+CAREFUL = ("ask", "doubt")
+"""Plays in which people are asked."""
+
+FRAMES_OF_A_TURN = 140
+"""About how many frames all threads are worth."""
+
+EFFECTS_OF_A_TURN = 13
+APPENDS_OF_A_TURN = 80
 
 START_SECONDS = 0.7
 """About how long a daemon takes to listen; kills of a starting one are spread over it and a little more."""
@@ -81,6 +88,7 @@ class Count:
         self.gone_seconds: list[float] = []
         self.start_seconds: list[float] = []
         self.went_on = 0
+        self.replayed = 0
         self.last = ""
         """How the moment of the last kill was drawn."""
 
@@ -93,13 +101,14 @@ class Count:
     def table(self) -> str:
         lines = [f"{self.kills} kills", "", "moment drawn by"]
         lines += [f"  {count:5}  {name}" for name, count in self.triggers.most_common()]
-        lines += ["", "what the threads were doing (three per kill)"]
+        lines += ["", f"what the threads were doing ({THREADS} per kill)"]
         lines += [f"  {count:5}  {name}" for name, count in self.phases.most_common()]
         lines += ["", "laws checked, none broken"]
         lines += [f"  {count:5}  {name}" for name, count in self.checks.items()]
         lines += [
             "",
             f"turns that waited for an answer and went on after it: {self.went_on}",
+            f"scripts that were replayed: {self.replayed}",
             f"processes gone after: {_spread(self.gone_seconds)}",
             f"daemon listens again after: {_spread(self.start_seconds)}",
         ]
@@ -156,7 +165,7 @@ class Trial:
         trigger, moment = self._draw()
         async with connect(self._daemon) as peer:
             self.frames = peer.frames
-            threads = [await self._thread(peer, play) for play in PLAYS]
+            threads = [await self._thread(peer, play) for play in (*PLAYS, self._rng.choice(SCRIPTS))]
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._follow, peer, threads)
                 asked = {shown.name: await peer.ask("turn/start", _turn_start(shown)) for shown in threads}
@@ -188,7 +197,7 @@ class Trial:
             shown.begin(name)
             return shown
         workspace = Workspace(self.folder / "work" / name)
-        thread = await peer.start_thread(workspace.folder, "on-request" if play == "ask" else "never")
+        thread = await peer.start_thread(workspace.folder, "on-request" if play in CAREFUL else "never")
         shown = Shown(thread, workspace, play, name)
         self._known.append(shown)
         return shown
@@ -227,7 +236,7 @@ class Trial:
         self._daemon.spawn()
         await trio.sleep(self._rng.uniform(0, START_SECONDS * 1.2))
         self._kill("a start")
-        self._count.phases["daemon starting"] += len(PLAYS)
+        self._count.phases["daemon starting"] += THREADS
         await self._nothing_left()
 
     async def _nothing_left(self) -> None:
@@ -280,7 +289,15 @@ class Trial:
         waits = laws.waits_for_people(before)
         thread: Frame = (await peer.request("thread/resume", {"threadId": shown.thread_id}))["thread"]
         self._count.check("what was shown is resumed", laws.shown_is_resumed(shown, thread))
-        if waits and before.open_turn is not None:
+        if laws.is_replayed(before):
+            shown.begin(shown.name)
+            ending = await self._accept_until(peer, shown, thread["turns"][-1]["id"])
+            self._count.check(
+                "a script is replayed to its end", [] if ending == "completed" else [f"it ended {ending}"]
+            )
+            self._count.check("a replay takes the same way", laws.nothing_diverged(laws.load(shown)))
+            self._count.replayed += 1
+        elif waits and before.open_turn is not None:
             shown.begin(shown.name)
             await self._go_on(peer, shown, thread, [asked.approval.id for asked in before.open_turn.approvals])
         else:

@@ -84,6 +84,8 @@ class Shown:
         if self.asked.keys() - self.resolved:
             return "waiting for approval"
         kinds = [item["type"] for item in self.open.values()]
+        if "dynamicToolCall" in kinds:
+            return "script running"
         if "fileChange" in kinds:
             return "patching"
         if sampling:
@@ -102,6 +104,14 @@ def waits_for_people(loaded: LoadedThread) -> bool:
         return False
     unanswered = [call for call in loaded.open_turn.calls if not call.answered]
     return any(call.awaits_approval for call in unanswered) and not any(call.started for call in unanswered)
+
+
+def is_replayed(loaded: LoadedThread) -> bool:
+    """Whether a script is going on, and nothing beside it that had started: the next daemon replays it."""
+    if loaded.open_turn is None:
+        return False
+    unanswered = [call for call in loaded.open_turn.calls if not call.answered]
+    return any(script.runs for script in loaded.open_turn.scripts) and not any(call.started for call in unanswered)
 
 
 # --- the laws -------------------------------------------------------------------------------------------------------
@@ -159,6 +169,12 @@ def nothing_runs(thread: Frame) -> list[str]:
     if thread["status"]["type"] not in ("idle", "notLoaded"):
         problems.append(f"the thread's status is {thread['status']}")
     return problems
+
+
+def nothing_diverged(loaded: LoadedThread) -> list[str]:
+    """No script was another one when it was replayed."""
+    results = [item.raw.decode() for item in loaded.history if item.kind == "message"]
+    return [text for text in results if '<tool-calls-result status=\\"diverged' in text]
 
 
 def only_added_to(before: bytes, after: bytes) -> list[str]:

@@ -7,6 +7,9 @@ has. What ran twice is there twice.
                  patch beside a command, a background terminal, typing into it, text; nobody is asked
     ask NAME     two commands that need a yes beside one that does not, then text
     stream NAME  text for as long as the others work
+    script NAME  a script: three commands at once, a timer, a patch, a race whose loser is cancelled, a command that nobody
+                 waits for; then text
+    doubt NAME   a script whose commands need a yes, one after another and two at once
     again NAME   one command and an answer: does the thread still work?
 """
 
@@ -16,6 +19,8 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from tests.system.model import Exchange, ScriptedModel
 
@@ -64,7 +69,7 @@ def note(name: str) -> str:
 
 def teach(model: ScriptedModel) -> None:
     """Give the model its plays."""
-    for play in (work, ask, stream, again):
+    for play in (work, ask, stream, script, doubt, again):
         model.on(play.__name__, _named(play))
 
 
@@ -111,6 +116,43 @@ def ask(exchange: Exchange, name: str) -> None:
 
 def stream(exchange: Exchange, name: str) -> None:
     exchange.say(f"A long story about {name}, told slowly. " * 10, pieces=int(TURN_SECONDS * 40), pause=0.02)
+    exchange.complete()
+
+
+SCRIPT = """\
+const code = (error: any) => error.code as string;
+const note = (name: string, then = "") =>
+  tools.exec({{ command: `sh note {name}-${{name}}; ${{then}}` }}).then((done) => done.exitCode, code);
+console.log("draw", Math.random());
+const first = await Promise.all([note("a", "sleep 0.15"), note("b", {forks}), note("c", "echo c")]);
+await new Promise<void>((resolve) => setTimeout(resolve, 60));
+const patch = "*** Begin Patch\\n*** Update File: {patched}\\n@@\\n+{name}-p\\n*** End Patch";
+const patched = await tools.applyPatch({{ patch }}).then(() => "patched", code);
+const won = await Promise.race([note("d"), note("e", "setsid sleep 300 & sleep 300").then(() => "lost")]);
+note("f");
+return {{ first, patched, won, draw: Math.random(), at: Date.now() }};"""
+
+DOUBT = """\
+const note = (name: string) => tools.exec({{ command: `sh note {name}-${{name}}` }}).then((done) => done.exitCode);
+const one = await note("a");
+const both = await Promise.all([note("b"), tools.exec({{ command: "ls" }}), note("c")].map((each) => each.catch((e) => e.code)));
+return [one, both.length, Math.random()];"""
+
+
+def script(exchange: Exchange, name: str) -> None:
+    if exchange.round == 0:
+        forks = msgspec.json.encode(TWO_FORKS_AND_SETSID).decode()
+        exchange.script(SCRIPT.format(name=name, forks=forks, patched=PATCHED), before=f"One script for {name}.")
+    else:
+        exchange.say(f"The script of {name} is over. " * 4, pieces=8, pause=0.015)
+    exchange.complete()
+
+
+def doubt(exchange: Exchange, name: str) -> None:
+    if exchange.round == 0:
+        exchange.script(DOUBT.format(name=name), before=f"May a script do {name}?")
+    else:
+        exchange.say(f"Thank you for {name}.")
     exchange.complete()
 
 
