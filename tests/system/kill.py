@@ -130,7 +130,10 @@ class Trial:
         self._model = model
         self._rng = rng
         self._count = count
-        self._daemon = DaemonProcess(folder / "home", model.flags())
+        # No user's profile: one that is killed on its way may leave a lock for which the next one waits.
+        nobody = folder / "nobody"
+        nobody.mkdir(parents=True)
+        self._daemon = DaemonProcess(folder / "home", model.flags(), environment={"HOME": str(nobody)})
         self._known: list[Shown] = []
         """Every thread of this home."""
         self._turns = 0
@@ -431,7 +434,6 @@ async def run(kills: int, seed: int, folder: Path, count: Count, say: Callable[[
         while count.kills < kills:
             number += 1
             trial = Trial(folder / f"trial-{number}", model, rng, count)
-            trial.folder.mkdir(parents=True)
             try:
                 await trial.run(min(KILLS_PER_HOME, kills - count.kills))
             except BaseException:

@@ -69,7 +69,7 @@ def check_files(machine: Machine, people: tuple[Person, ...], death: Death) -> N
             machine.complain(f"{executed.command!r} ran, and the log does not say so ({executed.key})")
     for person in people:
         _check_shown(machine, person, logs, death)
-        if death.in_order and person.attached_at_stop:
+        if death.in_order and person.attached_at_stop and machine.reset_at < machine.asked_to_stop_at:
             for turn_id, turn in person.mirror.turns.items():
                 if turn.status == "inProgress" and turn_id not in death.waiting_turns:
                     machine.complain(f"{person.name}: was not told how turn {turn_id} ended when the daemon stopped")

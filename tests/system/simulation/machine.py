@@ -117,6 +117,9 @@ class Machine:
         """Everybody is done: the daemon may stop in order, and for good."""
         self.stop = trio.Event()
         """Set when the life that goes on is to stop in order, as at SIGTERM."""
+        self.asked_to_stop_at = 0.0
+        self.reset_at = -1.0
+        """When a connection was cut last: whoever had it then may have missed how a daemon stopped."""
         self.workspace_writes: list[str] = []
         disk = self.world.disk
         disk.put(f"{HOME}/config.toml", config.encode() + CONFIG)
@@ -155,6 +158,7 @@ class Machine:
             alive = [stream for stream in self.world.fabric.streams if stream.incoming.room() and not _over(stream)]
             if alive:
                 alive[int(gaps() * 1e6) % len(alive)].reset()
+                self.reset_at = trio.current_time()
 
     def _look_at_file_verb(self, verb: str, path: str) -> None:
         if verb == "write" and path.startswith(WORKSPACE):

@@ -170,6 +170,7 @@ class _Trial:
         stop.set()
 
     def _note_attached(self) -> None:
+        self._machine.asked_to_stop_at = trio.current_time()
         for person in self.people:
             person.attached_at_stop = person.attached and not self._plan.scenario.slow
 
