@@ -71,6 +71,9 @@ class SteerAccepted(msgspec.Struct, frozen=True, kw_only=True, tag="steer_accept
     turn_id: TurnId
     submission_id: str
     item: UserMessage | None = None
+    unheard: bool = False
+    """The user's programs have to hear it before the model does: recovery, which cannot ask them, enters it for eyes
+    only."""
 
 
 class ResponseItem(msgspec.Struct, frozen=True, kw_only=True, tag="response_item"):

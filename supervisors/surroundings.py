@@ -123,7 +123,7 @@ class Surroundings:
         call = effect.call
         fields = effect.fields if call is None else {**effect.fields, **about_call(call)}
         told = self._told(thread_id, effect, effect.event, fields)
-        name = None if call is None else tool_name(call)
+        name = effect.fields.get("trigger") or effect.fields.get("source") if call is None else tool_name(call)
         return await self.hooks.run(effect.event, name, told, turn_id=effect.turn_id, tell=tell)
 
     def _told(

@@ -94,7 +94,7 @@ def problem(hook: Hook) -> str | None:
 
 
 def wanted(hooks: Iterable[Hook], event: HookEvent, name: str | None) -> tuple[Hook, ...]:
-    """Those for this event, and for this tool or source if it has a name."""
+    """Those for this event, and for this tool, source or trigger if it has a name."""
     return tuple(hook for hook in hooks if hook.event == event and _matches(hook.matcher, name))
 
 

@@ -132,6 +132,8 @@ class OpenTurn(msgspec.Struct, frozen=True, kw_only=True):
     """Against the turn's budget."""
     unentered: tuple[UserMessage, ...] = ()
     """Input that was taken into the turn and had not entered its history."""
+    unheard: frozenset[str] = frozenset()
+    """Of these, by item, those that the user's programs had to hear first."""
     budget: TurnBudget = USUAL_BUDGET
     output_schema: dict[str, Any] | None = None
 
@@ -153,6 +155,8 @@ class LoadedThread(msgspec.Struct, frozen=True, kw_only=True):
     open_turn: OpenTurn | None
     open_items: tuple[OpenItem, ...]
     submissions: dict[str, TurnId]
+    withheld: frozenset[str]
+    """Messages of people's, by item, that were shown and that the model was never to be sent."""
     quarantined: tuple[MessageQuarantined, ...]
     next_ordinal: int
     updated_at: float

@@ -144,6 +144,10 @@ class Projector:
         self._submissions: dict[str, TurnId] = {}
         self._steered: dict[str, UserMessage] = {}
         """Taken into the open turn and not shown yet, by item."""
+        self._unheard: set[str] = set()
+        """Of these, those that the user's programs have to hear first."""
+        self._withheld: set[str] = set()
+        """Messages that the model must not be sent."""
         self._usage = TokenUsage()
         self._last_usage = TokenUsage()
         self._name: str | None = None
@@ -247,6 +251,8 @@ class Projector:
                 self._add_history(record)
             case ItemShown():
                 self._show(record.turn_id, record.item)
+                if record.partial and isinstance(record.item, UserMessage):
+                    self._withheld.add(record.item.id)
             case ScriptWritten():
                 self._scripts[record.call_id] = _ScriptFold(record)
             case ScriptRecorded(call_id=call_id, event=event):
@@ -306,6 +312,8 @@ class Projector:
                 self._submissions[record.submission_id] = record.turn_id
                 if record.item is not None:
                     self._steered[record.item.id] = record.item
+                    if record.unheard:
+                        self._unheard.add(record.item.id)
             case UsageRecorded():
                 self._usage, self._last_usage = record.total, record.last
             case ThreadNamed():
@@ -384,6 +392,7 @@ class Projector:
     def _close_open(self, status: TurnStatus, at: float | None) -> None:
         turn, self._open = self._open, None
         self._steered.clear()
+        self._unheard.clear()
         self._scripts.clear()
         if turn is not None:
             self._transcript.settle()
@@ -440,6 +449,7 @@ class Projector:
             open_turn=self._open_state(settings),
             open_items=tuple(self._open_items.values()),
             submissions=dict(self._submissions),
+            withheld=frozenset(self._withheld),
             quarantined=tuple(self._quarantined),
             next_ordinal=self._lines if self._ordinal is None else self._ordinal + 1,
             updated_at=parse_time(self._stamp) or meta.created_at,
@@ -482,6 +492,7 @@ class Projector:
             scripts=tuple(self._open_script(script) for script in self._scripts.values()),
             calls_started=turn.calls_started,
             unentered=tuple(self._steered.values()),
+            unheard=frozenset(self._unheard & self._steered.keys()),
             budget=turn.budget,
             output_schema=turn.output_schema,
         )

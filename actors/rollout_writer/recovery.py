@@ -17,6 +17,7 @@
 | any other item shown as started                         | completed as failed                                       |
 | input was taken into the turn and had not entered it    | it enters behind all else, for the next turn's model      |
 | input was taken into the turn and had not entered       | it enters, so that it is not lost; with the turn          |
+| - a program of the user's had to hear it first          | it is shown, and withheld from the model                  |
 
 Nothing is ever run again, a script's calls as little as others: it is fed what they gave from the log, in the order in
 which it was fed then (`sandbox_pool/driver.py`). The records are appended in the order above with the turn's end last,
@@ -103,11 +104,14 @@ def recover(thread: LoadedThread, *, at: float) -> Recovery:
 
 
 def _enter(turn: OpenTurn, at_ms: int) -> list[Record]:
-    """The input that the turn had taken and the model was never sent: the next turn's model reads it."""
+    """The input that the turn had taken and the model was never sent: the next turn's model reads it, but for what the
+    user's programs had to hear first."""
     records: list[Record] = []
     for message in turn.unentered:
-        if message.content:
-            shown = msgspec.structs.replace(message, started_at_ms=at_ms, completed_at_ms=at_ms)
+        shown = msgspec.structs.replace(message, started_at_ms=at_ms, completed_at_ms=at_ms)
+        if message.content and message.id in turn.unheard:
+            records.append(ItemShown(turn_id=turn.turn_id, item=shown, at_ms=at_ms, partial=True))
+        elif message.content:
             records.append(
                 ResponseItem(turn_id=turn.turn_id, item=user_item(message.content), item_id=ItemId(message.id))
             )

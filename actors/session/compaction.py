@@ -64,8 +64,8 @@ def due(step: Step) -> bool:
     any shorter is for the provider to judge."""
     state = step.state
     window = state.offer.window_of(state.settings)
-    compacted = state.turn is not None and state.turn.compacted
-    return window is not None and not compacted and state.last_usage.total > window * DUE_SHARE
+    tried = state.turn is not None and (state.turn.compacted or state.turn.uncompactable)
+    return window is not None and not tried and state.last_usage.total > window * DUE_SHARE
 
 
 def start(step: Step) -> None:
@@ -180,7 +180,7 @@ def _words_of_people(state: SessionState) -> list[HistoryItem]:
     room = KEPT_CHARS if window is None else min(KEPT_CHARS, int(window * KEPT_SHARE) * CHARS_PER_TOKEN)
     kept: list[HistoryItem] = []
     for item in reversed(shown):
-        if not isinstance(item, UserMessage):
+        if not isinstance(item, UserMessage) or item.id in state.withheld:
             continue
         message = history.user_item(item.content)
         size = len(message.raw)

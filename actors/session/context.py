@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from actors.session import closing, history, steering
+from actors.session import closing, history, prompting
 from actors.session.effects import ChildId, ContextGathered, GatherContext
 from actors.session.instructions import environment_block
 from actors.session.state import Closing, SessionState
 from actors.session.step import Step
-from messages.client.item import TextInput, UserMessage
+from messages.client.item import UserMessage
 from messages.failure import Failure
 from messages.session import Warned
 
@@ -33,8 +33,10 @@ def gather(step: Step, message: UserMessage) -> None:
     state, turn = step.state, step.turn
     child = ChildId(step.new_id())
     source: Literal["startup", "resume"] | None = None if state.begun else "resume" if state.history else "startup"
-    prompt = "\n".join(part.text for part in message.content if isinstance(part, TextInput))
+    prompt = prompting.words(message)
     step.put_turn(gathering=child, live=turn.live | {child})
+    if prompting.heard_first(state):
+        prompting.await_word(step, message, child)
     step.do(GatherContext(child=child, turn_id=turn.id, settings=turn.settings, prompt=prompt, source=source))
 
 
@@ -46,15 +48,16 @@ def gathered(step: Step, found: ContextGathered) -> None:
     for warning in found.warnings:
         step.show(Warned(message=warning))
     step.put(docs_of=turn.settings.cwd, begun=True)
+    step.put_turn(gathering=None)
     if found.blocked is not None:
-        _refuse(step, found.blocked)
+        _refuse(step, found)
         return
     give(step, found.docs)
-    _add(step, found.before)
-    step.put_turn(gathering=None)
-    if found.after:
-        steering.enter_all(step)
-        _add(step, found.after)
+    for text in found.before:
+        step.remember(turn.id, history.text_item(text, role="developer"))
+    for prompt in step.turn.prompts:
+        if prompt.child == found.child:
+            prompting.accept(step, prompt, found.after)
 
 
 def down(step: Step, child: ChildId, crash: str | None) -> None:
@@ -65,6 +68,7 @@ def down(step: Step, child: ChildId, crash: str | None) -> None:
         step.show(Warned(message=f"The instructions of this project could not be looked for{why}; none hold."))
         give(step)
         step.put_turn(gathering=None)
+        prompting.down(step, child)
 
 
 def give(step: Step, docs: str | None = None) -> None:
@@ -83,16 +87,11 @@ def give(step: Step, docs: str | None = None) -> None:
         step.put(environment=block)
 
 
-def _add(step: Step, texts: tuple[str, ...]) -> None:
-    for text in texts:
-        step.remember(step.turn.id, history.text_item(text, role="developer"))
-
-
-def _refuse(step: Step, why: str) -> None:
-    """A hook does not want the prompt sent: people see it, the model never does."""
-    for message in step.turn.steers:
-        step.start_item(message)
-        step.complete_item(step.turn.id, message)
-    step.put_turn(steers=(), gathering=None)
-    text = "A UserPromptSubmit hook stopped this prompt; the model has not seen it." + (f" {why}" if why else "")
+def _refuse(step: Step, found: ContextGathered) -> None:
+    """A hook does not want the prompt sent, so there is no turn."""
+    [prompt] = [each for each in step.turn.prompts if each.child == found.child]
+    [message] = [each for each in step.turn.steers if each.id == prompt.item_id]
+    step.put_turn(steers=tuple(each for each in step.turn.steers if each is not message))
+    prompting.withhold(step, message)
+    text = prompting.stopped("prompt", found.blocked or "")
     closing.begin(step, Closing(status="failed", failure=Failure(kind="refused", message=text)))

@@ -26,9 +26,11 @@ from actors.session import (
     calls,
     client_calls,
     closing,
+    compact_hooks,
     context,
     hooking,
     nested,
+    prompting,
     retrying,
     sampling,
     scripts,
@@ -223,7 +225,8 @@ def _resolve(step: Step, answer: ResolveApproval) -> bool:
 def _hooks_answered(step: Step, answer: HooksAnswered) -> None:
     decision = answer.verdict.decision
     if answer.approval_id is None:
-        hooking.heard_about_stop(step, answer)
+        if not (prompting.heard(step, answer) or compact_hooks.heard(step, answer)):
+            hooking.heard_about_stop(step, answer)
     elif decision is not None and not (decision == "allow" and retrying.is_open(step, answer.approval_id)):
         # A program may keep a command in its sandbox; letting one out is for people.
         word: ApprovalDecision = "accept" if decision == "allow" else "decline"
@@ -238,6 +241,8 @@ def _child_down(step: Step, child: ChildId, crash: str | None) -> None:
         step.put_turn(live=turn.live - {child})
         context.down(step, child, crash)
         hooking.down(step, child)
+        prompting.down(step, child)
+        compact_hooks.down(step, child)
         sampling.down(step, child, crash)
         calls.down(step, child)
 

@@ -12,7 +12,7 @@ import msgspec
 from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenScript, OpenTurn
 from actors.rollout_writer.recovery import Recovery, ended
 from actors.rollout_writer.transcript import is_output
-from actors.session import approvals, calls, guidance, history, nested, scripts
+from actors.session import approvals, calls, guidance, history, nested, prompting, scripts
 from actors.session.effects import AmendRules, Effect, Instant, SetDeadline, StartTool
 from actors.session.instructions import ENVIRONMENT_TAG
 from actors.session.project_docs import OPENING
@@ -32,7 +32,7 @@ from actors.session.step import Step
 from actors.tool_worker import permissions
 from messages.approval import QuestionNeed
 from messages.base import ItemId, TurnId
-from messages.client.item import ThreadItem
+from messages.client.item import ThreadItem, UserMessage
 from messages.items import HistoryItem, InputText, MessageItem
 from messages.log import ItemShown, Record, ResponseItem, TurnClosed
 from messages.script import ScriptChoice
@@ -61,6 +61,7 @@ def restored(
         ),
         history=(*loaded.history, *_entered(recovery)),
         turns=tuple(turns.values()),
+        withheld=loaded.withheld | _withheld(recovery),
         submissions=tuple(loaded.submissions.items())[-SUBMISSIONS_REMEMBERED:],
         usage=loaded.usage,
         last_usage=loaded.last_usage,
@@ -141,6 +142,9 @@ def _take_up(
         nested.question_of(step, each) for script in open_turn.scripts if script.runs for each in script.calls
     )
     step.put_turn(calls=(*_in_order(made, open_turn.scripts, written), *questions))
+    for message in open_turn.unentered:
+        if message.id in open_turn.unheard:
+            prompting.ask(step, message)
     for script in written:
         if script.phase != "answered" and script.script is not None:
             step.put_turn(live=step.turn.live | {script.child})
@@ -175,6 +179,12 @@ def _entered(recovery: Recovery) -> tuple[HistoryItem, ...]:
     return tuple(
         record.item for record in recovery.records if isinstance(record, ResponseItem) and not is_output(record.item)
     )
+
+
+def _withheld(recovery: Recovery) -> frozenset[str]:
+    """Input that the recovery has shown, and kept from the model."""
+    shown = (record for record in recovery.records if isinstance(record, ItemShown) and record.partial)
+    return frozenset(record.item.id for record in shown if isinstance(record.item, UserMessage))
 
 
 def _call(step: Step, opened: OpenCall, output: HistoryItem | None) -> Call:

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.rollout_writer.transcript import is_call
 from actors.sandbox_pool.scanner import Block
-from actors.session import calls, closing, compaction, guidance, history, partials, reasoning, web_search
+from actors.session import calls, closing, compact_hooks, compaction, guidance, history, partials, reasoning, web_search
 from actors.session.effects import AttachText, ChildId, StartSampling
 from actors.session.shown import begun, finished, partial
 from actors.session.sieve import scripts_of
@@ -216,6 +216,7 @@ def _summed_up(step: Step, turn: TurnState, sampling: Sampling, event: SampleCom
     else:
         step.put_turn(sampling=None)
         compaction.finish(step, summary)
+        compact_hooks.compacted(step, summary)
 
 
 def _make_final(step: Step, turn: TurnState, sampling: Sampling, slot: Slot, item: HistoryItem) -> None:

@@ -145,6 +145,27 @@ class Compaction(msgspec.Struct, frozen=True, kw_only=True):
     halvings: int = 0
 
 
+class SubmittedPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """Input that the user's programs hear before the model does."""
+
+    item_id: str
+    """Of the message."""
+    child: ChildId
+    """Who runs them."""
+    heard: bool = False
+    """They have ended, and let it in."""
+    context: tuple[str, ...] = ()
+    """What the model is told behind it."""
+
+
+class CompactHooks(msgspec.Struct, frozen=True, kw_only=True):
+    """The user's programs are told of a compaction."""
+
+    when: Literal["before", "after"]
+    children: frozenset[ChildId]
+    """Who runs them."""
+
+
 class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     """The turn that runs."""
 
@@ -160,6 +181,10 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     """What the sampling is for, when it is not the answer."""
     compacted: bool = False
     """The model has not answered since."""
+    compact_hooks: CompactHooks | None = None
+    """Who asks, or tells, the user's programs about a compaction; nothing is sampled meanwhile."""
+    uncompactable: bool = False
+    """They have said that this history is not to be compacted now."""
     steerable: bool = True
     """False: it only compacts, and input waits for the next turn."""
     pauses: int = 0
@@ -178,6 +203,8 @@ class TurnState(msgspec.Struct, frozen=True, kw_only=True):
     """How often they have sent the model back to work."""
     steers: tuple[UserMessage, ...] = ()
     """Input that waits to enter, before the next sampling."""
+    prompts: tuple[SubmittedPrompt, ...] = ()
+    """What of this turn's input the user's programs hear, or have heard."""
     follow_up: bool = False
     """History holds something the model has not seen."""
     live: frozenset[ChildId] = frozenset()
@@ -286,6 +313,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     undoing: Undoing | None = None
     waiting: tuple[Asked, ...] = ()
     """Turns to start when the one that is being ended has ended."""
+    withheld: frozenset[str] = frozenset()
+    """Messages of people's, by item, that the model must never be sent."""
     terminals: tuple[Terminal, ...] = ()
     grants: tuple[Grant, ...] = ()
     """What a person allowed for the session."""

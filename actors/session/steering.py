@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.rollout_writer.loaded import preview_of
-from actors.session import asides, history
+from actors.session import asides, history, prompting
 from actors.session.step import Step, item_id
 from messages.client.item import UserMessage
 from messages.log import SteerAccepted
@@ -31,13 +31,19 @@ def wait(step: Step, submission_id: str, message: UserMessage) -> None:
     """Keep an input for the next place where it may enter; it is in the log from now on."""
     turn = step.turn
     step.put_turn(steers=(*turn.steers, message))
-    step.log(SteerAccepted(turn_id=turn.id, submission_id=submission_id, item=message))
+    unheard = prompting.heard_first(step.state)
+    step.log(SteerAccepted(turn_id=turn.id, submission_id=submission_id, item=message, unheard=unheard))
 
 
 def enter_all(step: Step) -> None:
-    """Let in what waited: what a person ran meanwhile, then their words, each in the order it came."""
+    """Let in what waited: what a person ran meanwhile, then their words, each in the order it came. Words on which the
+    user's programs had not spoken when the turn ended are shown, and withheld from the model."""
     asides.enter(step)
     waiting = step.turn.steers
     step.put_turn(steers=())
     for message in waiting:
-        enter(step, message)
+        if prompting.may_enter(step.turn, message):
+            enter(step, message)
+            prompting.enter_context(step, message)
+        else:
+            prompting.withhold(step, message)

@@ -6,7 +6,20 @@ from typing import Any
 
 import msgspec
 
-from actors.session import asides, calls, closing, compaction, context, history, hooking, sampling, scripts, steering
+from actors.session import (
+    asides,
+    calls,
+    closing,
+    compact_hooks,
+    compaction,
+    context,
+    history,
+    hooking,
+    prompting,
+    sampling,
+    scripts,
+    steering,
+)
 from actors.session.effects import Asked, SetDeadline, Token
 from actors.session.scripting import scripting_of
 from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, Scripting, TurnState
@@ -146,7 +159,7 @@ def compact(step: Step, asked: Asked, command: CompactThread) -> None:
         return
     _open(step, asked, command.submission_id, TurnBudget(), follow_up=False)
     step.put_turn(steerable=False)
-    compaction.start(step)
+    compact_hooks.start(step)
 
 
 def _occupied(step: Step, what: str) -> Refused | None:
@@ -226,7 +239,7 @@ def advance(step: Step) -> None:
             start_waiting(step)
             continue
         asides.run_ready(step)
-        if turn.sampling is not None or turn.gathering is not None:
+        if turn.sampling is not None or turn.gathering is not None or turn.compact_hooks is not None:
             return
         scripts.settle_ended(step)
         calls.start_ready(step)
@@ -237,8 +250,10 @@ def advance(step: Step) -> None:
         if spent is not None:
             closing.begin(step, Closing(status="failed", failure=spent))
         elif turn.follow_up or turn.steers:
+            if prompting.awaited(turn):
+                return
             if compaction.due(step):
-                compaction.start(step)
+                compact_hooks.start(step)
                 return
             steering.enter_all(step)
             sampling.start(step)
@@ -325,7 +340,9 @@ def _steer(
     if len(turn.steers) >= MAX_WAITING:
         step.reply(token, _busy())
         return
-    steering.wait(step, submission_id, _message(step, parts, client_id))
+    message = _message(step, parts, client_id)
+    steering.wait(step, submission_id, message)
+    prompting.ask(step, message)
     _remember_submission(step, submission_id, turn.id)
     step.reply(token, TurnAccepted(turn_id=turn.id, steered=True))
 

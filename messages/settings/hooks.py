@@ -37,14 +37,14 @@ class HooksSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     permission_request: tuple[HookGroup, ...] = ()
     """Before people are asked; may answer for them."""
     user_prompt_submit: tuple[HookGroup, ...] = ()
-    """Before a prompt goes to the model; may add context or stop it."""
+    """Before a prompt, or input that steers a turn, goes to the model; may add context or stop it."""
     session_start: tuple[HookGroup, ...] = ()
-    """Before the first turn after a thread was started or loaded; may add context."""
+    """Before the first turn after a thread was started or loaded, and after a compaction; may add context."""
     session_end: tuple[HookGroup, ...] = ()
     """When a thread is unloaded."""
     stop: tuple[HookGroup, ...] = ()
     """When a turn would end; may send the model back to work."""
     pre_compact: tuple[HookGroup, ...] = ()
-    """Before a conversation is compacted."""
+    """Before a conversation is compacted; may stop it."""
     post_compact: tuple[HookGroup, ...] = ()
     """After a conversation was compacted."""

@@ -183,6 +183,15 @@ def test_input_that_was_taken_and_had_not_entered_enters() -> None:
     assert recovered(accepted, *entered) == Recovery(records=(CLOSED,), state="idle")
 
 
+def test_input_that_a_program_had_to_hear_first_is_shown_and_withheld() -> None:
+    steered = UserMessage(id="item_u", content=(TextInput(text="and then?"),))
+    accepted = SteerAccepted(turn_id=TURN, submission_id="sub_2", item=steered, unheard=True)
+    shown = msgspec.structs.replace(steered, started_at_ms=AT_MS, completed_at_ms=AT_MS)
+    withheld = ItemShown(turn_id=TURN, item=shown, at_ms=AT_MS, partial=True)
+    assert recovered(accepted) == Recovery(records=(withheld, CLOSED), state="idle")
+    assert recovered(accepted, withheld) == Recovery(records=(CLOSED,), state="idle")
+
+
 def test_a_closed_thread_needs_nothing() -> None:
     closed = TurnClosed(turn_id=TURN, status="completed", completed_at=START)
     assert recovered(closed) == Recovery(records=(), state="idle")

@@ -11,11 +11,13 @@ from actors.session.effects import (
     AttachText,
     Cancel,
     Effect,
+    GatherContext,
     GiveSubscription,
     GiveView,
     KillTerminal,
     PassTerminal,
     Reply,
+    RunHooks,
     RunTool,
     SetDeadline,
     Show,
@@ -79,6 +81,8 @@ class Laws:
         self.replies: dict[Token, object] = {}
         self.status = ThreadStatus(kind="idle")
         self.stopped = False
+        self.unwanted: list[str] = []
+        """Prompts that the user's programs do not want to be sent, word for word."""
 
     def check(self, effects: tuple[Effect, ...], state: SessionState) -> None:
         self.grants = state.grants
@@ -103,6 +107,8 @@ class Laws:
                 assert self.turn == effect.request.turn_id
                 assert validate_history(effect.request.history) == []
                 sent = effect.request.history
+                for prompt in self.unwanted:
+                    assert all(f'"{prompt}"'.encode() not in item.raw for item in sent), "what is withheld stays so"
                 if sent[-1] == text_item(PROMPT):
                     whole = self.transcript.items()
                     assert sent[:-1] == whole[len(whole) - len(sent) + 1 :], "what is summed up is what the log has"
@@ -111,6 +117,9 @@ class Laws:
                 self._start(effect.child)
             case StartTool():
                 assert self.turn == effect.call.turn_id
+                self._start(effect.child)
+            case GatherContext() | RunHooks():
+                assert self.turn == effect.turn_id
                 self._start(effect.child)
             case RunTool():
                 starts = [r for r in self.logged if isinstance(r, ToolStarted) and str(r.item_id) == effect.child]

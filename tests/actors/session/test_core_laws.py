@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from messages.hooks import HookEvent
 from messages.script import ScriptMode
 from tests.actors.session.scripting import ScriptedWorld
 from tests.actors.session.world import World
@@ -41,6 +44,14 @@ def test_the_laws_hold_when_turns_are_left_to_work(data: st.DataObject, steps: i
 def test_the_laws_hold_when_children_talk_nonsense(data: st.DataObject, steps: int) -> None:
     world = World()
     walk(data, world, steps, clients_in_ten=2, junk_in_ten=3)
+    world.close()
+
+
+@WALK
+@given(st.data(), st.integers(20, 80))
+def test_the_laws_hold_when_the_users_programs_hear_everything(data: st.DataObject, steps: int) -> None:
+    world = World(hooks=frozenset(get_args(HookEvent)))
+    walk(data, world, steps, clients_in_ten=2, junk_in_ten=1)
     world.close()
 
 

@@ -22,9 +22,11 @@ from actors.session.effects import (
     EndClientCall,
     GatherContext,
     HandAnswer,
+    HooksAnswered,
     Input,
     KeepResult,
     KillTerminal,
+    RunHooks,
     RunTool,
     StartSampling,
     StartTool,
@@ -38,6 +40,7 @@ from messages.base import CallId, TurnId
 from messages.client.item import ThreadItem
 from messages.client_call import ClientAnswer, ClientCall
 from messages.failure import Failure
+from messages.hooks import HookEvent, Verdict
 from messages.items import HistoryItem
 from messages.log import ToolStarted
 from messages.model import ItemFinished, SampleFailed, SampleRetrying, StopReason, TextChannel
@@ -129,12 +132,14 @@ class Worker:
 
 
 class World:
-    def __init__(self, state: SessionState | None = None) -> None:
+    def __init__(self, state: SessionState | None = None, *, hooks: frozenset[HookEvent] = frozenset()) -> None:
         fresh = new_state()
-        self.state = state or replace(fresh, offer=replace(fresh.offer, gathers=True, context_window=WINDOW))
+        offer = replace(fresh.offer, gathers=True, context_window=WINDOW, hook_events=hooks)
+        self.state = state or replace(fresh, offer=offer)
         self.laws = Laws()
         self.models: dict[ChildId, Model] = {}
-        self.scouts: set[ChildId] = set()
+        self.scouts: dict[ChildId, GatherContext] = {}
+        self.hooks: dict[ChildId, RunHooks] = {}
         self.workers: dict[ChildId, Worker] = {}
         self.terminals: dict[int, ToolCall] = {}
         self.killed: set[int] = set()
@@ -157,7 +162,9 @@ class World:
     def _do(self, effect: Effect) -> None:
         match effect:
             case GatherContext():
-                self.scouts.add(effect.child)
+                self.scouts[effect.child] = effect
+            case RunHooks():
+                self.hooks[effect.child] = effect
             case StartSampling():
                 self.models[effect.child] = Model(effect.request.request_id)
             case StartTool():
@@ -213,6 +220,10 @@ class World:
             moves.append((f"{child} finds nothing", partial(self.found, child, None)))
             moves.append((f"{child} finds instructions", partial(self.found, child, f"{OPENING}/w {self.count % 2}")))
             moves.append((f"{child} down", partial(self.down, child, "OSError")))
+            if "UserPromptSubmit" in self.state.offer.hook_events:
+                moves.append((f"{child} objects", partial(self.objected, child)))
+        for child, run in list(self.hooks.items()):
+            moves += self._hook_moves(child, run)
         for child, model in list(self.models.items()):
             moves += self._model_moves(child, model)
         for child, worker in list(self.workers.items()):
@@ -300,6 +311,34 @@ class World:
         self.hear(ContextGathered(child=child, docs=docs, warnings=() if docs else ("none",)))
         self.down(child, None)
 
+    def objected(self, child: ChildId) -> None:
+        if self.state.turn is not None and self.state.turn.closing is None:
+            self.laws.unwanted.append(self.scouts[child].prompt)
+        self.hear(ContextGathered(child=child, blocked="no"))
+        self.down(child, None)
+
+    def _hook_moves(self, child: ChildId, run: RunHooks) -> list[Move]:
+        verdicts: list[tuple[str, Verdict]] = [
+            ("says nothing", Verdict()),
+            ("says nothing", Verdict()),
+            ("adds", Verdict(context=(f"context of {child}",))),
+            ("objects", Verdict(blocked="no", run_id="r", decision="deny")),
+            ("allows", Verdict(decision="allow")),
+        ]
+        moves: list[Move] = [
+            (f"{run.event} {child} {name}", partial(self.answer_hooks, child, verdict)) for name, verdict in verdicts
+        ]
+        return [*moves, (f"{run.event} {child} down", partial(self.down, child, "OSError"))]
+
+    def answer_hooks(self, child: ChildId, verdict: Verdict) -> None:
+        run = self.hooks[child]
+        objects = run.event == "UserPromptSubmit" and verdict.blocked is not None
+        turn = self.state.turn
+        if objects and turn is not None and turn.closing is None:
+            self.laws.unwanted.append(run.fields["prompt"])
+        self.hear(HooksAnswered(child=child, verdict=verdict, approval_id=run.approval_id))
+        self.down(child, None)
+
     def begin(self, model: Model, item: HistoryItem) -> int:
         slot, model.next_slot = model.next_slot, model.next_slot + 1
         model.open[slot] = item
@@ -356,7 +395,8 @@ class World:
             if worker.call.by == "model":
                 moves.append((f"{child} goes on", lambda: self.finish(worker, "done", goes_on=True)))
                 moves.append((f"{child} asks a client", lambda: self.ask_client(worker)))
-            if isinstance(worker.need, CommandNeed) and not worker.denied:
+            confined = worker.call.by != "user"  # what a person types runs as the person
+            if isinstance(worker.need, CommandNeed) and confined and not worker.denied:
                 moves += [(f"{child} is denied something", lambda: self.deny(worker))] * 3
             moves += [
                 (
@@ -440,11 +480,12 @@ class World:
 
     def living(self) -> list[ChildId]:
         """The children that have not ended."""
-        return [*self.scouts, *self.models, *self.workers]
+        return [*self.scouts, *self.hooks, *self.models, *self.workers]
 
     def down(self, child: ChildId, crash: str | None) -> None:
         self.models.pop(child, None)
-        self.scouts.discard(child)
+        self.scouts.pop(child, None)
+        self.hooks.pop(child, None)
         self.workers.pop(child, None)
         self.laws.live.discard(child)
         self.hear(ChildDown(child=child, crash=crash))
