@@ -23,10 +23,10 @@ half of what was meant, and look whole. ``length`` is the limit of output tokens
 conversation. ``pause``: the provider wants to be sampled again with what there is."""
 
 
-ToolNeed = Literal["commands", "patches", "images", "web_search", "default_mode", "questions", "permissions"]
+ToolNeed = Literal["commands", "patches", "images", "web_search", "default_mode", "questions", "permissions", "handles"]
 """What a tool cannot do without: a model that runs commands, writes patches, sees images; a provider that searches the
 web; a mode in which plans are carried out; leave to put questions to people; a sandbox, and leave to ask for more than
-it gives."""
+it gives; scripts, and a thread that is on disk."""
 
 
 class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -174,6 +174,8 @@ class ScriptRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Shown to the script, frozen, with what the sandbox adds (see the declarations)."""
     log: tuple[ScriptEvent, ...] = ()
     """Of an earlier run of the same script, to be replayed: finished calls are not made again."""
+    return_kept_bytes: int = 0
+    """A returned value over its limit is given up to this size: whoever asked keeps it elsewhere."""
 
 
 class ScriptFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,6 +225,8 @@ class ScriptOutcome(msgspec.Struct, frozen=True, kw_only=True):
     status: ScriptStatus
     value: str | None = None
     """JSON text, when it returned."""
+    notes: tuple[str, ...] = ()
+    """What else the model is told of what it gave."""
     failure: ScriptFailure | None = None
     calls: tuple[CallReport, ...] = ()
     console: tuple[ScriptPrinted, ...] = ()

@@ -16,6 +16,7 @@ from messages.approval import Need
 from messages.base import CallId, ItemId, Lane, Message, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem
 from messages.client_call import ClientAnswer, ClientCall
+from messages.handle import Kept
 from messages.hooks import HookReported
 from messages.items import OutputPart
 from messages.patch import FileRevision
@@ -120,6 +121,8 @@ class ToolFinished(Message, frozen=True, kw_only=True):
     """What a patch did to files, for the turn's diff."""
     plan: tuple[PlanStep, ...] | None = None
     plan_explanation: str | None = None
+    kept: Kept | None = None
+    """Of a script's call: what was too large to be passed on. It is on disk."""
 
 
 class ClientAsked(Message, frozen=True, kw_only=True):

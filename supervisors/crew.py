@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
+import msgspec
 import trio
 
 from actors.hooks.runner import Hooks
@@ -14,6 +15,7 @@ from actors.model_stream import catalogue
 from actors.model_stream.models import Models
 from actors.model_stream.tool_abilities import tool_abilities
 from actors.ports import Ports
+from actors.rollout_writer.handle_store import HandleStore
 from actors.sandbox_pool.pool import ScriptPool
 from actors.sandbox_pool.worker import run_script
 from actors.session import children
@@ -54,7 +56,7 @@ def make_crew(
 ) -> children.Crew:
     """``environment`` is what tools inherit; ``home`` is what no sandboxed one changes; ``output_tokens`` is how much
     of one output a model is shown."""
-    abilities = partial(_abilities, models.providers)
+    abilities = partial(_abilities, models.providers, scripts)
     truncation = TruncationPolicy(mode="tokens", limit=output_tokens)
     return children.Crew(
         offer=Offer(
@@ -92,9 +94,13 @@ def make_crew(
     )
 
 
-def _abilities(providers: Mapping[str, ProviderSettings], provider: str, model: str) -> Abilities:
+def _abilities(providers: Mapping[str, ProviderSettings], scripts: ScriptOffer, provider: str, model: str) -> Abilities:
     known = providers.get(provider)
-    return Abilities() if known is None else tool_abilities(provider, known, model)
+    able = Abilities() if known is None else tool_abilities(provider, known, model)
+    chosen = scripts.by_provider.get(provider)
+    mode = (None if chosen is None else chosen.mode) or scripts.choice.mode or "disabled"
+    # Without scripts nothing is ever left under a handle.
+    return able if mode != "disabled" else msgspec.structs.replace(able, lacks=(*able.lacks, "handles"))
 
 
 def _window(providers: Mapping[str, ProviderSettings], provider: str, model: str) -> int | None:
@@ -125,9 +131,10 @@ async def _run_script(
     job: ScriptJob,
     orders: Mailbox[RunTool | ScriptOrder],
     report: Callable[[ToolEvent | ScriptSaid], None],
+    handles: HandleStore | None,
     /,
 ) -> None:
-    await run_script(call, job, pool, orders, report)
+    await run_script(call, job, pool, orders, report, handles)
 
 
 async def _work(

@@ -21,6 +21,7 @@ OBSERVE = frozenset(
         "account/bedrock/checkGovCloudRequirements",
         "account/rateLimits/read",
         "account/read",
+        "callboard/handle/read",
         "callboard/status",
         "collaborationMode/list",
         "config/read",

@@ -98,6 +98,10 @@ class Files(Protocol):
         """Remove a file or a symlink."""
         ...
 
+    def remove_dir(self, path: str) -> None:
+        """Remove an empty directory."""
+        ...
+
     def lock(self, path: str) -> AppendFile | None:
         """Take an exclusive advisory lock on ``path`` until the returned handle is closed; None if another has it."""
         ...

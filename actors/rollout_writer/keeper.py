@@ -16,9 +16,11 @@ import trio
 
 from actors.ports import Files, Ports
 from actors.ports.files import FileStat
+from actors.rollout_writer.handle_store import sweep
 from actors.rollout_writer.index import Change, IndexUnusableError, Known, ThreadIndex, change_of, summary_of
 from actors.rollout_writer.parsing import Line, decode, parse_time
-from actors.rollout_writer.reader import find_rollout, load_file, pieces, rollouts
+from actors.rollout_writer.paths import rollout_of, thread_id_of
+from actors.rollout_writer.reader import find_rollout, kept, load_file, pieces
 from messages.base import ThreadId
 from messages.log import ListThreads, Record, ThreadPage
 from messages.session import ThreadSummary
@@ -197,20 +199,29 @@ class Keeper:
             self._refresh([*stale, *self._index.apply(changes)])
 
     def _compare(self) -> list[str]:
-        """Files that differ from their rows; rows without a file go."""
+        """Files that differ from their rows; rows without a file go, and so do handles whose rollout is gone."""
         index = self._index
         if index is None:
             return []
         files = self._ports.files
         known = index.known()
         differing: list[str] = []
-        for path in rollouts(files, self._home):
+        folders: dict[str, ThreadId | None] = {}
+        threads: set[ThreadId | None] = set()
+        for path in kept(files, self._home):
+            if (rollout := rollout_of(path)) is not None:
+                folders[path] = thread_id_of(rollout)
+                continue
+            threads.add(thread_id_of(path))
             row = known.pop(path, None)
             stat = files.stat(path)
             same_time = row is not None and stat is not None and row.modified_at in (None, stat.modified_at)
             if not same_time or row is None or stat is None or row.length != stat.size:
                 differing.append(path)
         index.forget(known)
+        for folder, thread_id in folders.items():
+            if thread_id not in threads:
+                sweep(files, folder)
         return differing
 
     def _refresh(self, paths: Sequence[str]) -> None:

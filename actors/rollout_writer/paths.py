@@ -16,6 +16,9 @@ SESSIONS = "sessions"
 ARCHIVED = "archived_sessions"
 """Flat: archiving moves a file out of its day."""
 
+HANDLES = ".handles"
+"""In place of a rollout's ``.jsonl``."""
+
 _NAME = re.compile(
     r"rollout-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\.jsonl"
 )
@@ -27,6 +30,17 @@ def rollout_path(home: str, created_at: float, thread_id: ThreadId) -> str:
     second = local.isoformat(timespec="seconds")[:19].replace(":", "-")
     year, month, day = second[:4], second[5:7], second[8:10]
     return posixpath.join(home, SESSIONS, year, month, day, f"rollout-{second}-{thread_id}.jsonl")
+
+
+def handles_folder(path: str) -> str:
+    """Where the large values of a rollout's thread are kept (`handle_store`): beside it."""
+    return f"{path.removesuffix('.jsonl')}{HANDLES}"
+
+
+def rollout_of(folder: str) -> str | None:
+    """The rollout whose handles are in this folder, by its name; None if it is no such folder's name."""
+    path = f"{folder.removesuffix(HANDLES)}.jsonl"
+    return path if folder.endswith(HANDLES) and thread_id_of(path) is not None else None
 
 
 def thread_id_of(path: str) -> ThreadId | None:

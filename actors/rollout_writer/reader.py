@@ -13,7 +13,7 @@ from actors.ports import Files, Ports
 from actors.rollout_writer.forms import HistoryBase
 from actors.rollout_writer.loaded import LoadedThread
 from actors.rollout_writer.parsing import Line, decode
-from actors.rollout_writer.paths import ARCHIVED, SESSIONS, likely_days, thread_id_of
+from actors.rollout_writer.paths import ARCHIVED, SESSIONS, likely_days, rollout_of, thread_id_of
 from actors.rollout_writer.projection import NO_ID, Projector
 from actors.rollout_writer.recovery import recover
 from messages.base import ThreadId
@@ -41,6 +41,11 @@ class RolloutError(OSError):
 
 def rollouts(files: Files, home: str) -> Iterator[str]:
     """The paths of all rollouts below ``home``, newest day first."""
+    return (path for path in kept(files, home) if rollout_of(path) is None)
+
+
+def kept(files: Files, home: str) -> Iterator[str]:
+    """The same, and the folders of handles that lie among them."""
     yield from _below(files, posixpath.join(home, SESSIONS), MAX_DEPTH)
     yield from _below(files, posixpath.join(home, ARCHIVED), 1)
 
@@ -52,7 +57,9 @@ def _below(files: Files, directory: str, depth: int) -> Iterator[str]:
         return  # not there, or not ours to read: nothing to list
     for entry in reversed(entries):
         path = posixpath.join(directory, entry.name)
-        if entry.kind == "directory" and depth > 1:
+        if entry.kind == "directory" and rollout_of(path) is not None:
+            yield path
+        elif entry.kind == "directory" and depth > 1:
             yield from _below(files, path, depth - 1)
         elif entry.kind == "file" and thread_id_of(path) is not None:
             yield path

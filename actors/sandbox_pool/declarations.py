@@ -51,7 +51,7 @@ COMMAND: JsonObject = {
 COMMAND_RESULT: JsonObject = {
     "type": "object",
     "properties": {
-        "output": {"type": "string"},
+        "output": {"$ref": "Text"},
         "exitCode": {"type": ["integer", "null"]},
         "sessionId": {"type": "integer"},
     },
@@ -59,8 +59,24 @@ COMMAND_RESULT: JsonObject = {
 }
 """Of every call that runs a command. ``sessionId``: it has not ended; it does with the script."""
 
-TEXT_RESULT: JsonObject = {"type": "string"}
+TEXT_RESULT: JsonObject = {"$ref": "Text"}
+SLICE_RESULT: JsonObject = {"type": "string"}
+IMAGE_RESULT: JsonObject = {
+    "type": "object",
+    "properties": {"text": TEXT_RESULT, "images": {"type": "array", "items": TEXT_RESULT}},
+    "required": ["text", "images"],
+}
+"""Of a call that brings images: URLs with their data, or handles."""
+
+
+NAMED = frozenset(("Text",))
+"""References that are types of `CONTEXT`."""
+
+READ_HANDLE = "read_handle"
+"""Goes with every tool that can be called: any of them may give a handle."""
+
 COMMAND_TOOLS = frozenset((COMMAND_TOOL, "write_stdin"))
+RESULTS = {READ_HANDLE: SLICE_RESULT, "view_image": IMAGE_RESULT}
 
 FINDERS = (
     ScriptTool(
@@ -83,6 +99,9 @@ FINDERS = (
 """Answered by whoever runs the script; no tool of the registry."""
 
 CONTEXT = """\
+interface Handle { readonly handle: string; readonly size: number; readonly type: "text" | "json" | "bytes"; \
+readonly preview: string; readonly mediaType?: string; slice(from?: number, to?: number): Promise<string> }
+type Text = string | Handle;
 declare const context: {
   readonly workingDirectory: string;
   readonly sandbox: { readonly mode: string; readonly timeoutMs: number; readonly memoryMb: number; \
@@ -135,7 +154,7 @@ def scripted(specs: Iterable[ToolSpec], *, idempotent: frozenset[str] = frozense
                 tool=spec.name,
                 description=spec.description,
                 parameters=_text_schema(spec.name) if spec.parameters is None else spec.parameters,
-                returns=COMMAND_RESULT if spec.name in COMMAND_TOOLS else TEXT_RESULT,
+                returns=_result(spec.name),
                 idempotent=spec.name in idempotent,
                 form="text" if spec.parameters is None else "json",
             )
@@ -148,8 +167,15 @@ def allowed(tools: Iterable[ScriptTool], names: Iterable[str] | None) -> tuple[S
     if names is None:
         return tuple(tools)
     wanted = frozenset(names)
-    kept = tuple(tool for tool in tools if tool.tool and (tool.tool in wanted or tool.name in wanted))
-    return (*kept, *FINDERS) if kept else ()
+    own = tuple(tool for tool in tools if tool.tool)
+    if not any(tool.tool in wanted or tool.name in wanted for tool in own):
+        return ()
+    wanted |= {READ_HANDLE}
+    return (*(tool for tool in own if tool.tool in wanted or tool.name in wanted), *FINDERS)
+
+
+def _result(tool: str) -> JsonObject:
+    return COMMAND_RESULT if tool in COMMAND_TOOLS else RESULTS.get(tool, TEXT_RESULT)
 
 
 def _text_schema(tool: str) -> JsonObject:
@@ -211,6 +237,8 @@ def _type(schema: object, definitions: dict[str, Any], depth: int) -> str:
     if not isinstance(schema, dict) or depth <= 0:
         return "unknown"
     reference = schema.get("$ref")
+    if isinstance(reference, str) and reference in NAMED:
+        return reference
     if isinstance(reference, str):
         return _type(definitions.get(reference.rpartition("/")[2]), definitions, depth - 1)
     if "const" in schema:

@@ -95,6 +95,7 @@ class Driver:
     def __init__(self, request: ScriptRequest, *, seed: int, clock_ms: int) -> None:
         self._request = request
         self._limits = request.limits
+        self._return_bytes = max(request.limits.return_bytes, request.return_kept_bytes)
         self._tools = {tool.name: tool for tool in request.tools}
         self._past = read_past(request.log)
         begun = self._past.begun
@@ -242,8 +243,8 @@ class Driver:
         if not self._live and not self._go_live(now, effects):
             return
         match pumped.state:
-            case "returned" if len(pumped.value.encode("utf-8", "replace")) > self._limits.return_bytes:
-                text = f"the returned value is larger than {self._limits.return_bytes} bytes"
+            case "returned" if len(pumped.value.encode("utf-8", "replace")) > self._return_bytes:
+                text = f"the returned value is larger than {self._return_bytes} bytes"
                 self._exceed("return_value", text, now, effects)
             case "returned":
                 self._start_queued(now, effects)

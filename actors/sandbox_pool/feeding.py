@@ -24,7 +24,7 @@ def start_frame(request: ScriptRequest, names: Iterable[str], *, seed: int, cloc
             "calls": limits.calls,
             "arguments": ARGUMENT_BYTES,
             "pump": PUMP_BYTES,
-            "result": limits.return_bytes,
+            "result": max(limits.return_bytes, request.return_kept_bytes),
             "timers": TIMERS_MAX,
             "lines": limits.console_lines,
             "lineCharacters": limits.console_bytes,

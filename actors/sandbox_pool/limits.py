@@ -31,13 +31,27 @@ ORPHAN_GRACE_SECONDS = 0.25
 """What a call has left when its script has ended without it."""
 
 RETURN_BYTES = 128 * 1024
-"""Of the returned value as JSON; a larger one is an error."""
+"""Of the returned value as JSON: it is told to the model. A larger one is kept, and a handle told in its place."""
+
+RETURN_KEPT_BYTES = 2 * 1024 * 1024
+"""Of a returned value that is kept; a larger one is an error. What a script computes is small beside what it reads."""
 
 ARGUMENT_BYTES = 256 * 1024
 """Of one call's arguments as JSON. A patch of a large file fits."""
 
 RESULT_BYTES = 1024 * 1024
-"""Of one call's result as JSON, so that some dozens fit into the script's memory at once."""
+"""Of one call's result as JSON, so that some dozens fit into the script's memory at once. Of a larger one the large
+parts are kept, with handles in their place."""
+
+PART_BYTES = 16 * 1024
+"""A part of a too large result that is shorter than this stays in it: a handle would save nothing."""
+
+SHOWN_IMAGES = 8
+"""Images of a script's calls that are put behind its report: as many as can be looked at together with profit."""
+
+SHOWN_IMAGE_CHARACTERS = 8 * 1024 * 1024
+"""All of them together, as URLs: with the conversation they stay in a request that every provider takes, and in a frame
+that every client takes."""
 
 PROGRESS_EVENTS = 50
 PROGRESS_INTERVAL_SECONDS = 0.5
@@ -53,8 +67,9 @@ TIMERS_MAX = 1000
 PUMP_BYTES = 1024 * 1024
 """All that a script may ask for between two awaits, in UTF-16 units: one is one to three bytes of a frame."""
 
-FRAME_BYTES = 4 * 1024 * 1024
-"""The longest frame believed to be honest: PUMP_BYTES as UTF-8, a return value and its wrapping. Longer: killed."""
+FRAME_BYTES = 10 * 1024 * 1024
+"""The longest frame believed to be honest: PUMP_BYTES and RETURN_KEPT_BYTES as UTF-16 units, each at most three bytes,
+and the wrapping. Longer: killed."""
 
 APPROVAL_SECONDS = 600.0
 """How long one waits for an answer inside a script; the script's clock stands still meanwhile."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from actors.rollout_writer.handle_store import SLICE_BYTES
 from actors.sandbox_pool.declarations import declarations
 from messages.script import ScriptLimits, ScriptMode, ScriptTool
 
@@ -29,6 +30,9 @@ after the script has ended what still runs is cancelled. Promise.all, allSettled
 retryable; catch it where you can go on without. A call whose outcome is unknown may have taken effect: look first.
 - There is nothing but the language, `tools`, `context`, `console`, `setTimeout`, `structuredClone`, `TextEncoder` and \
 `TextDecoder`: no modules, no files, no network, no code from text. No enums, namespaces or decorators.
+- A text over 1 MB comes as a Handle: read parts of it with `await handle.slice(from, to)` (in bytes; whole characters \
+of text, base64 of bytes; at most {slice} KB at once). What you return over {returned} KB becomes one too; read_handle \
+reads it in later turns. Images that calls give are put behind the result for you to see.
 - Limits: {wall:g} s (approvals excluded), {calls} calls, {source} KB of source, {returned} KB returned. Commands end \
 with the script.
 - Tools that your provider runs itself cannot be called from scripts."""
@@ -46,6 +50,7 @@ def prompt(tools: Sequence[ScriptTool], mode: ScriptMode, limits: ScriptLimits) 
         calls=limits.calls,
         source=limits.source_bytes // 1024,
         returned=limits.return_bytes // 1024,
+        slice=SLICE_BYTES // 1024,
     )
     dry = _DRY.format() if mode == "dry-run" else ""
     return f"{how}{dry}\n\n```ts\n{declarations(tools)}\n```\n"

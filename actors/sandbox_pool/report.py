@@ -18,6 +18,7 @@ def render(outcome: ScriptOutcome, *, dry: bool = False) -> str:
     parts: list[str] = []
     if outcome.value is not None:
         parts.append(outcome.value)
+    parts += outcome.notes
     if outcome.failure is not None:
         parts.append(failure_text(outcome.failure))
     if outcome.console:

@@ -21,13 +21,17 @@ import msgspec
 import trio
 
 from actors.kernel import Mailbox
+from actors.rollout_writer.handle_store import HandleStore
 from actors.sandbox_pool.book import CANCELLED
 from actors.sandbox_pool.declarations import FINDERS, describe, search
 from actors.sandbox_pool.driving import StartCall
 from actors.sandbox_pool.ended import script_end
+from actors.sandbox_pool.giving import Images, kept_value
+from actors.sandbox_pool.limits import RETURN_KEPT_BYTES
 from actors.sandbox_pool.report import render
 from actors.sandbox_pool.running import CallHandler, EventHandler, Gate
-from messages.client.item import DynamicToolCall, TextContentItem
+from messages.client.item import DynamicToolCall, ImageContentItem, TextContentItem
+from messages.items import InputImage, InputText
 from messages.script import (
     Abandoned,
     CallError,
@@ -36,6 +40,7 @@ from messages.script import (
     NestedSettled,
     NestedUnwanted,
     NestedWanted,
+    ScriptEvent,
     ScriptJob,
     ScriptOrder,
     ScriptOutcome,
@@ -74,8 +79,9 @@ async def run_script(
     pool: Runs,
     orders: Mailbox[RunTool | ScriptOrder],
     report: Callable[[ToolEvent | ScriptSaid], None],
+    handles: HandleStore | None = None,
 ) -> None:
-    """Prepare, wait for leave, run, report."""
+    """Prepare, wait for leave, run, report. ``handles``: where what is too large to be passed on is kept."""
     item = shown(call, job)
     report(ToolPrepared(call_id=call.call_id, item=item, parallel_safe=False, side_effects=False))
     for _ in await orders.receive():
@@ -89,23 +95,31 @@ async def run_script(
         limits=job.limits,
         context=job.context,
         log=job.log,
+        return_kept_bytes=0 if handles is None else RETURN_KEPT_BYTES,
     )
+    images = Images(job.log)
+
+    def hear(event: ScriptEvent) -> None:
+        images.take(event)
+        report(ScriptTold(call_id=call.call_id, event=event))
+
     async with trio.open_nursery() as nursery:
         hearing = trio.CancelScope(shield=True)  # cancelled, the calls still wait for the session's last words
         nursery.start_soon(calls.hear, orders, hearing)
         try:
-            outcome = await pool.run(
-                request, calls.make, on_event=lambda event: report(ScriptTold(call_id=call.call_id, event=event))
-            )
+            outcome = await pool.run(request, calls.make, on_event=hear)
         finally:
             hearing.cancel()
+    outcome = await kept_value(outcome, job.limits, handles)
+    pictures, notes = await images.shown(handles)
+    outcome = msgspec.structs.replace(outcome, notes=(*outcome.notes, *notes))
     text = render(outcome, dry=job.mode == "dry-run")
     report(
         ToolFinished(
             call_id=call.call_id,
             outcome=outcome_of(outcome),
-            output=text,
-            item=finished(item, outcome, text),
+            output=(InputText(text=text), *pictures) if pictures else text,
+            item=finished(item, outcome, text, pictures),
         )
     )
 
@@ -117,15 +131,17 @@ def shown(call: ToolCall, job: ScriptJob) -> DynamicToolCall:
     return DynamicToolCall(id=call.item_id, namespace=NAMESPACE, tool=TOOL, arguments=arguments, status="inProgress")
 
 
-def finished(item: DynamicToolCall, outcome: ScriptOutcome, text: str) -> DynamicToolCall:
-    """The same, ended: its status is in its arguments, its report is its content."""
+def finished(
+    item: DynamicToolCall, outcome: ScriptOutcome, text: str, images: tuple[InputImage, ...] = ()
+) -> DynamicToolCall:
+    """The same, ended: its status is in its arguments, its report is its content, with the images behind it."""
     success = outcome.status == "returned"
     return msgspec.structs.replace(
         item,
         arguments={**item.arguments, "status": outcome.status},
         status="completed" if success else "failed",
         success=success,
-        content_items=(TextContentItem(text=text),),
+        content_items=(TextContentItem(text=text), *(ImageContentItem(image_url=each.image_url) for each in images)),
         duration_ms=round(outcome.wall_seconds * 1000),
         callboard=script_end(outcome),
     )

@@ -16,6 +16,7 @@ import trio
 from actors.kernel import Address, Children, Context, Mailbox, ServiceAddress
 from actors.ports import Ports
 from actors.rollout_writer.checkpoints import TextCheckpoints
+from actors.rollout_writer.handle_store import HandleStore
 from actors.rollout_writer.loaded import LoadedThread
 from actors.rollout_writer.recovery import recover
 from actors.session import restore, retelling
@@ -107,7 +108,8 @@ async def run(ctx: Context, means: Means, role: Role, *, task_status: trio.TaskS
     state, outbox, effects = await _open(means, role)
     async with Children(ctx) as children:
         inlet = Inlet(mailbox.address)
-        troupe = Troupe(means.crew, children, mailbox.address, inlet, role.thread_id, means.ports.clock)
+        handles = None if role.path is None else HandleStore(means.ports, role.path)
+        troupe = Troupe(means.crew, children, mailbox.address, inlet, role.thread_id, means.ports.clock, handles)
         shell = Shell(
             ctx=ctx,
             ports=means.ports,

@@ -313,6 +313,7 @@ def finished(step: Step, event: ToolFinished) -> None:
         revisions=event.revisions,
         plan=event.plan,
         plan_explanation=event.plan_explanation,
+        kept=event.kept,
     )
     if call.script is not None:
         scripts.end(step, call, result)

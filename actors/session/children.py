@@ -15,6 +15,7 @@ import msgspec
 import trio
 
 from actors.kernel import Address, Context, Mailbox
+from actors.rollout_writer.handle_store import HandleStore
 from actors.session.effects import ContextGathered, GatherContext, RunHooks
 from actors.session.open_text import OpenText, TextTable
 from actors.session.state import Offer
@@ -53,6 +54,8 @@ class Workshop(Protocol):
     """What all calls of one thread share. ``settings`` is set before a call is started."""
 
     settings: ThreadSettings
+    handles: HandleStore | None
+    """Where large values are kept; None: the thread is not on disk. Set once, when the workshop has been opened."""
 
     @property
     def terminals(self) -> Terminals: ...
@@ -105,6 +108,7 @@ class ScriptRunner(Protocol):
         job: ScriptJob,
         orders: Mailbox[RunTool | ScriptOrder],
         report: Callable[[ToolEvent | ScriptSaid], None],
+        handles: HandleStore | None,
         /,
     ) -> Awaitable[None]: ...
 

@@ -15,7 +15,9 @@ from messages.session import ThreadSettings
 MADE_KEPT = 64
 """Sets of tools whose declarations are kept: one for each way in which the threads of a daemon are set up."""
 
-IDEMPOTENT = frozenset(("read_file", "list_dir", "grep_files", "file_search", "view_image", "update_plan"))
+IDEMPOTENT = frozenset(
+    ("read_file", "list_dir", "grep_files", "file_search", "view_image", "update_plan", "read_handle")
+)
 """Tools that may be started again when a restart left unknown how they ended: they look, or say the same again."""
 
 

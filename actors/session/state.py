@@ -20,6 +20,7 @@ from messages.approval import Grant, Need, QuestionNeed
 from messages.base import CallId, ThreadId, TurnId
 from messages.client.item import PlanStep, ThreadItem, UserMessage
 from messages.failure import Failure
+from messages.handle import Kept
 from messages.hooks import HookEvent
 from messages.items import HistoryItem, OutputPart
 from messages.model import TokenUsage, ToolSpec
@@ -64,6 +65,8 @@ class CallResult(msgspec.Struct, frozen=True, kw_only=True):
     revisions: tuple[FileRevision, ...] = ()
     plan: tuple[PlanStep, ...] | None = None
     plan_explanation: str | None = None
+    kept: Kept | None = None
+    """What of a script's call was too large to be passed on."""
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import trio
 from actors.kernel import Address, Child, Children, Context, Mailbox
 from actors.kernel.signals import Down
 from actors.ports.clock import Clock
+from actors.rollout_writer.handle_store import HandleStore
 from actors.session.children import Crew, Inlet, UndoError, Workshop
 from actors.session.effects import (
     ApprovalDue,
@@ -59,6 +60,7 @@ class Troupe:
         "_crew",
         "_deadline",
         "_expiries",
+        "_handles",
         "_ids",
         "_inlet",
         "_leaves",
@@ -72,8 +74,16 @@ class Troupe:
     )
 
     def __init__(
-        self, crew: Crew, children: Children, address: Address[Any], inlet: Inlet, thread_id: ThreadId, clock: Clock
+        self,
+        crew: Crew,
+        children: Children,
+        address: Address[Any],
+        inlet: Inlet,
+        thread_id: ThreadId,
+        clock: Clock,
+        handles: HandleStore | None,
     ) -> None:
+        self._handles = handles
         self._clock = clock
         self._crew = crew
         self._children = children
@@ -192,7 +202,7 @@ class Troupe:
             ctx.state = call.name
             self._leaves[child] = orders.address
             task_status.started()
-            await run(call, job, orders, self._inlet.put)
+            await run(call, job, orders, self._inlet.put, self._handles)
 
         self._start(child, start, "script")
 
@@ -243,6 +253,7 @@ class Troupe:
 
         async def keep(_: Context, *, task_status: trio.TaskStatus[None]) -> None:
             async with self._crew.open_workshop(self._thread_id, settings, self._inlet.put) as workshop:
+                workshop.handles = self._handles
                 self._workshop = workshop
                 task_status.started()
                 opened.set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import trio
 
 from actors.tool_worker import hooked, retrying
+from actors.tool_worker.keeping import kept_of
 from actors.tool_worker.tool import Job, Prepared, Result, ToolError, finished_item, generic_item
 from actors.tool_worker.tools.user_shell import prepare_user_shell
 from actors.tool_worker.truncation import history_policy, truncate_for_history
@@ -51,16 +52,18 @@ async def run_call(job: Job) -> None:
     if job.call.by != "user" and result.outcome != "denied":
         result = await hooked.reviewed(job, result)
     result = _with_item(result, prepared, round((workshop.ports.clock.monotonic() - began) * 1000))
+    result, kept = await kept_of(job, result)
     job.report(
         ToolFinished(
             call_id=job.call.call_id,
             outcome=result.outcome,
-            output=truncate_for_history(result.output, history_policy(workshop.truncation)),
+            output=truncate_for_history(result.output, history_policy(job.truncation)),
             item=result.item,
             terminal=result.terminal,
             revisions=result.revisions,
             plan=result.plan,
             plan_explanation=result.plan_explanation,
+            kept=kept,
         )
     )
 

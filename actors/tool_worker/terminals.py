@@ -39,6 +39,9 @@ RESERVED_MAX = 1_000
 LIVE_CHARS_MAX = OUTPUT_BYTES_MAX
 """Of one command's output streamed to clients as it comes; beyond it the finished item's head and tail must do."""
 
+SCRIPT_OUTPUT_BYTES_MAX = 4 * 1024 * 1024
+"""Kept for a script, which reads it and need not show it: a large log. Eight commands at once, so it is not more."""
+
 LIVE_CUT = "\n[more output follows; it is not shown live]\n"
 
 
@@ -54,7 +57,7 @@ class Terminal:
         self.request = request
         self.buffer = HeadTail()
         """All it wrote."""
-        self.fresh = HeadTail()
+        self.fresh = HeadTail(SCRIPT_OUTPUT_BYTES_MAX if call.by == "script" else OUTPUT_BYTES_MAX)
         """What it wrote since the last poll."""
         self.process: Process | None = None
         self.status: ExitStatus | None = None

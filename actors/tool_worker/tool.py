@@ -14,6 +14,7 @@ import msgspec
 
 from actors.kernel import Mailbox
 from actors.session.open_text import OpenText
+from actors.tool_worker.truncation import WHOLE, TruncationPolicy
 from messages.approval import Need
 from messages.client.item import DynamicToolCall, PlanStep, TextContentItem, ThreadItem
 from messages.client_call import ClientAnswer, ClientCall
@@ -75,6 +76,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     workshop: Workshop
     inbox: Mailbox[WorkerMessage]
     """What the session says to this worker: leave to run, then a client's answer."""
+
+    @property
+    def truncation(self) -> TruncationPolicy:
+        """How much of the output whoever made the call is given: a model as much as its history may hold, a script all
+        of it, as far as it can be kept."""
+        return WHOLE if self.call.by == "script" else self.workshop.truncation
 
     async def ask(self, call: ClientCall) -> ClientAnswer:
         """Put the call to a client, and wait for what it answers. Only while the call runs."""

@@ -70,6 +70,8 @@ def _denied(need: ToolNeed, settings: ThreadSettings) -> bool:
             return settings.mode == "plan"
         case "permissions":
             return settings.sandbox_mode == "danger-full-access" or not _may_ask_for_more(settings)
+        case "handles":
+            return settings.ephemeral  # nothing of such a thread is on disk
         case _:
             return False
 

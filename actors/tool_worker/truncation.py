@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from actors.rollout_writer.handle_store import VALUE_BYTES_MAX
 from actors.tool_worker.head_tail import Output
 from messages.items import InputText, OutputPart
 
@@ -34,6 +35,10 @@ class TruncationPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return self.limit * BYTES_PER_TOKEN if self.mode == "tokens" else self.limit
 
 
+WHOLE = TruncationPolicy(mode="bytes", limit=VALUE_BYTES_MAX)
+"""For a script, which reads what it is given and shows none of it to a model: all that can be kept of one value."""
+
+
 def approximate_tokens(byte_count: int) -> int:
     """The estimate for a number of bytes of UTF-8, rounded up."""
     return -(-byte_count // BYTES_PER_TOKEN)
@@ -41,6 +46,8 @@ def approximate_tokens(byte_count: int) -> int:
 
 def call_policy(policy: TruncationPolicy, requested_tokens: int | None = None) -> TruncationPolicy:
     """The policy for one call: what it asked for, but no more than the model's policy grants."""
+    if policy == WHOLE and requested_tokens is None:
+        return policy
     requested = max(DEFAULT_OUTPUT_TOKENS if requested_tokens is None else requested_tokens, 0)
     if policy.mode == "bytes":
         return TruncationPolicy(mode="bytes", limit=min(requested * BYTES_PER_TOKEN, policy.limit))

@@ -14,6 +14,7 @@ from actors.hooks.runner import Hooks
 from actors.ports import Ports
 from actors.ports.processes import Confinement, SpawnError, SpawnRequest
 from actors.tool_worker.confinement.ground import is_below
+from actors.rollout_writer.handle_store import HandleStore
 from actors.tool_worker.confinement.policy import confinement_of, patch_roots
 from actors.tool_worker.needs import command_need, enforced_by
 from actors.tool_worker.registry import Registry
@@ -89,6 +90,8 @@ class Workshop:
         self.terminals = terminals
         self.settings = settings
         self.truncation = truncation
+        self.handles: HandleStore | None = None
+        """Where large values of scripts are kept; None: nowhere."""
         self.hooks = hooks
         """Programs of the user's that hear of calls; None: there are none."""
         self.snapshots = snapshots

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from messages.client.item import Wire
+from messages.handle import HandleType
 
 
 class ActorNode(Wire, frozen=True, kw_only=True):
@@ -57,6 +60,31 @@ class UndoResponse(Wire, frozen=True, kw_only=True):
     removed: tuple[str, ...]
     left_out: str = ""
     """Untracked files the snapshot does not hold, for people; empty for none."""
+
+
+class HandleReadParams(Wire, frozen=True, kw_only=True):
+    """callboard/handle/read: a part of a large value that a script of the thread left.
+
+    ``from`` and ``to`` are bytes, negative from the end; without ``to`` as much as fits one answer.
+    """
+
+    thread_id: str
+    handle: str
+    from_: int = msgspec.field(default=0, name="from")
+    to: int | None = None
+
+
+class HandleReadResponse(Wire, frozen=True, kw_only=True):
+    """Of text and JSON whole characters, as ``text``; of bytes ``dataBase64``. ``from`` and ``to`` are what was read:
+    read on from ``to`` while it is below ``size``."""
+
+    handle: str
+    type: HandleType
+    size: int
+    from_: int = msgspec.field(name="from")
+    to: int
+    text: str | None = None
+    data_base64: str | None = None
 
 
 class LiveMarker(Wire, frozen=True, kw_only=True):

@@ -192,6 +192,19 @@ class SimFiles:
         self.life.effect("remove", real)
         del self.disk.names[real]
 
+    def remove_dir(self, path: str) -> None:
+        self._begin("remove_dir", path)
+        real = self.disk.real(path, follow_last=False)
+        node = self.disk.names.get(real)
+        if node is None:
+            raise failure(errno.ENOENT, path)
+        if node.kind != "directory":
+            raise failure(errno.ENOTDIR, path)
+        if any(name.startswith(f"{real}/") for name in self.disk.names):
+            raise failure(errno.ENOTEMPTY, path)
+        self.life.effect("remove_dir", real)
+        del self.disk.names[real]
+
     def lock(self, path: str) -> AppendFile | None:
         handle = self._open("lock", path, OWNER_ONLY)
         node = handle._node

@@ -14,6 +14,7 @@ backend    limits, account and tasks of a ChatGPT login
 files      files read, listed and found
 search     threads found by words
 callboard  our own additions
+handles    large values that scripts left
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from actors.gateway.methods import (
     callboard,
     commands,
     files,
+    handles,
     history,
     listings,
     offers,
@@ -57,6 +59,7 @@ ALL: Final[dict[str, Method[Any]]] = {
         files,
         listings,
         callboard,
+        handles,
     )
     for each in resource.METHODS
 }

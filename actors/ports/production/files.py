@@ -162,6 +162,10 @@ class SystemFiles:
         """See `actors.ports.files.Files`. Power loss may bring it back."""
         os.unlink(path)
 
+    def remove_dir(self, path: str) -> None:
+        """See `actors.ports.files.Files`. Power loss may bring it back."""
+        os.rmdir(path)
+
     def lock(self, path: str) -> AppendFile | None:
         """See `actors.ports.files.Files`. flock(2): the kernel lets go of it however the process ends."""
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)

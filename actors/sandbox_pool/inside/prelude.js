@@ -309,6 +309,28 @@
     }));
   };
 
+  // What stands for a value that was kept elsewhere can be read from. It stays plain data: `slice` is not enumerable, so
+  // a handle that is returned, or given to another call, is what the daemon said it is.
+  const READER = "readHandle";
+  const readable = (value) => {
+    if (value === null || typeof value !== "object") return value;
+    if (typeof value.handle === "string" && typeof value.size === "number") {
+      const { handle } = value;
+      const slice = { slice(from, to) {
+        const args = { handle };
+        if (from !== undefined) args.from = from;
+        if (to !== undefined) args.to = to;
+        return tools[READER](args);
+      } }.slice;
+      hide(value, "slice", freeze(slice));
+    } else if (!isArray(value)) {
+      readable(value.output);
+      readable(value.text);
+      if (isArray(value.images)) for (let i = 0; i < value.images.length; i++) readable(value.images[i]);
+    }
+    return value;
+  };
+
   const toolbox = (names) => {
     const known = create(null);
     for (let i = 0; i < names.length; i++) {
@@ -525,7 +547,7 @@
       } else if (item.error === undefined) {
         settled(`c${item.call}`, (entry) => {
           try {
-            entry.resolve(parse(item.value));
+            entry.resolve(readable(parse(item.value)));
           } catch (error) {
             entry.reject(new ToolError("the result cannot be read", { code: "result", retryable: false, tool: entry.name }));
           }

@@ -10,6 +10,7 @@ grep_files    which files match a pattern
 file_search   which paths are like a few letters
 view_image    look at an image file
 web_search    the provider searches the web; we run nothing
+read_handle   a part of a large value that a script left
 request_user_input  put questions to people
 request_permissions  ask people for rights beyond the sandbox
 update_plan   the steps of the work, for people to see
@@ -26,6 +27,7 @@ from actors.tool_worker.tools.file_search import FileSearch
 from actors.tool_worker.tools.grep_files import GrepFiles
 from actors.tool_worker.tools.list_dir import ListDir
 from actors.tool_worker.tools.read_file import ReadFile
+from actors.tool_worker.tools.read_handle import ReadHandle
 from actors.tool_worker.tools.request_permissions import RequestPermissions
 from actors.tool_worker.tools.request_user_input import RequestUserInput
 from actors.tool_worker.tools.shell import Shell
@@ -48,6 +50,7 @@ def all_tools() -> Registry:
             GrepFiles(),
             FileSearch(),
             ViewImage(),
+            ReadHandle(),
             WebSearch(),
             RequestUserInput(),
             RequestPermissions(),

@@ -181,7 +181,7 @@ async def _run(
         workshop.terminals,
         terminal,
         ports=workshop.ports,
-        policy=workshop.truncation,
+        policy=job.truncation,
         max_output_tokens=arguments.max_output_tokens,
         began=began,
         own=True,

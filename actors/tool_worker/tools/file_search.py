@@ -50,7 +50,7 @@ class FileSearch(FunctionTool[FileSearchArguments]):
             found = await _search(job, arguments)
             if not found:
                 return Result(output=NOTHING, outcome="failed")
-            return Result(output=truncate("\n".join(map(_line, found)), job.workshop.truncation))
+            return Result(output=truncate("\n".join(map(_line, found)), job.truncation))
 
         return Prepared(item=generic_item(job.call), run=run, parallel_safe=True, side_effects=False)
 

@@ -54,7 +54,7 @@ class GrepFiles(FunctionTool[GrepFilesArguments]):
             if not paths:
                 return Result(output=NOTHING, outcome="failed")
             shown = paths[: min(arguments.limit, LIMIT_MAX)]
-            return Result(output=truncate("\n".join(shown), job.workshop.truncation))
+            return Result(output=truncate("\n".join(shown), job.truncation))
 
         return Prepared(item=generic_item(job.call), run=run, parallel_safe=True, side_effects=False)
 

@@ -39,6 +39,6 @@ class ListDir(FunctionTool[ListDirArguments]):
                 text = await ports.threads.run(list_dir, request, ports.files)
             except ListingError as error:
                 raise ToolError(str(error)) from error
-            return Result(output=truncate(text, job.workshop.truncation))
+            return Result(output=truncate(text, job.truncation))
 
         return Prepared(item=generic_item(job.call), run=run, parallel_safe=True, side_effects=False)

@@ -48,7 +48,7 @@ class ReadFile(FunctionTool[ReadFileArguments]):
                 text = await ports.threads.run(read_file, _request(arguments), ports.files)
             except ReadingError as error:
                 raise ToolError(str(error)) from error
-            return Result(output=truncate(text, job.workshop.truncation))
+            return Result(output=truncate(text, job.truncation))
 
         return Prepared(item=generic_item(job.call), run=run, parallel_safe=True, side_effects=False)
 

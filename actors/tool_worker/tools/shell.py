@@ -128,8 +128,8 @@ async def _run(job: Job, item: CommandExecution, request: SpawnRequest, seconds:
 
 
 def _answer(job: Job, ran: Ran, seconds: float) -> str:
-    output = ran.terminal.buffer.output()
-    shown = truncate_output(output, call_policy(job.workshop.truncation, None))
+    output = ran.terminal.fresh.output()  # nobody has looked at it before: all of it is new
+    shown = truncate_output(output, call_policy(job.truncation, None))
     lines = [f"Exit code: {ran.item.exit_code}", f"Wall time: {(ran.item.duration_ms or 0) / 1000:.1f} seconds"]
     if shown is not output.text and output.marker is None:
         lines.append(f"Total output lines: {len(output.text.splitlines())}")

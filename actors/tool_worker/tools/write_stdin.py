@@ -69,7 +69,7 @@ async def _run(job: Job, arguments: WriteStdinArguments) -> Result:
         workshop.terminals,
         terminal,
         ports=workshop.ports,
-        policy=workshop.truncation,
+        policy=job.truncation,
         max_output_tokens=arguments.max_output_tokens,
         began=began,
         own=False,

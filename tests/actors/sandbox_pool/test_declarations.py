@@ -93,9 +93,9 @@ def test_a_declaration_reads_like_one() -> None:
             )
         ]
     )
-    assert describe(tool) == "  /** Read. * / It. */\n  readFile(args: { path: string }): Promise<string>;"
+    assert describe(tool) == "  /** Read. * / It. */\n  readFile(args: { path: string }): Promise<Text>;"
     tool, *_ = scripted([spec("patch")])
-    assert describe(tool) == "  patch(args: { input: string }): Promise<string>;"
+    assert describe(tool) == "  patch(args: { input: string }): Promise<Text>;"
 
 
 def valid(text: str) -> bool:

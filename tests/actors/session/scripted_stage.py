@@ -236,8 +236,8 @@ async def open_stage(
         ),
     )
 
-    async def run(call: Any, job: Any, orders: Any, report: Any, /) -> None:
-        await run_script(call, job, pool, orders, report)
+    async def run(call: Any, job: Any, orders: Any, report: Any, handles: Any, /) -> None:
+        await run_script(call, job, pool, orders, report, handles)
 
     async with open_theatre(offer=offer, run_script=run, ids_given=0 if log is None else 1000) as theatre:
         stage = Stage(theatre, engine)

@@ -16,6 +16,7 @@ from actors.kernel import Address, Context, Mailbox, Reply, Service, System
 from actors.ports import Ports
 from actors.ports.production import SystemFiles
 from actors.rollout_writer.checkpoints import TextCheckpoints
+from actors.rollout_writer.handle_store import HandleStore
 from actors.rollout_writer.lines import encode
 from actors.rollout_writer.loaded import LoadedThread
 from actors.rollout_writer.projection import project
@@ -191,6 +192,7 @@ class Terminals:
 class Workshop:
     def __init__(self, settings: ThreadSettings, report: Callable[[TerminalEnded], None]) -> None:
         self.settings = settings
+        self.handles: HandleStore | None = None
         self.terminals = Terminals(report)
 
     def turn_over(self, turn_id: TurnId) -> None:

@@ -192,6 +192,7 @@ def test_every_schema_is_flat_closed_and_names_what_is_required() -> None:
         "grep_files",
         "file_search",
         "view_image",
+        "read_handle",
         "web_search",
         "request_user_input",
         "update_plan",
@@ -214,5 +215,6 @@ def test_every_schema_is_flat_closed_and_names_what_is_required() -> None:
         "shell": ["command"],
         "update_plan": ["plan"],
         "view_image": ["path"],
+        "read_handle": ["handle"],
     }
     assert specs["apply_patch"].grammar is not None
