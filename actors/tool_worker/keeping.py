@@ -20,11 +20,16 @@ async def kept_of(job: Job, result: Result) -> tuple[Result, Kept | None]:
     """The result without what was kept of it, and that; None: all of it can be passed on."""
     if job.call.by != "script" or result.outcome != "done":
         return result, None
+    return await keep(result, job.workshop.handles)
+
+
+async def keep(result: Result, store: HandleStore | None) -> tuple[Result, Kept | None]:
+    """The same, of a script's call that is done. ``store``: None, where nothing is kept."""
     parts = parts_of(result.output, result.item, result.terminal)
     if not too_large(parts):
         return result, None
     try:
-        kept = await _keep(parts, job.workshop.handles)
+        kept = await _keep(parts, store)
     except HandleError as error:
         kept = _problem(str(error))
     if kept.problem is None and len(value(parts, kept)) > RESULT_BYTES:

@@ -19,7 +19,7 @@ from actors.rollout_writer.handles import PREVIEW_CHARACTERS, HandleError, bound
 from actors.rollout_writer.keeper import Keeper
 from actors.rollout_writer.paths import handles_folder, rollout_of, rollout_path
 from messages.base import ThreadId
-from messages.handle import Handle, Slice
+from messages.handle import Handle, HandleType, Slice
 from tests.actors.session.theatre import InlineThreads
 from tests.simulation import World
 
@@ -46,7 +46,7 @@ def store(path: str) -> HandleStore:
     return HandleStore(ports, path)
 
 
-def keep(where: HandleStore, data: bytes, type_: handle_store.HandleType = "text") -> Handle:
+def keep(where: HandleStore, data: bytes, type_: HandleType = "text") -> Handle:
     async def main() -> Handle:
         return await where.keep(data, type_)
 

@@ -14,13 +14,17 @@ import msgspec
 import pytest
 import trio
 
+from actors.rollout_writer.handle_store import SLICE_BYTES
+from actors.rollout_writer.handles import HandleError
 from actors.sandbox_pool.pool import DEFAULT_LIMITS, ScriptPool
 from actors.sandbox_pool.worker import run_script
 from actors.session.open_text import OpenText
 from actors.session.state import Offer, ScriptOffer
+from actors.tool_worker.keeping import keep
+from actors.tool_worker.tool import Result as ToolResult
 from messages.approval import CommandNeed
 from messages.client.item import AgentMessage, DynamicToolCall, ThreadItem
-from messages.items import HistoryItem, InputText, MessageItem
+from messages.items import HistoryItem, InputImage, InputText, MessageItem, OutputPart
 from messages.log import ItemShown, Record, ScriptRecorded, ToolStarted
 from messages.model import ItemFinished, StopReason, ToolSpec
 from messages.script import CallEnded, ScriptChoice, ScriptEvent, ScriptLimits, ScriptMode
@@ -33,6 +37,7 @@ from tests.actors.session.theatre import Bench, Scene, Theatre, Thread, open_the
 _item: msgspec.json.Decoder[MessageItem] = msgspec.json.Decoder(MessageItem)
 RUN = ToolSpec(name="run", description="Do as told.", parameters={"type": "object", "properties": {}})
 LOOK = ToolSpec(name="read_file", description="Look.", parameters={"type": "object", "properties": {}})
+READ = ToolSpec(name="read_handle", description="Read.", parameters={"type": "object", "properties": {}})
 SEARCH = ToolSpec(name="web_search", description="", hosted="web_search")
 
 
@@ -106,7 +111,7 @@ class Stage:
         await thread.ask(start, TurnAccepted)
 
     async def work(self, theatre: Theatre, bench: Bench) -> None:
-        """The tool: ``{id, ms, fail, ask, safe}``."""
+        """The tool: ``{id, ms, fail, ask, safe, size, images}``; ``read_handle`` does what it really does."""
         asked: dict[str, Any] = msgspec.json.decode(bench.call.arguments or "{}")
         need = CommandNeed(argv=("make", asked["id"]), script=None, cwd="/w") if asked.get("ask") else None
         item = DynamicToolCall(id=bench.call.item_id, tool=bench.call.name, arguments=asked, status="inProgress")
@@ -132,14 +137,37 @@ class Stage:
             self.running -= 1
         self.done.append(name)
         failed = bool(asked.get("fail"))
+        said: str | tuple[OutputPart, ...] = "it did not work" if failed else f"did {name}"
+        if asked.get("size"):
+            said = (f"{name} " * asked["size"])[: asked["size"]]
+        if asked.get("images"):
+            said = (InputText(text=f"{name}:"), *(InputImage(image_url=url) for url in asked["images"]))
+        result, kept = await keep(ToolResult(output=said), bench.workshop.handles)
         bench.report(
             ToolFinished(
                 call_id=call_id,
                 outcome="failed" if failed else "done",
-                output="it did not work" if failed else f"did {name}",
+                output=result.output,
                 item=msgspec.structs.replace(item, status="failed" if failed else "completed"),
+                kept=kept,
             )
         )
+
+    async def read_handle(self, theatre: Theatre, bench: Bench) -> None:
+        """As in the tool of that name."""
+        arguments: dict[str, Any] = msgspec.json.decode(bench.call.arguments)
+        call_id = bench.call.call_id
+        bench.report(ToolPrepared(call_id=call_id, item=None, parallel_safe=True, side_effects=False))
+        await bench.leave.receive()
+        store = bench.workshop.handles
+        assert store is not None
+        try:
+            start, end = arguments.get("from", 0), arguments.get("to")
+            found = store.read_now(arguments["handle"], start, end, most=SLICE_BYTES, cut=False)
+        except HandleError as error:
+            bench.report(ToolFinished(call_id=call_id, outcome="failed", output=str(error)))
+        else:
+            bench.report(ToolFinished(call_id=call_id, outcome="done", output=found.data.decode()))
 
     def cut(self, thread: Thread, records: int) -> tuple[str, bytes, list[Record]]:
         """The log as a daemon that died after so many records has left it."""
@@ -222,12 +250,14 @@ async def open_stage(
     approval_seconds: float = 600.0,
     log: tuple[str, bytes, list[Record]] | None = None,
     max_workers: int = 4,
+    home: str = "/home",
 ) -> AsyncIterator[Stage]:
-    """A life of the daemon; with ``log`` the next one, on what the former left."""
+    """A life of the daemon; with ``log`` the next one, on what the former left. ``home``: a real folder, where scripts
+    leave handles."""
     engine = InProcessEngine()
     pool = ScriptPool(engine, VirtualClock(), SeededEntropy(7), max_workers=max_workers)
     offer = Offer(
-        tools=(RUN, LOOK, SEARCH),
+        tools=(RUN, LOOK, SEARCH) if home == "/home" else (RUN, LOOK, READ, SEARCH),
         scripts=ScriptOffer(
             choice=ScriptChoice(mode=mode, allowed_tools=allowed),
             by_provider={"quiet": ScriptChoice(mode="disabled")},
@@ -239,9 +269,10 @@ async def open_stage(
     async def run(call: Any, job: Any, orders: Any, report: Any, handles: Any, /) -> None:
         await run_script(call, job, pool, orders, report, handles)
 
-    async with open_theatre(offer=offer, run_script=run, ids_given=0 if log is None else 1000) as theatre:
+    async with open_theatre(offer=offer, run_script=run, ids_given=0 if log is None else 1000, home=home) as theatre:
         stage = Stage(theatre, engine)
         theatre.tools["run"] = theatre.tools["read_file"] = stage.work
+        theatre.tools["read_handle"] = stage.read_handle
         if log is not None:
             path, data, records = log
             theatre.log.files[path] = data

@@ -398,6 +398,7 @@ async def open_theatre(
     offer: Offer | None = None,
     run_script: ScriptRunner | None = None,
     ids_given: int = 0,
+    home: str = "/home",
 ) -> AsyncIterator[Theatre]:
     """The whole of it, torn down at the end. ``ids_given``: by an earlier life on the same log."""
     system = System(random=random.Random(1), strict=True)
@@ -434,7 +435,7 @@ async def open_theatre(
         sessions=supervisor,
         encoder=Encoder(),
         everywhere=everywhere,
-        home="/home",
+        home=home,
         version="0",
         unload_delay_seconds=unload_delay_seconds,
     )
