@@ -13,8 +13,8 @@ import trio
 from actors.hooks.runner import Hooks
 from actors.ports import Ports
 from actors.ports.processes import Confinement, SpawnError, SpawnRequest
-from actors.tool_worker.confinement.ground import is_below
 from actors.rollout_writer.handle_store import HandleStore
+from actors.tool_worker.confinement.ground import is_below
 from actors.tool_worker.confinement.policy import confinement_of, patch_roots
 from actors.tool_worker.needs import command_need, enforced_by
 from actors.tool_worker.registry import Registry

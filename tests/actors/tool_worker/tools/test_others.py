@@ -195,6 +195,7 @@ def test_every_schema_is_flat_closed_and_names_what_is_required() -> None:
         "read_handle",
         "web_search",
         "request_user_input",
+        "request_permissions",
         "update_plan",
     ]
     required = {}
@@ -212,6 +213,7 @@ def test_every_schema_is_flat_closed_and_names_what_is_required() -> None:
         "grep_files": ["pattern"],
         "file_search": ["query"],
         "request_user_input": ["questions"],
+        "request_permissions": ["permissions"],
         "shell": ["command"],
         "update_plan": ["plan"],
         "view_image": ["path"],
