@@ -105,10 +105,21 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     window_minutes: int | None = None
 
 
+class Credits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a subscription may use beyond its limits."""
+
+    has_credits: bool
+    unlimited: bool
+    balance: str | None = None
+
+
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits as an answer's headers told them."""
 
     limits: tuple[RateLimit, ...]
+    subscription: str | None = None
+    """The id of a subscription's limit, whose windows are the limits called primary and secondary."""
+    credits: Credits | None = None
 
 
 class ItemBegan(Message, frozen=True, kw_only=True):
@@ -188,6 +199,8 @@ class SampleFailed(Message, frozen=True, kw_only=True):
 
     request_id: str
     failure: Failure
+    limits: RateLimits | None = None
+    """As the last answer told them, if there was one."""
 
 
 StreamEvent = ItemBegan | TextBegan | ItemFinished | SampleCompleted | SampleRetrying | SampleFailed

@@ -43,7 +43,7 @@ from messages.client.callboard import LiveMarker, ScriptNotice
 from messages.client.item import Wire
 from messages.client.turn import CollaborationMode, CollaborationSettings, ItemsView
 from messages.hooks import HookReported
-from messages.model import TextChannel, TokenUsage
+from messages.model import RateLimit, TextChannel, TokenUsage
 from messages.script import (
     CallEnded,
     CallRequested,
@@ -207,6 +207,9 @@ class WireEncoder:
 
     def account_changed(self, account: AccountUpdated) -> bytes:
         return notification("account/updated", account, self._now_ms())
+
+    def limits_changed(self, limits: wire.RateLimitsUpdated) -> bytes:
+        return notification("account/rateLimits/updated", limits, self._now_ms())
 
     # --- for one connection -----------------------------------------------------------------------------------------
 
@@ -465,19 +468,35 @@ def script_notice(thread_id: ThreadId, happened: ScriptHappened) -> ScriptNotice
 
 
 def _limits_body(event: LimitsUpdated) -> wire.RateLimitSnapshot:
-    """The limits that are closest to being reached: of those the key will hear first."""
-    closest = sorted(event.limits.limits, key=lambda limit: -limit.used_percent)[:2]
-    windows = [
-        wire.RateLimitWindow(
-            used_percent=round(limit.used_percent),
-            window_duration_mins=limit.window_minutes,
-            resets_at=None if limit.resets_at is None else int(limit.resets_at),
+    """A subscription's two windows as they are; of a key's many limits those that are closest to being reached."""
+    limits = event.limits
+    if limits.subscription is not None:
+        named = {limit.name: _window(limit) for limit in limits.limits}
+        return wire.RateLimitSnapshot(
+            limit_id=limits.subscription,
+            primary=named.get("primary"),
+            secondary=named.get("secondary"),
+            credits=None
+            if limits.credits is None
+            else wire.CreditsBody(
+                has_credits=limits.credits.has_credits,
+                unlimited=limits.credits.unlimited,
+                balance=limits.credits.balance,
+            ),
         )
-        for limit in closest
-    ]
+    closest = sorted(limits.limits, key=lambda limit: -limit.used_percent)[:2]
+    windows = [_window(limit) for limit in closest]
     return wire.RateLimitSnapshot(
         limit_id=event.provider,
         limit_name=closest[0].name if closest else None,
         primary=windows[0] if windows else None,
         secondary=windows[1] if len(windows) > 1 else None,
+    )
+
+
+def _window(limit: RateLimit) -> wire.RateLimitWindow:
+    return wire.RateLimitWindow(
+        used_percent=round(limit.used_percent),
+        window_duration_mins=limit.window_minutes,
+        resets_at=None if limit.resets_at is None else int(limit.resets_at),
     )

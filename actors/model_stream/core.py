@@ -211,6 +211,7 @@ class Sampling:
         self._where = where
         self._attempts = attempts
         self._decoder: Decoder | None = None
+        self._hearing: Hearing | None = None
         self.failed_attempts = 0
 
     def next_attempt(self) -> Hearing:
@@ -225,7 +226,8 @@ class Sampling:
             where=self._where,
             freeform=freeform_names(self._request.tools),
         )
-        return Hearing(self._decoder, self._where)
+        self._hearing = Hearing(self._decoder, self._where)
+        return self._hearing
 
     def after_failure(self, failure: Failure, random: float) -> SampleRetrying | SampleFailed:
         """What follows a failed attempt. ``random`` is uniform in [0, 1)."""
@@ -234,7 +236,8 @@ class Sampling:
             failure, failed_attempts=self.failed_attempts, attempts=self._attempts, random=random
         )
         if delay is None:
-            return SampleFailed(request_id=self._request.request_id, failure=failure)
+            limits = None if self._hearing is None else self._hearing.limits
+            return SampleFailed(request_id=self._request.request_id, failure=failure, limits=limits)
         return SampleRetrying(
             request_id=self._request.request_id,
             attempt=self.failed_attempts,

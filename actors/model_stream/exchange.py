@@ -115,6 +115,7 @@ async def _hear(
     response: httpx2.Response, post: Post, hearing: Hearing, outlet: Outlet, clock: Clock
 ) -> Failure | None:
     headers = {name.lower(): value for name, value in response.headers.items()}
+    hearing.limits = limits_of(headers, now=clock.now())
     if not response.is_success:
         body = await _read(response, MAX_ERROR_BYTES)
         return from_http(
@@ -125,7 +126,6 @@ async def _hear(
             where=post.where,
             secrets=post.secrets,
         )
-    hearing.limits = limits_of(headers, now=clock.now())
     failure = await _hear_success(response, post, hearing, outlet, clock)
     if failure is not None and failure.request_id is None:
         return msgspec.structs.replace(failure, request_id=request_id_of(headers))

@@ -2,7 +2,8 @@
 
 Three families are understood: Anthropic's ``anthropic-ratelimit-{requests,tokens,…}-{limit,remaining,reset}`` with
 times as RFC 3339, OpenAI's ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}`` with durations as Go writes them
-(``6m0s``), which compatible servers copy, and the ChatGPT backend's ``x-codex-{primary,secondary}-…`` in percent.
+(``6m0s``), which compatible servers copy, and the ChatGPT backend's ``x-codex-{primary,secondary}-…`` in percent, with
+``x-codex-credits-{has-credits,unlimited,balance}`` beside them.
 """
 
 from __future__ import annotations
@@ -11,11 +12,17 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from messages.model import RateLimit, RateLimits
+from messages.model import Credits, RateLimit, RateLimits
 
 _ANTHROPIC = re.compile(r"anthropic-ratelimit-([a-z0-9_-]+)-limit")
 _OPENAI = re.compile(r"x-ratelimit-limit-([a-z0-9_-]+)")
 _WINDOWS = ("primary", "secondary")
+
+SUBSCRIPTION = "codex"
+"""What the vocabulary calls the limit that all use of a subscription counts against."""
+
+MAX_BALANCE_CHARS = 40
+"""An amount of money."""
 
 _GO_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+")
 _GO_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
@@ -53,7 +60,23 @@ def limits_of(headers: Mapping[str, str], *, now: float) -> RateLimits | None:
             remaining, reset = (headers.get(f"x-ratelimit-{what}-{named[1]}") for what in ("remaining", "reset"))
             after = _duration(reset)
             found += _limit(named[1], headers[header], remaining, None if after is None else now + after)
-    return RateLimits(limits=tuple(found[:MAX_LIMITS])) if found else None
+    if not found:
+        return None
+    subscription = SUBSCRIPTION if any(limit.name in _WINDOWS for limit in found) else None
+    return RateLimits(limits=tuple(found[:MAX_LIMITS]), subscription=subscription, credits=_credits(headers))
+
+
+def _credits(headers: Mapping[str, str]) -> Credits | None:
+    has, unlimited = (_flag(headers.get(f"x-codex-credits-{what}")) for what in ("has-credits", "unlimited"))
+    if has is None and unlimited is None:
+        return None
+    balance = headers.get("x-codex-credits-balance", "").strip()
+    kept = balance if 0 < len(balance) <= MAX_BALANCE_CHARS and balance.isprintable() else None
+    return Credits(has_credits=bool(has), unlimited=bool(unlimited), balance=kept)
+
+
+def _flag(text: str | None) -> bool | None:
+    return {"true": True, "1": True, "false": False, "0": False}.get((text or "").strip().lower())
 
 
 def _limit(name: str, limit: str, remaining: str | None, resets_at: float | None) -> list[RateLimit]:

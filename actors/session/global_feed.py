@@ -14,12 +14,13 @@ from typing import Literal, NamedTuple, Protocol
 
 from messages.base import ThreadId
 from messages.client.account import AccountUpdated
+from messages.client.event import RateLimitsUpdated
 from messages.session import ThreadStatus, ThreadView
 
 NEWS_KEPT = 8192
 """News of so many threads and kinds are kept for slow readers; older ones only leave lists of threads out of date."""
 
-NewsKind = Literal["started", "status", "unloaded", "closed", "account"]
+NewsKind = Literal["started", "status", "unloaded", "closed", "account", "limits"]
 
 NO_THREAD = ThreadId("")
 """What news are about that are about no thread."""
@@ -35,6 +36,8 @@ class BroadcastEncoder(Protocol):
     def thread_closed(self, thread_id: ThreadId) -> bytes: ...
 
     def account_changed(self, account: AccountUpdated) -> bytes: ...
+
+    def limits_changed(self, limits: RateLimitsUpdated) -> bytes: ...
 
 
 class News(NamedTuple):
@@ -76,6 +79,11 @@ class GlobalFeed:
         """Somebody logged in or out."""
         if self._readers:
             self._put(NO_THREAD, "account", self._encoder.account_changed(account))
+
+    def limits_changed(self, limits: RateLimitsUpdated) -> None:
+        """The backend has said how much of an account's limits is used."""
+        if self._readers:
+            self._put(NO_THREAD, "limits", self._encoder.limits_changed(limits))
 
     def read(self, on_dirty: Callable[[], None]) -> GlobalReader:
         """A reader at the present. ``on_dirty`` is called once when there is news, and again after it was taken."""

@@ -104,6 +104,8 @@ def hear(step: Step, event: StreamEvent) -> None:
                 )
             )
         case SampleFailed():
+            if event.limits is not None:
+                step.show(LimitsUpdated(provider=turn.settings.provider, limits=event.limits))
             if event.failure.kind != "context_window_exceeded" or not compaction.try_shorter(step):
                 fail(step, event.failure)
         case _:

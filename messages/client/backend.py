@@ -10,16 +10,9 @@ from messages.client.event import RateLimitSnapshot
 from messages.client.item import Wire
 
 
-class CreditsBody(Wire, frozen=True, kw_only=True):
-    has_credits: bool
-    unlimited: bool
-    balance: str | None = None
-
-
 class AccountLimit(RateLimitSnapshot, frozen=True, kw_only=True):
     """A limit as the backend tells it, which is more than a model's answer does."""
 
-    credits: CreditsBody | None = None
     plan_type: PlanType | None = None
     rate_limit_reached_type: Literal["rate_limit_reached"] | None = None
 

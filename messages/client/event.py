@@ -70,6 +70,12 @@ class RateLimitWindow(Wire, frozen=True, kw_only=True):
     """Unix seconds."""
 
 
+class CreditsBody(Wire, frozen=True, kw_only=True):
+    has_credits: bool
+    unlimited: bool
+    balance: str | None = None
+
+
 class RateLimitSnapshot(Wire, frozen=True, kw_only=True):
     """The vocabulary knows two windows of one limit; what a provider says beyond them has no place in it."""
 
@@ -77,12 +83,13 @@ class RateLimitSnapshot(Wire, frozen=True, kw_only=True):
     limit_name: str | None = None
     primary: RateLimitWindow | None = None
     secondary: RateLimitWindow | None = None
+    credits: CreditsBody | None = None
 
 
 class RateLimitsUpdated(Wire, frozen=True, kw_only=True):
     rate_limits: RateLimitSnapshot
-    thread_id: str
-    """Ours: whose answer told of them."""
+    thread_id: str | None
+    """Ours: whose answer told of them; None: the backend did, asked by a client."""
 
 
 class TokenUsageUpdated(Wire, frozen=True, kw_only=True):

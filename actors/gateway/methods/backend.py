@@ -30,7 +30,6 @@ from messages.client.backend import (
     AccountLimit,
     AccountLimitsResponse,
     BackendAccount,
-    CreditsBody,
     TaskBody,
     TaskParams,
     TaskResponse,
@@ -38,7 +37,7 @@ from messages.client.backend import (
     TasksResponse,
 )
 from messages.client.envelope import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
-from messages.client.event import RateLimitWindow
+from messages.client.event import CreditsBody, RateLimitsUpdated, RateLimitWindow
 from messages.client.listing import NoParams
 from messages.credentials import Accounts, GetAccounts
 from messages.failure import Failure, FailureKind
@@ -77,6 +76,8 @@ async def rate_limits(caller: Caller, _params: NoParams) -> AccountLimitsRespons
         for each in usage.additional_rate_limits or ()
         if (id_ := each.metered_feature or each.limit_name)
     }
+    # Whoever shows limits shows these now, whoever has asked.
+    caller.house.everywhere.limits_changed(RateLimitsUpdated(rate_limits=main, thread_id=None))
     return AccountLimitsResponse(
         rate_limits=main,
         rate_limits_by_limit_id={**further, MAIN_LIMIT: main},

@@ -61,6 +61,8 @@ async def test_limits_are_read_from_the_backend_in_the_vocabularys_shape(tmp_pat
             "accountId": ACCOUNT,
             "ordinaryUsageAllowed": True,
         }
+        pushed = await client.next("account/rateLimits/updated")
+        assert pushed["params"] == {"rateLimits": main, "threadId": None}
         assert server.asked[0][1]["chatgpt-account-id"] == ACCOUNT
         assert await client.call("callboard/account") == {
             "accountId": ACCOUNT,

@@ -8,7 +8,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from actors.gateway.notifications import WireEncoder, approval_request, encode_text, method_of
+from actors.gateway.notifications import WireEncoder, approval_request, encode_text, event_params, method_of
 from actors.gateway.views import FAILURE_WORDS, error_body
 from actors.session.open_text import OpenText
 from actors.tool_worker.approval import DECISIONS_WITH_AMENDMENT
@@ -22,6 +22,9 @@ from messages.approval import (
     QuestionNeed,
 )
 from messages.base import CallId, ItemId, ThreadId, TurnId
+from messages.client.account import AccountUpdated
+from messages.client.backend import AccountLimit
+from messages.client.event import RateLimitsUpdated
 from messages.client.item import (
     AddChange,
     AgentMessage,
@@ -54,7 +57,7 @@ from messages.client.item import (
 )
 from messages.failure import Failure, FailureKind
 from messages.hooks import HookEntry, HookReported, HookRun
-from messages.model import RateLimit, RateLimits, TextChannel, TokenUsage
+from messages.model import Credits, RateLimit, RateLimits, TextChannel, TokenUsage
 from messages.permissions import Permissions
 from messages.script import (
     CallEnded,
@@ -191,6 +194,17 @@ EVENTS: tuple[SessionEvent, ...] = (
             )
         ),
     ),
+    LimitsUpdated(
+        provider="chatgpt",
+        limits=RateLimits(
+            limits=(
+                RateLimit(name="primary", used_percent=3.0, window_minutes=300),
+                RateLimit(name="secondary", used_percent=97.0, window_minutes=10_080, resets_at=1_800_000_000.0),
+            ),
+            subscription="codex",
+            credits=Credits(has_credits=True, unlimited=False, balance="12.50"),
+        ),
+    ),
     DiffUpdated(turn_id=TURN, diff="--- a\n+++ b\n"),
     PlanUpdated(turn_id=TURN, explanation=None, plan=(PlanStep(step="look", status="inProgress"),)),
     TurnFailing(turn_id=TURN, failure=FAILURE, will_retry=True, attempt=1, attempts=6),
@@ -278,9 +292,25 @@ def test_deltas_validate_and_say_where_they_begin(channel: TextChannel) -> None:
     assert frame["callboard"] == {"offset": 41}
 
 
+def test_a_subscriptions_windows_keep_their_places_and_a_keys_are_those_closest_to_being_reached() -> None:
+    short = RateLimit(name="primary", used_percent=3.0, window_minutes=300)
+    week = RateLimit(name="secondary", used_percent=97.0, window_minutes=10_080)
+    calls = RateLimit(name="requests", used_percent=50.0)
+
+    def windows(provider: str, limits: RateLimits) -> tuple[object, ...]:
+        _, params = event_params(THREAD, LimitsUpdated(provider=provider, limits=limits))
+        told = json.loads(msgspec.json.encode(params))["rateLimits"]
+        return told["limitId"], told["primary"]["usedPercent"], told["secondary"]["usedPercent"]
+
+    assert windows("chatgpt", RateLimits(limits=(short, week, calls), subscription="codex")) == ("codex", 3, 97)
+    assert windows("openai", RateLimits(limits=(short, week, calls))) == ("openai", 97, 50)
+
+
 @pytest.mark.reference
 def test_broadcasts_and_markers_validate() -> None:
     for frame in (
+        encoder.account_changed(AccountUpdated(auth_mode="chatgptAuthTokens", plan_type="plus")),
+        encoder.limits_changed(RateLimitsUpdated(rate_limits=AccountLimit(limit_id="codex"), thread_id=None)),
         encoder.thread_started(VIEW),
         encoder.thread_status(THREAD, ThreadStatus(kind="notLoaded")),
         encoder.thread_closed(THREAD),

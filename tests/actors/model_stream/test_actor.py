@@ -14,6 +14,8 @@ from messages.failure import Failure, FailureKind
 from messages.model import (
     ItemBegan,
     ItemFinished,
+    RateLimit,
+    RateLimits,
     SampleCompleted,
     SampleFailed,
     SampleRetrying,
@@ -78,6 +80,8 @@ async def test_what_waiting_does_not_mend_fails_at_once(
         failed = home.heard[-1]
         assert isinstance(failed, SampleFailed)
         assert failed.failure.kind == kind
+        told = RateLimits(limits=(RateLimit(name="requests", used_percent=100.0, limit=100, remaining=0),))
+        assert failed.limits == (told if fault == "wait-an-hour" else None)
         assert not any(isinstance(event, SampleRetrying) for event in home.heard)
         await wait_all_tasks_blocked()
         assert len(home.stage.performances) == 1

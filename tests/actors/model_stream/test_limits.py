@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.model_stream.limits import limits_of
-from messages.model import RateLimit, RateLimits
+from messages.model import Credits, RateLimit, RateLimits
 
 
 def test_openais_headers_say_when_in_a_duration() -> None:
@@ -32,9 +32,16 @@ def test_the_windows_of_a_subscription_are_in_percent() -> None:
         "x-codex-primary-reset-at": "1800000000",
         "x-codex-secondary-used-percent": "nonsense",
     }
-    assert limits_of(headers, now=0.0) == RateLimits(
-        limits=(RateLimit(name="primary", used_percent=42.5, resets_at=1_800_000_000.0, window_minutes=300),)
-    )
+    window = RateLimit(name="primary", used_percent=42.5, resets_at=1_800_000_000.0, window_minutes=300)
+    assert limits_of(headers, now=0.0) == RateLimits(limits=(window,), subscription="codex")
+    bare = {"x-codex-credits-has-credits": "True", "x-codex-credits-unlimited": "false"}
+    money = {**bare, "x-codex-credits-balance": " 12.50 "}
+    for told, balance in ((money, "12.50"), (bare, None), ({**money, "x-codex-credits-balance": "9" * 41}, None)):
+        assert limits_of({**headers, **told}, now=0.0) == RateLimits(
+            limits=(window,),
+            subscription="codex",
+            credits=Credits(has_credits=True, unlimited=False, balance=balance),
+        )
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from actors.session.effects import Show
-from messages.failure import FailureKind
-from messages.model import RateLimit, RateLimits, SampleCompleted, StopReason, TokenUsage
+from messages.failure import Failure, FailureKind
+from messages.model import RateLimit, RateLimits, SampleCompleted, SampleFailed, StopReason, TokenUsage
 from messages.session import LimitsUpdated, SessionEvent, UsageUpdated
 from tests.actors.session.made import Session, completed, message, response, start_turn
 
@@ -39,6 +39,18 @@ def ended(**fields: Any) -> list[SessionEvent]:
 def test_limits_of_the_key_are_told_to_whoever_watches() -> None:
     assert LimitsUpdated(provider="p", limits=LIMITS) in ended(limits=LIMITS)
     assert not any(isinstance(event, LimitsUpdated) for event in ended())
+
+
+def test_limits_are_told_also_when_the_request_failed_for_one_is_that_why() -> None:
+    session = Session()
+    session.hear(start_turn())
+    assert session.state.turn is not None
+    assert session.state.turn.sampling is not None
+    failure = Failure(kind="rate_limited", message="The limit is reached.")
+    request_id = session.state.turn.sampling.request_id
+    session.hear(SampleFailed(request_id=request_id, failure=failure, limits=LIMITS))
+    told = [effect.event for effect in session.effects if isinstance(effect, Show)]
+    assert LimitsUpdated(provider="p", limits=LIMITS) in told
 
 
 def test_the_thread_counts_what_was_billed_and_the_context_what_was_used() -> None:

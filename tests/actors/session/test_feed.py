@@ -15,6 +15,7 @@ from actors.session.global_feed import GlobalFeed
 from actors.session.open_text import OpenText
 from messages.base import ItemId, ThreadId, TurnId
 from messages.client.account import AccountUpdated
+from messages.client.event import RateLimitsUpdated
 from messages.client.item import AgentMessage
 from messages.model import TokenUsage
 from messages.session import (
@@ -70,6 +71,10 @@ class PlainEncoder:
         self.encoded = 0
 
     def account_changed(self, account: AccountUpdated) -> bytes:
+        self.encoded += 1
+        return b"account"
+
+    def limits_changed(self, limits: RateLimitsUpdated) -> bytes:
         self.encoded += 1
         return b"account"
 

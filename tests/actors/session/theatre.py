@@ -31,6 +31,7 @@ from actors.session.state import Offer
 from actors.session.threads import NewThread
 from messages.base import ItemId, ThreadId, TurnId
 from messages.client.account import AccountUpdated
+from messages.client.event import RateLimitsUpdated
 from messages.failure import Failure
 from messages.log import Append, Appended, AppendFailed, FindThread, LogRequest, Record
 from messages.model import ItemFinished, SampleRequest, StreamEvent
@@ -251,6 +252,9 @@ class Encoder:
         return b"live"
 
     def account_changed(self, account: AccountUpdated) -> bytes:
+        return b"account"
+
+    def limits_changed(self, limits: RateLimitsUpdated) -> bytes:
         return b"account"
 
     def thread_started(self, view: ThreadView) -> bytes:
