@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -43,6 +44,10 @@ PERMANENT = frozenset(
     }
 )
 """What no repetition of a refresh can mend."""
+
+_ERROR_WORD = re.compile(r"[a-z][a-z_]{0,59}")
+"""How the errors of RFC 6749 §5.2, RFC 8628 §3.5 and of the servers we know are spelled. What is spelled otherwise may
+be a token that is quoted back, and is not told."""
 
 OPENAI_AUTH = "https://api.openai.com/auth"
 OPENAI_PROFILE = "https://api.openai.com/profile"
@@ -255,7 +260,7 @@ def refused(service: Service, status: int, body: bytes) -> TokenRefusedError:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         said = _Refusal()
     error = said.error.get("code") if isinstance(said.error, dict) else said.error
-    word = error if isinstance(error, str) and error.isascii() and len(error) <= 100 else ""
+    word = error if isinstance(error, str) and _ERROR_WORD.fullmatch(error) else ""
     permanent = word in PERMANENT or status == 401
     text = f"{service.title} refused ({word or f'HTTP status {status}'})"
     return TokenRefusedError(text, permanent=permanent, error=word)

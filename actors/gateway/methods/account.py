@@ -141,8 +141,8 @@ async def login(caller: Caller, params: LoginStartParams) -> LoginStartResponse:
     if params.type not in METHOD_OF:
         raise RpcError(
             INVALID_PARAMS,
-            f"there is no login of the type {params.type[:50]!r}; there are apiKey, chatgptAuthTokens, "
-            f"{', '.join(METHOD_OF)}",
+            # not quoted: whoever mixes up two members has put the key here
+            f"there is no login of this type; there are apiKey, chatgptAuthTokens, {', '.join(METHOD_OF)}",
         )
     provider = params.provider or DEFAULT_LOGIN_PROVIDER
     started = await caller.house.credentials.ask(

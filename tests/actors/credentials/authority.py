@@ -14,7 +14,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -39,6 +39,10 @@ class Authority:
         self.drop_answers = 0
         """So many answers to refreshes are lost on the way."""
         self.deny = False
+        self.mint: Callable[[str], str] = lambda kind: f"{kind}-{secrets.token_hex(8)}"
+        """Makes codes and tokens, each another."""
+        self.verifiers: list[str] = []
+        """What clients proved themselves by (RFC 7636)."""
         self.current = ""
         """The access token that is good now."""
         self._codes: dict[str, dict[str, str]] = {}
@@ -116,7 +120,7 @@ class Authority:
         if self.deny:
             answer = {"error": "access_denied", "error_description": "no", "state": asked["state"]}
         else:
-            code = secrets.token_urlsafe(16)
+            code = self.mint("code")
             self._codes[code] = {"redirect": redirect, "challenge": asked["code_challenge"], "state": asked["state"]}
             answer = {"code": code, "state": asked["state"]}
         if redirect.endswith(MANUAL_PATH):
@@ -167,6 +171,7 @@ class Authority:
     def _exchange(self, handler: BaseHTTPRequestHandler, asked: dict[str, str]) -> None:
         known = self._codes.pop(asked.get("code", ""), None)
         verifier = asked.get("code_verifier", "")
+        self.verifiers.append(verifier)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         if known is None or known["redirect"] != asked.get("redirect_uri") or known["challenge"] != challenge:
             self.complaints.append("a code that is unknown, used, for another redirect, or without its verifier")
@@ -212,12 +217,12 @@ class Authority:
             return
         verifier = secrets.token_urlsafe(48)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        code = secrets.token_urlsafe(16)
+        code = self.mint("code")
         self._codes[code] = {"redirect": f"{self.url}/device/callback", "challenge": challenge, "state": ""}
         self._answer(handler, 200, {"authorization_code": code, "code_verifier": verifier, "code_challenge": challenge})
 
     def _token(self, family: str) -> str:
-        token = f"refresh-{secrets.token_hex(8)}"
+        token = self.mint("refresh")
         self._families[token] = family
         return token
 
@@ -226,14 +231,14 @@ class Authority:
             "email": "ada@example.org",
             "https://api.openai.com/auth": {"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "pro"},
         }
-        self.current = f"access-{secrets.token_hex(8)}"
+        self.current = self.mint("access")
         self._answer(
             handler,
             200,
             {
                 "access_token": self.current,
                 "refresh_token": self._token(family),
-                "id_token": ".".join(("e30", _encoded(claims), "sig")),
+                "id_token": ".".join(("e30", _encoded(claims), self.mint("id"))),
                 "expires_in": self.access_seconds,
                 "token_type": "Bearer",
             },
