@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import trio
@@ -176,16 +177,38 @@ async def open_socket(
         "message_queue_size": queue,
     }
     try:
-        context = trusting(url) if url.startswith("wss:") else None
         with trio.fail_after(CONNECT_SECONDS):
             if url.startswith("unix:"):
                 stream = await trio.open_unix_socket(url.removeprefix("unix://"))
                 return await trio_websocket.wrap_client_stream(nursery, stream, "localhost", "/", **options)
-            return await trio_websocket.connect_websocket_url(nursery, url, ssl_context=context, **options)
+            if url.startswith("wss:"):
+                parts = urlsplit(url)
+                secured = await _open_tls(parts.hostname or "", parts.port or 443, trusting(url))
+                return await trio_websocket.wrap_client_stream(nursery, secured, parts.netloc, "/", **options)
+            return await trio_websocket.connect_websocket_url(nursery, url, **options)
+    except ssl.SSLCertVerificationError as error:
+        raise NotReachableError(
+            f"Whoever answers at {url} shows a certificate that is not trusted here ({error.verify_message}). "
+            "listen.tls_certificate has to name that host, and this machine has to trust its issuer"
+        ) from error
     except (OSError, trio.TooSlowError, trio_websocket.HandshakeError) as error:
         raise NotReachableError(
             f"No daemon answers at {url} ({_why(error)}). Start one with: callboard serve"
         ) from error
+
+
+async def _open_tls(host: str, port: int, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
+    """Shake hands before the WebSocket library gets the stream: it would tell of no failure, and wait. Raises OSError."""
+    stream = await trio.open_ssl_over_tcp_stream(host, port, ssl_context=context)
+    try:
+        await stream.do_handshake()
+    except BaseException as error:
+        await trio.aclose_forcefully(stream)
+        if not isinstance(error, trio.BrokenResourceError):
+            raise
+        cause = error.__cause__
+        raise (cause if isinstance(cause, OSError) else OSError("no TLS is spoken there")) from error
+    return stream
 
 
 def trusting(url: str) -> ssl.SSLContext:
@@ -194,6 +217,7 @@ def trusting(url: str) -> ssl.SSLContext:
     own = homes.certificate(homes.home(), url)
     if own is not None:
         context.load_verify_locations(cafile=own)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be its own issuer (X509_VERIFY_PARAM(3))
     return context
 
 

@@ -229,13 +229,14 @@ def _quoted(key: str) -> str:
     return f'"{escaped}"'
 
 
-SHOWN_CHARS = 60
-"""Of a wrong choice in a message: enough to find it again."""
+SHOWN_CHARS = 30
+"""Of a wrong choice that is quoted: a word with a slip of the pen is shorter, and a key that was put into the wrong
+place is longer."""
 
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
+    return text if len(text) <= SHOWN_CHARS else "what is there"
 
 
 def _kind(value: Any) -> str:

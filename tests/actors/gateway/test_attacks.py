@@ -299,8 +299,14 @@ async def test_under_tls_the_same_is_said_and_in_the_clear_nothing(
                 certificate=str(tmp_path / "cert.pem"),
             )
             (tmp_path / "daemon.json").write_bytes(msgspec.json.encode(announced))
-            trusted = client.trusting(stage.address).cert_store_stats()["x509"]
-            assert trusted == ssl.create_default_context().cert_store_stats()["x509"] + 1
+            async with client.connect(stage.address, token=right) as console:
+                assert "config" in await console.request("config/read")
+            # ... and of another home says why it does not
+            (tmp_path / "daemon.json").unlink()
+            with trio.fail_after(5):
+                async with trio.open_nursery() as nursery:
+                    with pytest.raises(client.NotReachableError, match=r"not trusted here .*issuer cert"):
+                        await client.open_socket(nursery, stage.address, right)
             # in the clear
             assert b"HTTP" not in await _http(stage.port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             # and whoever does not trust the certificate does not come in
