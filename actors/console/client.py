@@ -198,7 +198,7 @@ async def open_socket(
 
 
 async def _open_tls(host: str, port: int, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
-    """Shake hands before the WebSocket library gets the stream: it would tell of no failure, and wait. Raises OSError."""
+    """Shake hands before the WebSocket library gets the stream: it would tell no failure, and wait. Raises OSError."""
     stream = await trio.open_ssl_over_tcp_stream(host, port, ssl_context=context)
     try:
         await stream.do_handshake()

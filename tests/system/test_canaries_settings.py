@@ -4,6 +4,7 @@ to nobody: see `tests.system.test_canaries`."""
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ async def test_a_secret_in_the_wrong_place_is_not_quoted_in_what_is_said_of_it(t
                 for number, (what, text) in enumerate(mistakes(house).items()):
                     before = len(peer.frames)
                     house.write("config.toml", f"# {number}\n{sound}{text}")
-                    await until(lambda before=before: told_of(house.home / "config.toml", peer, before))
+                    await until(partial(told_of, house.home / "config.toml", peer, before))
                     await peer.request("thread/start", {"cwd": str(house.workspace)})
                     house.told.append((what, json.dumps(peer.notes("configWarning"))))
                 house.write("config.toml", sound)
