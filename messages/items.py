@@ -92,6 +92,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of an output: the call came to nothing. For wires that have a flag for that."""
     replaces: str | None = None
     """Of new instructions in the middle of a thread: those that were in force before."""
+    spawn: int | None = None
+    """Of a message: it tells how this spawned call has ended."""
 
 
 ContentPart = InputText | InputImage | OutputText | Refusal

@@ -25,7 +25,7 @@ from messages.model import TokenUsage
 from messages.permissions import PermissionGrant
 from messages.script import ScriptEvent, ScriptLimits, ScriptMode
 from messages.session import USUAL_BUDGET, Approval, ThreadSettings, ThreadSummary, TurnBudget
-from messages.tools import ScriptPlace
+from messages.tools import ScriptPlace, ToolOutcome
 
 
 class SessionMeta(msgspec.Struct, frozen=True, kw_only=True, tag="session_meta"):
@@ -167,6 +167,28 @@ class ScriptRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="script_reco
     event: ScriptEvent
 
 
+class CallSpawned(msgspec.Struct, frozen=True, kw_only=True, tag="call_spawned"):
+    """A script's call has begun and belongs to the thread from here on; behind its `ToolStarted`."""
+
+    turn_id: TurnId
+    call_id: CallId
+    item_id: ItemId
+    task: int
+    """What it is called in this thread: from 1, never given twice."""
+    name: str
+    """Of the tool, as scripts call it."""
+
+
+class SpawnEnded(msgspec.Struct, frozen=True, kw_only=True, tag="spawn_ended"):
+    """Exactly one per `CallSpawned`: nothing of it runs. The message that tells the model of it says so in its note."""
+
+    turn_id: TurnId
+    task: int
+    outcome: ToolOutcome
+    text: str
+    """What the model is to be told of it."""
+
+
 class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True, tag="approval_asked"):
     """A question waits for people. ``item`` is what it is about, as shown in progress."""
 
@@ -246,6 +268,8 @@ Record = (
     | ToolDenied
     | ScriptWritten
     | ScriptRecorded
+    | CallSpawned
+    | SpawnEnded
     | ApprovalAsked
     | ApprovalAnswered
     | TerminalPassed

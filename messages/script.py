@@ -66,6 +66,8 @@ class ScriptTool(msgspec.Struct, frozen=True, kw_only=True):
     """JSON schema of what it resolves to, where that is known."""
     idempotent: bool = False
     """A replay may start it again when it is not known how it ended."""
+    spawned: bool = False
+    """It is in ``tools.spawn``: a call that belongs to the thread once it has begun."""
     form: Literal["json", "text", "command"] = "json"
     """How its argument becomes the registry's: as it is; its one property is a freeform tool's text; or it is
     ``{command, cwd, timeoutMs}`` for a tool that takes a command line."""
@@ -274,6 +276,7 @@ class NestedWanted(Message, frozen=True, kw_only=True):
     """In the registry."""
     arguments: str
     freeform: bool = False
+    spawned: bool = False
     line: int
     column: int
 

@@ -37,6 +37,8 @@ class ScriptPlace(msgspec.Struct, frozen=True, kw_only=True):
     column: int
     source: str = ""
     """That line, as it is shown to people beside a question."""
+    spawned: bool = False
+    """Once it has begun it is the thread's, and the script goes on without it."""
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):

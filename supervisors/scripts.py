@@ -51,6 +51,7 @@ def script_offer(
         },
         limits=limits_of(settings),
         approval_seconds=settings.approval_seconds,
+        spawn=settings.spawn,
     )
 
 

@@ -13,6 +13,7 @@ from messages.base import TurnId
 from messages.log import (
     ApprovalAnswered,
     ApprovalAsked,
+    CallSpawned,
     Compacted,
     ItemShown,
     MessageQuarantined,
@@ -21,6 +22,7 @@ from messages.log import (
     ScriptRecorded,
     ScriptWritten,
     SessionMeta,
+    SpawnEnded,
     SteerAccepted,
     TerminalPassed,
     TextCheckpoint,
@@ -92,6 +94,8 @@ def _event(record: Record, started_at: dict[TurnId, float]) -> SessionEvent | No
             | ToolDenied()
             | ScriptWritten()
             | ScriptRecorded()
+            | CallSpawned()
+            | SpawnEnded()
             | TerminalPassed()
             | TextCheckpoint()
             | MessageQuarantined()

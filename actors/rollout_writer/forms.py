@@ -17,9 +17,11 @@ from messages.items import Origin
 from messages.log import (
     ApprovalAnswered,
     ApprovalAsked,
+    CallSpawned,
     MessageQuarantined,
     ScriptRecorded,
     ScriptWritten,
+    SpawnEnded,
     SteerAccepted,
     TerminalPassed,
     TextCheckpoint,
@@ -200,6 +202,8 @@ Ours = (
     | ToolDenied
     | ScriptWritten
     | ScriptRecorded
+    | CallSpawned
+    | SpawnEnded
     | ApprovalAsked
     | ApprovalAnswered
     | ThreadNamed
@@ -214,6 +218,8 @@ OURS: dict[type, str] = {
     ToolDenied: "callboard_tool_denied",
     ScriptWritten: "callboard_script_written",
     ScriptRecorded: "callboard_script_recorded",
+    CallSpawned: "callboard_call_spawned",
+    SpawnEnded: "callboard_spawn_ended",
     ApprovalAsked: "callboard_approval_asked",
     ApprovalAnswered: "callboard_approval_answered",
     ThreadNamed: "callboard_thread_named",

@@ -25,6 +25,7 @@ from messages.base import ItemId
 from messages.log import (
     ApprovalAnswered,
     ApprovalAsked,
+    CallSpawned,
     Compacted,
     ItemShown,
     MessageQuarantined,
@@ -33,6 +34,7 @@ from messages.log import (
     ScriptRecorded,
     ScriptWritten,
     SessionMeta,
+    SpawnEnded,
     SteerAccepted,
     TerminalPassed,
     TextCheckpoint,
@@ -142,6 +144,8 @@ def _encode_record(record: Record, thread_id: str, *, paired: bool) -> tuple[str
             | ToolDenied()
             | ScriptWritten()
             | ScriptRecorded()
+            | CallSpawned()
+            | SpawnEnded()
             | ApprovalAsked()
             | ApprovalAnswered()
             | ThreadNamed()

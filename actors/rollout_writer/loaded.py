@@ -13,9 +13,11 @@ from messages.items import HistoryItem
 from messages.log import (
     ApprovalAnswered,
     ApprovalAsked,
+    CallSpawned,
     MessageQuarantined,
     ScriptWritten,
     SessionMeta,
+    SpawnEnded,
     ToolStarted,
 )
 from messages.model import TokenUsage
@@ -105,6 +107,13 @@ class OpenNested(msgspec.Struct, frozen=True, kw_only=True):
         return self.decision is None
 
 
+class LoadedSpawn(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that a script had spawned, of which the model has not been told how it ended."""
+
+    spawned: CallSpawned
+    ended: SpawnEnded | None = None
+
+
 class OpenItem(msgspec.Struct, frozen=True, kw_only=True):
     """An item that was shown as started and not yet as completed."""
 
@@ -154,6 +163,9 @@ class LoadedThread(msgspec.Struct, frozen=True, kw_only=True):
     preview: str
     open_turn: OpenTurn | None
     open_items: tuple[OpenItem, ...]
+    spawns: tuple[LoadedSpawn, ...] = ()
+    last_task: int = 0
+    """The highest number that a spawned call has had."""
     submissions: dict[str, TurnId]
     withheld: frozenset[str]
     """Messages of people's, by item, that were shown and that the model was never to be sent."""

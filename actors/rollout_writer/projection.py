@@ -26,6 +26,7 @@ import msgspec
 from actors.rollout_writer.forms import HistoryBase
 from actors.rollout_writer.loaded import (
     Counts,
+    LoadedSpawn,
     LoadedThread,
     OpenCall,
     OpenItem,
@@ -49,6 +50,7 @@ from messages.items import HistoryItem, Origin
 from messages.log import (
     ApprovalAnswered,
     ApprovalAsked,
+    CallSpawned,
     Compacted,
     ItemShown,
     MessageQuarantined,
@@ -57,6 +59,7 @@ from messages.log import (
     ScriptRecorded,
     ScriptWritten,
     SessionMeta,
+    SpawnEnded,
     SteerAccepted,
     TerminalPassed,
     TextCheckpoint,
@@ -119,6 +122,27 @@ class _ScriptFold:
         self.output: HistoryItem | None = None
 
 
+class _SpawnNote(msgspec.Struct, frozen=True, kw_only=True):
+    spawn: int | None = None
+
+
+class _Noted(msgspec.Struct, frozen=True, kw_only=True):
+    callboard: _SpawnNote = _SpawnNote()
+
+
+_noted: msgspec.json.Decoder[_Noted] = msgspec.json.Decoder(_Noted)
+
+
+def spawn_told(item: HistoryItem) -> int | None:
+    """The spawned call of which a message tells the model how it ended; None for all others."""
+    if item.kind != "message" or b'"spawn":' not in item.raw:
+        return None
+    try:
+        return _noted.decode(item.raw).callboard.spawn
+    except msgspec.MsgspecError:
+        return None
+
+
 class Projector:
     """Folds lines; `loaded` may be called after any of them."""
 
@@ -135,6 +159,9 @@ class Projector:
         self._held: ResponseItem | None = None
         self._scripts: dict[CallId, _ScriptFold] = {}
         """Of the last response, by the id of the call that each is: its item's."""
+        self._spawns: dict[int, LoadedSpawn] = {}
+        """By their tasks; those of which the model has not been told."""
+        self._last_task = 0
         self._response_id: str | None = None
         self._started: dict[CallId, ToolStarted] = {}
         self._asked: dict[CallId, ApprovalAsked] = {}
@@ -262,6 +289,12 @@ class Projector:
                     self._started.pop(CallId(f"{call_id}:{event.number}"), None)
             case ToolStarted() if record.call_id in self._started:
                 pass  # a second run, after a `ToolDenied`: it has been started all along
+            case CallSpawned():
+                self._spawns[record.task] = LoadedSpawn(spawned=record)
+                self._last_task = max(self._last_task, record.task)
+            case SpawnEnded(task=task):
+                if task in self._spawns:
+                    self._spawns[task] = msgspec.structs.replace(self._spawns[task], ended=record)
             case ToolStarted():
                 self._started[record.call_id] = record
                 if record.place is not None and record.place.script in self._scripts:
@@ -331,6 +364,8 @@ class Projector:
         script = None if record.item_id is None else self._scripts.get(CallId(record.item_id))
         if script is not None:
             script.output = item
+        if self._spawns and (task := spawn_told(item)) is not None:
+            self._spawns.pop(task, None)
         if not self._transcript.add(item, record.response_id):
             self._warn(f"line {self._lines}: {item.kind} {item.call_id!r} has no place in the history and is left out")
             return
@@ -448,6 +483,8 @@ class Projector:
             preview=self._preview,
             open_turn=self._open_state(settings),
             open_items=tuple(self._open_items.values()),
+            spawns=tuple(self._spawns.values()),
+            last_task=self._last_task,
             submissions=dict(self._submissions),
             withheld=frozenset(self._withheld),
             quarantined=tuple(self._quarantined),

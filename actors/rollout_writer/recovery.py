@@ -14,6 +14,7 @@
 | a question when the turn ends                           | it lapses (answered with no decision)                     |
 | text was being shown (a checkpoint)                     | the item is completed with the text so far, as partial    |
 | a command had passed to the thread; its process is gone | its item is completed, whatever became of its turn        |
+| a call that a script spawned has no end                 | *unknown*; the next turn's model is told                  |
 | any other item shown as started                         | completed as failed                                       |
 | input was taken into the turn and had not entered it    | it enters behind all else, for the next turn's model      |
 | input was taken into the turn and had not entered       | it enters, so that it is not lost; with the turn          |
@@ -33,7 +34,7 @@ import msgspec
 
 from actors.rollout_writer.loaded import LoadedThread, OpenCall, OpenItem, OpenScript, OpenTurn
 from actors.rollout_writer.transcript import missing_text, output_for
-from actors.sandbox_pool.report import render
+from actors.sandbox_pool.report import render, spawn_report
 from actors.session.history import told_of_script, user_item
 from actors.session.ledger import ledger_of
 from messages.base import CallId, ItemId
@@ -50,8 +51,13 @@ from messages.client.item import (
     UserMessage,
     WebSearch,
 )
-from messages.log import ApprovalAnswered, ItemShown, Record, ResponseItem, TurnClosed
+from messages.log import ApprovalAnswered, CallSpawned, ItemShown, Record, ResponseItem, SpawnEnded, TurnClosed
 from messages.script import ScriptFailure, ScriptOutcome
+
+SPAWN_LOST = (
+    "callboard stopped while this call ran. Whether it took effect, wholly or in part, is unknown: look at the present "
+    "state before you repeat it. Nothing of it runs any more."
+)
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +103,20 @@ def recover(thread: LoadedThread, *, at: float) -> Recovery:
         ItemShown(turn_id=open_item.turn_id, item=ended(open_item.item, at_ms), at_ms=at_ms, partial=True)
         for open_item in items.values()
     )
+    records.extend(
+        SpawnEnded(turn_id=each.spawned.turn_id, task=each.spawned.task, outcome="unknown", text=_lost(each.spawned))
+        for each in thread.spawns
+        if each.ended is None
+    )
     if turn is not None and not waits:
         records.extend(_enter(turn, at_ms))
         records.append(TurnClosed(turn_id=turn.turn_id, status="interrupted", completed_at=at))
     return Recovery(records=tuple(records), state="stays_open" if waits else "idle")
+
+
+def _lost(spawned: CallSpawned) -> str:
+    """What the model is told of a call that outlived its script and not the daemon."""
+    return spawn_report(spawned.task, spawned.name, "unknown", SPAWN_LOST)
 
 
 def _enter(turn: OpenTurn, at_ms: int) -> list[Record]:

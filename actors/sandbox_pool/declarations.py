@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from messages.base import JsonObject
 from messages.model import ToolSpec
 from messages.script import ScriptTool
@@ -98,6 +100,57 @@ FINDERS = (
 )
 """Answered by whoever runs the script; no tool of the registry."""
 
+SPAWN_PREFIX = "spawn."
+"""Of the names of tools that are found in ``tools.spawn``."""
+
+SPAWNABLE = frozenset((COMMAND_TOOL, "shell", "read_file", "list_dir", "grep_files", "file_search"))
+"""Tools whose call needs nothing of the turn that made it: not its diff, its plan, its people, or a client that runs it
+for the turn."""
+
+SPAWN_RESULT: JsonObject = {
+    "type": "object",
+    "properties": {"task": {"type": "integer"}},
+    "required": ["task"],
+}
+SPAWN_LIST, SPAWN_CANCEL = "spawn.list", "spawn.cancel"
+SPAWN_VERBS = (
+    ScriptTool(
+        name=SPAWN_LIST,
+        tool=SPAWN_LIST,
+        description="The thread's spawned calls that run.",
+        parameters={"type": "object", "properties": {}, "additionalProperties": False},
+        returns={
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "task": {"type": "integer"},
+                    "tool": {"type": "string"},
+                    "about": {"type": "string"},
+                    "seconds": {"type": "number"},
+                },
+                "required": ["task", "tool", "about", "seconds"],
+            },
+        },
+        idempotent=True,
+        spawned=True,
+    ),
+    ScriptTool(
+        name=SPAWN_CANCEL,
+        tool=SPAWN_CANCEL,
+        description="End one; false if none of that number runs.",
+        parameters={**SPAWN_RESULT, "additionalProperties": False},
+        returns={"type": "boolean"},
+        spawned=True,
+    ),
+)
+"""Answered by the session; no tools of the registry."""
+
+_SPAWN_HOW = (
+    "Calls that may outlive this script: each resolves to {task} when it has begun, and is the thread's from then on. "
+    "You are told with a later message how it ended. Arguments as above."
+)
+
 CONTEXT = """\
 interface Handle { readonly handle: string; readonly size: number; readonly type: "text" | "json" | "bytes"; \
 readonly preview: string; readonly mediaType?: string; slice(from?: number, to?: number): Promise<string> }
@@ -178,6 +231,18 @@ def _result(tool: str) -> JsonObject:
     return COMMAND_RESULT if tool in COMMAND_TOOLS else RESULTS.get(tool, TEXT_RESULT)
 
 
+def spawnable(tools: Iterable[ScriptTool]) -> tuple[ScriptTool, ...]:
+    """What stands in ``tools.spawn`` beside ``tools``."""
+    made = tuple(
+        msgspec.structs.replace(
+            tool, name=f"{SPAWN_PREFIX}{tool.name}", returns=SPAWN_RESULT, idempotent=False, spawned=True
+        )
+        for tool in tools
+        if tool.tool in SPAWNABLE
+    )
+    return (*made, *SPAWN_VERBS) if made else ()
+
+
 def _text_schema(tool: str) -> JsonObject:
     name = TEXT_NAMES.get(tool, "input")
     return {
@@ -193,7 +258,10 @@ def declarations(tools: Sequence[ScriptTool], *, budget: int = BUDGET_CHARACTERS
     lines = ["declare const tools: {"]
     left = budget
     omitted: list[str] = []
+    spawned = [tool for tool in tools if tool.spawned]
     for tool in tools:
+        if tool.spawned:
+            continue
         method = describe(tool)
         if len(method) > left:
             omitted.append(tool.name)
@@ -203,7 +271,20 @@ def declarations(tools: Sequence[ScriptTool], *, budget: int = BUDGET_CHARACTERS
     if omitted:
         lines.append("  // Also there, with one object as argument; their declarations are left out here:")
         lines += [f"  {name}(args: object): Promise<unknown>;" for name in omitted]
+    if spawned:
+        lines += [f"  /** {_SPAWN_HOW} */", "  readonly spawn: {", *map(_spawn_declaration, spawned), "  };"]
     return "\n".join([*lines, "};", CONTEXT])
+
+
+def _spawn_declaration(tool: ScriptTool) -> str:
+    """A line: the arguments are those of the tool itself, declared above or omitted there."""
+    name = tool.name.removeprefix(SPAWN_PREFIX)
+    known = tool in SPAWN_VERBS
+    parameters = tool.parameters if known and tool.parameters is not None else None
+    taken = "object" if parameters is None else type_of(parameters)
+    optional = "" if parameters is None or parameters.get("required") else "?"
+    comment = f" // {tool.description}" if known else ""
+    return f"    {name}(args{optional}: {taken}): Promise<{type_of(tool.returns)}>;{comment}"
 
 
 def describe(tool: ScriptTool) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import msgspec
 
 from actors.sandbox_pool.book import Book
+from actors.sandbox_pool.declarations import SPAWN_PREFIX
 from actors.sandbox_pool.inside.protocol import PREFIX, PRELUDE_LINE, encode_start
 from actors.sandbox_pool.limits import ARGUMENT_BYTES, PUMP_BYTES, TIMERS_MAX
 from messages.script import ScriptPumped, ScriptRequest
 
 
-def start_frame(request: ScriptRequest, names: Iterable[str], *, seed: int, clock_ms: int) -> bytes:
+def start_frame(request: ScriptRequest, names: Collection[str], *, seed: int, clock_ms: int) -> bytes:
     """The first: what it may use and call, and the text. ``names``: of the tools it may call."""
     limits = request.limits
     config = {
-        "tools": list(names),
+        "tools": [name for name in names if not name.startswith(SPAWN_PREFIX)],
+        "spawn": [name.removeprefix(SPAWN_PREFIX) for name in names if name.startswith(SPAWN_PREFIX)],
         "context": request.context,
         "seed": seed,
         "clock": clock_ms,

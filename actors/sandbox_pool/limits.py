@@ -71,6 +71,9 @@ FRAME_BYTES = 10 * 1024 * 1024
 """The longest frame believed to be honest: PUMP_BYTES and RETURN_KEPT_BYTES as UTF-16 units, each at most three bytes,
 and the wrapping. Longer: killed."""
 
+SPAWNS_MAX = 8
+"""Spawned calls of one thread that run at once: work beside the conversation, not a cluster."""
+
 APPROVAL_SECONDS = 600.0
 """How long one waits for an answer inside a script; the script's clock stands still meanwhile."""
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 
 from messages.script import CallReport, ScriptFailure, ScriptOutcome
+from messages.tools import ToolOutcome
 
 TAG = "tool-calls-result"
+SPAWN_TAG = "spawned-call"
 
 
 def render(outcome: ScriptOutcome, *, dry: bool = False) -> str:
@@ -33,7 +35,17 @@ def render(outcome: ScriptOutcome, *, dry: bool = False) -> str:
 
 def wrapped(status: str, text: str) -> str:
     """``text`` in its tag."""
-    return f'<{TAG} status="{status}">\n{_harmless(text)}\n</{TAG}>'
+    return tagged(TAG, f'status="{status}"', text)
+
+
+def spawn_report(task: int, tool: str, outcome: ToolOutcome, given: str) -> str:
+    """What a model is told of a call that has outlived its script, when it has ended."""
+    return tagged(SPAWN_TAG, f'task="{task}" tool="{tool}" outcome="{outcome}"', given)
+
+
+def tagged(tag: str, attributes: str, text: str) -> str:
+    """``text`` between tags, which nothing in it can close."""
+    return f"<{tag} {attributes}>\n{_harmless(text, tag)}\n</{tag}>"
 
 
 def failure_text(failure: ScriptFailure) -> str:
@@ -76,6 +88,6 @@ def _first_line(text: str) -> str:
     return line if len(line) <= 200 else f"{line[:200]}…"
 
 
-def _harmless(text: str) -> str:
+def _harmless(text: str, tag: str) -> str:
     """In a value, which is JSON, the backslash means nothing."""
-    return text.replace(f"</{TAG}", f"<\\/{TAG}")
+    return text.replace(f"</{tag}", f"<\\/{tag}")

@@ -221,6 +221,7 @@ class Calls:
                 tool=call.tool,
                 arguments=arguments,
                 freeform=freeform,
+                spawned=self._tools[call.name].spawned,
                 line=call.line,
                 column=call.column,
             )
@@ -247,9 +248,9 @@ class Calls:
         if not isinstance(words, str):
             return failed("invalid_arguments", f"{call.name} takes {{ {name}: string }}")
         if call.name == "search":
-            return done(search(tuple(self._tools.values()), words))
+            return done(search(tuple(tool for tool in self._tools.values() if not tool.spawned), words))
         tool = self._tools.get(words)
-        if tool is None:
+        if tool is None or tool.spawned:
             names = ", ".join(self._tools)
             return failed("tool_not_found", f"there is no tool {words[:100]}; these can be called: {names}")
         return done(describe(tool))

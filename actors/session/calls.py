@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from actors.sandbox_pool.scanner import Block
-from actors.session import approvals, asides, client_calls, granting, history, nested, nested_value, scripts
+from actors.session import approvals, asides, client_calls, granting, history, nested, nested_value, scripts, spawns
 from actors.session.effects import (
     AmendRules,
     AttachOutput,
@@ -295,6 +295,8 @@ def let_run(step: Step, call: Call) -> Call:
 
 def finished(step: Step, event: ToolFinished) -> None:
     """A worker says what its call came to. Only the first word counts."""
+    if spawns.finished(step, event):
+        return
     call = step.call(event.call_id)
     turn = step.state.turn
     if call is None or call.phase == "answered" or turn is None:
@@ -354,6 +356,8 @@ def cancel(step: Step, call_id: CallId) -> bool:
 
     It may be named by its item's id: that is the one that clients see.
     """
+    if spawns.cancel_named(step, call_id):
+        return True
     turn = step.state.turn
     call = step.call(call_id) or _shown_as(step, call_id)
     if turn is None or call is None or turn.closing is not None or call.phase == "answered" or call.cancelled:

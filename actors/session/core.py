@@ -34,6 +34,7 @@ from actors.session import (
     retrying,
     sampling,
     scripts,
+    spawns,
     terminals,
     turns,
     undo,
@@ -200,7 +201,7 @@ def _command(step: Step, asked: Asked) -> None:
             turns.change_settings(step, command.settings)
             step.reply(token, step.state.settings)
         case ListTerminals():
-            step.reply(token, terminals.views(step.state.terminals))
+            step.reply(token, (*terminals.views(step.state.terminals), *spawns.views(step.state.spawned)))
         case TerminateTerminal():
             step.reply(token, terminals.kill(step, command.terminal))
         case CleanTerminals():
@@ -234,6 +235,7 @@ def _hooks_answered(step: Step, answer: HooksAnswered) -> None:
 
 
 def _child_down(step: Step, child: ChildId, crash: str | None) -> None:
+    spawns.down(step, child)
     if undo.down(step, child, crash):
         turns.start_waiting(step)
     turn = step.state.turn
@@ -278,7 +280,8 @@ def _close(step: Step, token: Token | None, *, suspend: bool) -> None:
 
 def _stop_when_done(step: Step) -> None:
     state = step.state
-    if state.stopping is None or state.terminals or state.undoing is not None:
+    spawned = any(each.told is None for each in state.spawned)
+    if state.stopping is None or state.terminals or spawned or state.undoing is not None:
         return
     if state.turn is None or (state.turn.suspended and not state.turn.live):
         for token in state.stopping:

@@ -74,6 +74,11 @@ def text_item(text: str, *, role: str = "user", note: Note | msgspec.UnsetType =
     return HistoryItem(kind="message", raw=_encode(item))
 
 
+def spawn_item(task: int, text: str) -> HistoryItem:
+    """How a spawned call has ended, as it is told to the model once: its note says which."""
+    return text_item(text, note=Note(spawn=task))
+
+
 def user_item(parts: Iterable[UserInput]) -> HistoryItem:
     """What a person said, as one user message."""
     content = tuple(_content(part) for part in parts)

@@ -299,6 +299,7 @@ def _unneeded(role: Role) -> bool:
         and role.feed.subscribers == 0
         and shell.state.turn is None
         and not shell.state.terminals
+        and all(each.told is not None for each in shell.state.spawned)
         and shell.outbox.idle
     )
 

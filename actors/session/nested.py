@@ -11,7 +11,7 @@ import msgspec
 
 from actors.rollout_writer.loaded import OpenNested
 from actors.sandbox_pool.excerpt import source_line
-from actors.session import approvals, calls, history, scripts
+from actors.session import approvals, calls, history, scripts, spawns
 from actors.session.effects import Cancel, StartTool, TellScript
 from actors.session.scheduling import Waiting, may_start
 from actors.session.state import Call, CallResult, Terminal
@@ -20,6 +20,9 @@ from messages.base import ItemId
 from messages.script import CallEnded, CallStarted, NestedAsks, NestedSettled, NestedUnwanted, NestedWanted
 from messages.script import CallResult as Settled
 from messages.tools import ScriptPlace, ToolCall
+
+TRIED = '{"dryRun":true}'
+"""What each call of a dry run gives."""
 
 _replace = msgspec.structs.replace
 
@@ -72,8 +75,14 @@ def wanted(step: Step, message: NestedWanted) -> None:
             by="script",
             place=place,
         )
+        answered = spawns.no_room(step) if place.spawned else None
         call = Call(call=made)
         step.put_turn(calls=(*turn.calls, call), calls_used=turn.calls_used + 1)
+        if message.tool in spawns.VERBS:
+            answered = Settled(outcome="done", value=TRIED) if only_tried(step, call) else spawns.answer(step, call)
+        if answered is not None:
+            settle(step, call, answered, CallResult(outcome=answered.outcome, output=""))
+            return
     else:  # its question has outlived a restart
         made = _replace(call.call, name=message.tool, arguments=message.arguments, freeform=message.freeform)
         call = step.put_call(call, call=made)
@@ -98,6 +107,7 @@ def _place(script: Call, message: NestedWanted) -> ScriptPlace:
         line=message.line,
         column=message.column,
         source=source_line(script.call.arguments, message.line),
+        spawned=message.spawned and message.tool not in spawns.VERBS,
     )
 
 
@@ -132,7 +142,11 @@ def start_ready(step: Step) -> None:
             event = CallStarted(number=number)
             ledger = current.script.ledger.with_event(event) or current.script.ledger
             step.put_call(current, script=_replace(current.script, ledger=ledger))
-            scripts.happened(step, script, event, calls.let_run(step, call).shown)
+            begun = calls.let_run(step, call)
+            scripts.happened(step, script, event, begun.shown)
+            assert call.call.place is not None
+            if call.call.place.spawned and call.fault is None:
+                spawns.begin(step, begun)
 
 
 def only_tried(step: Step, call: Call) -> bool:
@@ -148,7 +162,7 @@ def _pretend(step: Step, call: Call) -> None:
     if call.fault is not None:
         calls.settle(step, call, CallResult(outcome="failed", output=call.fault))
     else:
-        settle(step, call, Settled(outcome="done", value='{"dryRun":true}'), CallResult(outcome="done", output=""))
+        settle(step, call, Settled(outcome="done", value=TRIED), CallResult(outcome="done", output=""))
 
 
 def asks(step: Step, call: Call, approval_id: str | None) -> None:

@@ -25,6 +25,7 @@ from actors.session.state import (
     Offer,
     Scripting,
     SessionState,
+    Spawned,
     TurnState,
     status_of,
 )
@@ -34,9 +35,10 @@ from messages.approval import QuestionNeed
 from messages.base import ItemId, TurnId
 from messages.client.item import ThreadItem, UserMessage
 from messages.items import HistoryItem, InputText, MessageItem
-from messages.log import ItemShown, Record, ResponseItem, TurnClosed
+from messages.log import ItemShown, Record, ResponseItem, SpawnEnded, TurnClosed
 from messages.script import ScriptChoice
 from messages.session import Approval, Turn
+from messages.tools import ToolCall
 
 
 def restored(
@@ -62,6 +64,8 @@ def restored(
         history=(*loaded.history, *_entered(recovery)),
         turns=tuple(turns.values()),
         withheld=loaded.withheld | _withheld(recovery),
+        spawned=_spawned(loaded, recovery),
+        next_task=loaded.last_task + 1,
         submissions=tuple(loaded.submissions.items())[-SUBMISSIONS_REMEMBERED:],
         usage=loaded.usage,
         last_usage=loaded.last_usage,
@@ -185,6 +189,33 @@ def _withheld(recovery: Recovery) -> frozenset[str]:
     """Input that the recovery has shown, and kept from the model."""
     shown = (record for record in recovery.records if isinstance(record, ItemShown) and record.partial)
     return frozenset(record.item.id for record in shown if isinstance(record.item, UserMessage))
+
+
+def _spawned(loaded: LoadedThread, recovery: Recovery) -> tuple[Spawned, ...]:
+    """The spawned calls of which the model has yet to be told; none of them runs."""
+    ends = {each.spawned.task: each.ended for each in loaded.spawns if each.ended is not None}
+    ends |= {record.task: record for record in recovery.records if isinstance(record, SpawnEnded)}
+    return tuple(
+        Spawned(
+            task=each.spawned.task,
+            call=Call(
+                call=ToolCall(
+                    thread_id=loaded.meta.thread_id,
+                    turn_id=each.spawned.turn_id,
+                    call_id=each.spawned.call_id,
+                    item_id=each.spawned.item_id,
+                    name=each.spawned.name,
+                    arguments="",
+                    idempotency_key=f"{loaded.meta.thread_id}/{each.spawned.turn_id}/{each.spawned.item_id}",
+                    by="script",
+                )
+            ),
+            turn_id=each.spawned.turn_id,
+            cwd=loaded.settings.cwd,
+            told=history.spawn_item(each.spawned.task, ends[each.spawned.task].text),
+        )
+        for each in loaded.spawns
+    )
 
 
 def _call(step: Step, opened: OpenCall, output: HistoryItem | None) -> Call:

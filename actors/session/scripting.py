@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from operator import is_
 
-from actors.sandbox_pool.declarations import allowed, scripted
+from actors.sandbox_pool.declarations import allowed, scripted, spawnable
 from actors.sandbox_pool.prompt import prompt
 from actors.session.state import Offer, Scripting
 from messages.model import ToolSpec
@@ -37,7 +37,7 @@ def scripting_of(offer: Offer, settings: ThreadSettings, choice: ScriptChoice | 
             names = names if each.allowed_tools is None else each.allowed_tools
     if mode == "disabled":
         return None
-    return _made(_Specs(offer.tools_of(settings)), names, mode, scripts.limits)
+    return _made(_Specs(offer.tools_of(settings)), names, mode, scripts.limits, scripts.spawn)
 
 
 class _Specs:
@@ -59,7 +59,11 @@ class _Specs:
 
 
 @lru_cache(maxsize=MADE_KEPT)
-def _made(specs: _Specs, names: tuple[str, ...] | None, mode: ScriptMode, limits: ScriptLimits) -> Scripting:
+def _made(
+    specs: _Specs, names: tuple[str, ...] | None, mode: ScriptMode, limits: ScriptLimits, spawn: bool
+) -> Scripting:
     own = [spec for spec in specs.specs if spec.hosted is None]  # those the provider runs are not ours to call
     tools = allowed(scripted(own, idempotent=IDEMPOTENT), names)
+    if spawn:
+        tools = (*tools, *spawnable(tools))
     return Scripting(mode=mode, tools=tools, prompt=prompt(tools, mode, limits))

@@ -101,7 +101,7 @@ def _make(step: Step, scripting: Scripting, source: str, *, behind: int, by: Lit
             source_hash=hashlib.sha256(source.encode("utf-8", "replace")).hexdigest(),
             behind=behind,
             mode=job.mode,
-            tools=tuple(dict.fromkeys(tool.tool for tool in job.tools if tool.tool)),
+            tools=tuple(dict.fromkeys(tool.tool for tool in job.tools if tool.tool and not tool.spawned)),
             limits=job.limits,
             context=job.context,
             by=by,

@@ -234,6 +234,20 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
     dying: bool = False
 
 
+class Spawned(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that a script spawned: it is the thread's, whatever becomes of script and turn."""
+
+    task: int
+    call: Call
+    turn_id: TurnId
+    cwd: str
+    terminal: int | None = None
+    """Its command goes on under this id; the call's own worker has ended."""
+    dying: bool = False
+    told: HistoryItem | None = None
+    """It is over, and this is what the model is to be told at the next occasion."""
+
+
 class Scripting(msgspec.Struct, frozen=True, kw_only=True):
     """What a turn's scripts may do. A turn without it has none: a block is text."""
 
@@ -251,6 +265,8 @@ class ScriptOffer(msgspec.Struct, frozen=True, kw_only=True):
     limits: ScriptLimits
     approval_seconds: float
     """How long a script waits for a person."""
+    spawn: bool = False
+    """Calls may outlive their scripts."""
 
 
 def _able_to_all(provider: str, model: str) -> Abilities:
@@ -319,6 +335,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     withheld: frozenset[str] = frozenset()
     """Messages of people's, by item, that the model must never be sent."""
     terminals: tuple[Terminal, ...] = ()
+    spawned: tuple[Spawned, ...] = ()
+    next_task: int = 1
     grants: tuple[Grant, ...] = ()
     """What a person allowed for the session."""
     submissions: tuple[tuple[str, TurnId], ...] = ()

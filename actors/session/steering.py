@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.rollout_writer.loaded import preview_of
-from actors.session import asides, history, prompting
+from actors.session import asides, history, prompting, spawns
 from actors.session.step import Step, item_id
 from messages.client.item import UserMessage
 from messages.log import SteerAccepted
@@ -36,9 +36,10 @@ def wait(step: Step, submission_id: str, message: UserMessage) -> None:
 
 
 def enter_all(step: Step) -> None:
-    """Let in what waited: what a person ran meanwhile, then their words, each in the order it came. Words on which the
-    user's programs had not spoken when the turn ended are shown, and withheld from the model."""
+    """Let in what waited: what a person ran meanwhile, calls that were spawned, then their words, each in the order it
+    came. Words on which the user's programs had not spoken when the turn ended are shown, and kept from the model."""
     asides.enter(step)
+    spawns.enter(step)
     waiting = step.turn.steers
     step.put_turn(steers=())
     for message in waiting:

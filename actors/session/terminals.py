@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.session import scripts
+from actors.session import scripts, spawns
 from actors.session.effects import KillTerminal
 from actors.session.state import Terminal
 from actors.session.step import Step, item_id
@@ -42,6 +42,8 @@ def ended(step: Step, event: TerminalEnded) -> None:
         step.put(terminals=tuple(each for each in step.state.terminals if each.terminal != event.terminal))
         step.complete_item(terminal.turn_id, event.item)
         return
+    if spawns.terminal_ended(step, event.terminal, event.item):
+        return
     turn = step.state.turn
     if turn is None:
         return
@@ -55,7 +57,9 @@ def ended(step: Step, event: TerminalEnded) -> None:
 
 
 def kill(step: Step, terminal: int) -> bool:
-    """Tell one command to end; False if the thread has none of that id."""
+    """Tell one command, or spawned call, to end; False if the thread has none of that id."""
+    if spawns.cancel(step, terminal):
+        return True
     found = _find(step, terminal)
     if found is None:
         return False
@@ -65,11 +69,11 @@ def kill(step: Step, terminal: int) -> bool:
 
 
 def kill_all(step: Step) -> int:
-    """Tell all commands to end; how many."""
+    """Tell all commands and spawned calls to end; how many."""
     living = [each for each in step.state.terminals if not each.dying]
     for each in living:
         _kill(step, each)
-    return len(living)
+    return len(living) + spawns.cancel_all(step)
 
 
 def views(terminals: tuple[Terminal, ...]) -> tuple[TerminalView, ...]:

@@ -18,6 +18,7 @@ from actors.session import (
     prompting,
     sampling,
     scripts,
+    spawns,
     steering,
 )
 from actors.session.effects import Asked, SetDeadline, Token
@@ -285,6 +286,7 @@ def _begin(step: Step, asked: Asked, command: StartTurn) -> None:
         step.put(begun=True)
         context.give(step)
     if known and not compaction.due(step):
+        spawns.enter(step)
         steering.enter(step, message)
         return
     # As input that waits it is in the log already, and recovery would let it in.

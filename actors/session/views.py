@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.session import terminals
+from actors.session import spawns, terminals
 from actors.session.state import SessionState, only_people_missing, status_of
 from messages.session import ThreadSummary, ThreadView, Turn
 
@@ -29,7 +29,7 @@ def thread(state: SessionState, *, include_turns: bool) -> ThreadView:
         item_count=sum(len(each.items) for each in state.turns) + (0 if turn is None else len(turn.items)),
         usage=state.usage,
         approvals=() if turn is None else tuple(call.approval for call in turn.calls if call.approval is not None),
-        terminals=terminals.views(state.terminals),
+        terminals=(*terminals.views(state.terminals), *spawns.views(state.spawned)),
     )
 
 

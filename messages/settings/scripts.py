@@ -44,6 +44,9 @@ class ScriptsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The tools that scripts may call, by their names in the registry or in scripts. Unset: all of a thread's."""
     without_confinement: bool = False
     """Run scripts though this kernel cannot confine them; `callboard doctor` says what is missing."""
+    spawn: bool = False
+    """Scripts may begin calls that outlive them (`tools.spawn`): at most eight at once in a thread, listed with its
+    background terminals, ended with the thread."""
     approval_seconds: float = 600.0
     """How long a script waits for a person's answer; its own clock stands still meanwhile."""
     limits: ScriptLimitSettings = ScriptLimitSettings()

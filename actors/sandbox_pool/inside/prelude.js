@@ -331,13 +331,14 @@
     return value;
   };
 
-  const toolbox = (names) => {
+  const toolbox = (names, prefix, spawn) => {
     const known = create(null);
     for (let i = 0; i < names.length; i++) {
       const name = names[i];
-      const tool = { [name](args) { return call(name, args, tool); } }[name];
+      const tool = { [name](args) { return call(prefix + name, args, tool); } }[name];
       known[name] = freeze(tool);
     }
+    if (spawn !== undefined) known.spawn = spawn;
     freeze(known);
     const list = join(names, ", ");
     return new Proxy(known, freeze({
@@ -527,7 +528,7 @@
     lineRoom = limits.consoleCharacters;
     clock = config.clock;
     seed = config.seed | 0;
-    tools = toolbox(config.tools);
+    tools = toolbox(config.tools, "", config.spawn.length > 0 ? toolbox(config.spawn, "spawn.") : undefined);
     const given = config.context;
     for (const part of ["sandbox", "approvals", "telemetry"]) given[part] ??= {};
     defineProperty(given.sandbox, "remainingToolBudget", { get: freeze(() => limits.calls - calls), enumerable: true });

@@ -248,6 +248,7 @@ async def open_stage(
     allowed: tuple[str, ...] | None = None,
     limits: ScriptLimits = DEFAULT_LIMITS,
     approval_seconds: float = 600.0,
+    spawn: bool = False,
     log: tuple[str, bytes, list[Record]] | None = None,
     max_workers: int = 4,
     home: str = "/home",
@@ -263,6 +264,7 @@ async def open_stage(
             by_provider={"quiet": ScriptChoice(mode="disabled")},
             limits=limits,
             approval_seconds=approval_seconds,
+            spawn=spawn,
         ),
     )
 
