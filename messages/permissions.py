@@ -35,3 +35,15 @@ class PermissionGrant(msgspec.Struct, frozen=True, kw_only=True):
 
     permissions: Permissions
     scope: GrantScope
+
+
+class PermissionProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """A profile of the user's own that a thread runs under, as it was when it was chosen: what it says beyond the
+    thread's sandbox mode. Paths are absolute."""
+
+    id: str
+    extends: str
+    write: tuple[str, ...] = ()
+    """May be changed, the folders with all in them but for the protected names at their top."""
+    read: tuple[str, ...] = ()
+    """Stay as they are, also inside what may be changed."""

@@ -17,7 +17,7 @@ from messages.client_call import ClientAnswer
 from messages.failure import Failure
 from messages.hooks import HookReported
 from messages.model import RateLimits, TokenUsage
-from messages.permissions import NOTHING, PermissionGrant, Permissions
+from messages.permissions import NOTHING, PermissionGrant, PermissionProfile, Permissions
 from messages.script import ScriptChoice, ScriptEvent
 from messages.settings.sandbox import SandboxMode
 from messages.tool_set import DynamicTool, ToolSelection
@@ -50,6 +50,8 @@ class ThreadSettings(msgspec.Struct, frozen=True, kw_only=True):
     granted: Permissions = NOTHING
     """What people gave beyond all this, for the session or, in a turn's own settings, for the turn. Whoever sets
     another sandbox takes it back."""
+    profile: PermissionProfile | None = None
+    """The permission profile of the user's own that this sandbox is; None: it is a mode with the rules above."""
     reasoning_effort: str | None = None
     reasoning_summary: str | None = None
     verbosity: str | None = None
@@ -79,6 +81,8 @@ class SettingsPatch(msgspec.Struct, frozen=True, kw_only=True):
     network_access: bool | None = None
     exclude_tmpdir_env_var: bool | None = None
     exclude_slash_tmp: bool | None = None
+    profile: PermissionProfile | None = None
+    """A mode without a profile ends the one there was."""
     reasoning_effort: str | None = None
     reasoning_summary: str | None = None
     show_reasoning: ShowReasoning | None = None

@@ -17,8 +17,10 @@ from actors.gateway.house import House
 from actors.gateway.notifications import WireEncoder
 from actors.gateway.rpc import RpcError
 from actors.gateway.rule_troubles import RuleWatch
+from actors.gateway.sandbox import NO_PROFILES
 from actors.gateway.watching import Watched
 from actors.session.feed import Subscription
+from actors.tool_worker.confinement.profiles import BUILT_IN, Profiles
 from messages.base import ThreadId
 from messages.client.envelope import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 from messages.client.item import Wire
@@ -102,6 +104,12 @@ class Caller:
         for problem in settings.warnings:
             if problem.where in own:
                 self.notify("configWarning", config_warning(problem))
+
+    async def profiles_for(self, profile: str | None) -> Profiles:
+        """The user's own permission profiles, should one of them be asked for by this name."""
+        if profile is None or profile in BUILT_IN:
+            return NO_PROFILES
+        return (await self.gatehouse.configuration.snapshot()).settings.permissions
 
     async def ask(self, thread_id: str, command: SessionCommand, returns: type[R] | tuple[type[R], ...]) -> R:
         """Ask a thread's session, loading it if need be. Raises RpcError when it refuses, and what `explain` knows."""

@@ -21,7 +21,15 @@ from typing import Any, Final
 import msgspec
 
 from actors.gateway.rights import rights_body
-from actors.gateway.views import environments, error_body, sandbox_body, status_body, thread_body, turn_body
+from actors.gateway.views import (
+    active_profile,
+    environments,
+    error_body,
+    sandbox_body,
+    status_body,
+    thread_body,
+    turn_body,
+)
 from actors.session.open_text import OpenText
 from actors.tool_worker.command_display import command_actions, display_command
 from messages.approval import ApprovalDecision, CommandNeed, PatchNeed, PermissionNeed, Question, QuestionNeed
@@ -343,6 +351,7 @@ def settings_body(settings: ThreadSettings) -> wire.ThreadSettingsBody:
         approval_policy=settings.approval_policy,
         approvals_reviewer="user",
         sandbox_policy=sandbox_body(settings),
+        active_permission_profile=active_profile(settings),
         collaboration_mode=CollaborationMode(
             mode=settings.mode,
             settings=CollaborationSettings(model=settings.model, reasoning_effort=settings.reasoning_effort),

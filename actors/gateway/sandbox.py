@@ -5,39 +5,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from actors.gateway.rpc import RpcError
 from actors.ports.processes import Processes, SpawnError
 from actors.tool_worker.confinement.policy import default_mode, trust_of
+from actors.tool_worker.confinement.profiles import BUILT_IN, Profiles, fields_of
 from messages.client.envelope import INVALID_PARAMS
 from messages.client.sandbox import SandboxPolicy
-from messages.settings import SandboxMode, Settings
+from messages.settings import PermissionSettings, SandboxMode, Settings
 
-PROFILES: Final[dict[str, SandboxMode]] = {
-    ":read-only": "read-only",
-    ":workspace": "workspace-write",
-    ":danger-full-access": "danger-full-access",
-}
-"""The permission profiles that everybody has."""
+NO_PROFILES: Final[Mapping[str, PermissionSettings]] = {}
 
 
-def profile_mode(profile: str | None) -> SandboxMode | None:
-    """The mode of a permission profile; None for none. Raises RpcError for one that nobody has defined."""
-    if profile is None:
-        return None
-    if profile not in PROFILES:
-        known = ", ".join(PROFILES)
-        raise RpcError(INVALID_PARAMS, f"there is no permission profile {profile!r}; known are {known}")
-    return PROFILES[profile]
+def profile_patch(profile: str, profiles: Profiles) -> dict[str, Any]:
+    """What a permission profile says, as fields of `ThreadSettings`; ``profiles`` are those of the settings. Raises
+    RpcError for one that nobody has defined."""
+    try:
+        return fields_of(profiles, profile)
+    except KeyError as error:
+        known = ", ".join((*BUILT_IN, *profiles))
+        message = f"there is no permission profile {profile!r}; known are {known}"
+        raise RpcError(INVALID_PARAMS, message) from error
 
 
-def policy_patch(policy: SandboxPolicy | None, profile: str | None = None) -> dict[str, Any]:
+def policy_patch(
+    policy: SandboxPolicy | None, profile: str | None = None, profiles: Profiles = NO_PROFILES
+) -> dict[str, Any]:
     """What a policy says, as fields of a `SettingsPatch` or of `ThreadSettings`: a policy replaces all that another
-    has said. Raises RpcError."""
-    mode = profile_mode(profile)
-    if mode is not None:
-        return {"sandbox_mode": mode}
+    has said. ``profiles``: the user's own. Raises RpcError."""
+    if profile is not None:
+        return profile_patch(profile, profiles)
     if policy is None:
         return {}
     match policy.type:
@@ -71,8 +70,16 @@ def rules_of(settings: Settings) -> dict[str, Any]:
     }
 
 
+async def sandbox_in_force(processes: Processes, settings: Settings, cwd: str) -> dict[str, Any]:
+    """The sandbox of a folder for which a client asks none, as fields of `ThreadSettings`."""
+    if settings.default_permissions is not None:
+        return fields_of(settings.permissions, settings.default_permissions)
+    return {"sandbox_mode": await mode_in_force(processes, settings, cwd)}
+
+
 async def mode_in_force(processes: Processes, settings: Settings, cwd: str) -> SandboxMode:
-    """The mode of a folder for which a client asks none: the setting's, or by what was said of the folder's trust."""
+    """The mode of a folder for which neither a client nor a profile says one: the setting's, or by what was said of the
+    folder's trust."""
     if settings.sandbox_mode is not None:
         return settings.sandbox_mode
     level = trust_of(cwd, settings.projects)

@@ -1,6 +1,7 @@
 """What clients ask a thread or a turn to run under, in our words. Pure."""
 
-from actors.gateway.sandbox import policy_patch
+from actors.gateway.sandbox import NO_PROFILES, policy_patch
+from actors.tool_worker.confinement.profiles import Profiles
 from messages.approval import ApprovalPolicy
 from messages.client.turn import ApprovalPolicyParam, SettingsFields, ToolChoiceParam
 from messages.session import CollaborationMode, SettingsPatch
@@ -15,8 +16,9 @@ def policy_of(asked: ApprovalPolicyParam | None) -> ApprovalPolicy | None:
     return "on-request" if asked == "on-failure" else asked
 
 
-def patch_of(fields: SettingsFields) -> SettingsPatch | None:
-    """The changes that came with a turn, or on their own; None if there are none. Raises RpcError."""
+def patch_of(fields: SettingsFields, profiles: Profiles = NO_PROFILES) -> SettingsPatch | None:
+    """The changes that came with a turn, or on their own; None if there are none. ``profiles``: the user's own
+    permission profiles. Raises RpcError."""
     mode = None if fields.collaboration_mode is None else fields.collaboration_mode.settings
     chosen = fields.callboard_tools
     patch = SettingsPatch(
@@ -31,7 +33,7 @@ def patch_of(fields: SettingsFields) -> SettingsPatch | None:
         base_instructions=fields.base_instructions,
         show_reasoning=fields.show_reasoning,
         developer_instructions=None if mode is None else mode.developer_instructions,
-        **policy_patch(fields.sandbox_policy, fields.permissions),
+        **policy_patch(fields.sandbox_policy, fields.permissions, profiles),
     )
     return None if patch == SettingsPatch() else patch
 

@@ -9,7 +9,7 @@ import msgspec
 
 from actors.gateway.rights import rights_body
 from messages.client.item import AgentMessage, UserMessage
-from messages.client.sandbox import Enforcement, SandboxPolicy
+from messages.client.sandbox import ActiveProfile, Enforcement, SandboxPolicy
 from messages.client.thread import EnvironmentBody, GitInfo, ThreadBody, ThreadStatusBody
 from messages.client.turn import ItemsView, TurnBody, TurnError
 from messages.failure import Failure, FailureKind
@@ -91,12 +91,18 @@ def sandbox_body(settings: ThreadSettings, enforcement: Enforcement | None = Non
         case "workspace-write":
             return SandboxPolicy(
                 type="workspaceWrite",
-                writable_roots=settings.writable_roots,
+                writable_roots=(*settings.writable_roots, *(settings.profile.write if settings.profile else ())),
                 network_access=settings.network_access,
                 exclude_tmpdir_env_var=settings.exclude_tmpdir_env_var,
                 exclude_slash_tmp=settings.exclude_slash_tmp,
                 callboard=enforcement,
             )
+
+
+def active_profile(settings: ThreadSettings) -> ActiveProfile | None:
+    """The permission profile of the user's own, if the thread runs under one."""
+    profile = settings.profile
+    return None if profile is None else ActiveProfile(id=profile.id, extends=profile.extends)
 
 
 def status_body(status: ThreadStatus) -> ThreadStatusBody:

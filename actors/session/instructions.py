@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from actors.tool_worker.confinement.policy import SLASH_TMP, added_roots
 from messages.approval import policy_name
 from messages.model import ToolSpec
 from messages.session import ThreadSettings
@@ -54,11 +55,31 @@ def environment_block(settings: ThreadSettings, *, shell: str, date: str) -> str
             f"  <cwd>{_escaped(settings.cwd)}</cwd>",
             f"  <shell>{_escaped(shell.rsplit('/', 1)[-1])}</shell>",
             f"  <current_date>{date}</current_date>",
-            f"  <filesystem><workspace_roots>{inside}</workspace_roots>{_NO_CONFINEMENT}</filesystem>",
+            f"  <filesystem><workspace_roots>{inside}</workspace_roots>{_profile(settings)}</filesystem>",
             f"  <approval_policy>{policy_name(settings.approval_policy)}</approval_policy>",
             "</environment_context>",
         )
     )
+
+
+def _profile(settings: ThreadSettings) -> str:
+    """What the sandbox leaves open, so that a model need not find out by being denied."""
+    if settings.sandbox_mode == "danger-full-access":
+        return _NO_CONFINEMENT
+    writes = settings.sandbox_mode == "workspace-write"
+    scratch = [] if settings.exclude_slash_tmp else [SLASH_TMP]
+    scratch += [] if settings.exclude_tmpdir_env_var else ["$TMPDIR"]
+    places = [
+        *(("the workspace roots",) if writes else ()),
+        *(scratch if writes or settings.profile is not None else ()),
+        *added_roots(settings),
+    ]
+    kept = (
+        "" if settings.profile is None or not settings.profile.read else f", not in {', '.join(settings.profile.read)}"
+    )
+    files = f"files can be changed in {', '.join(places)}{kept}" if places else "no file can be changed"
+    network = "the network is open" if settings.network_access or settings.granted.network else "there is no network"
+    return f'<permission_profile type="managed">{_escaped(f"{files}; {network}")}</permission_profile>'
 
 
 def _first_sentence(description: str) -> str:

@@ -25,6 +25,7 @@ from actors.session.effects import Asked, SetDeadline, Token
 from actors.session.scripting import scripting_of
 from actors.session.state import SUBMISSIONS_REMEMBERED, Closing, Scripting, TurnState
 from actors.session.step import Step
+from actors.tool_worker.confinement.profiles import cleared
 from messages.base import TurnId
 from messages.client.item import TextInput, UserInput, UserMessage
 from messages.failure import Failure
@@ -197,7 +198,7 @@ def change_settings(step: Step, patch: SettingsPatch | None) -> None:
 
 def sandbox_of(settings: ThreadSettings) -> tuple[object, ...]:
     """What people's grants were given beside: another sandbox is another matter."""
-    return (settings.sandbox_mode, settings.writable_roots, settings.network_access, settings.cwd)
+    return (settings.sandbox_mode, settings.writable_roots, settings.network_access, settings.profile, settings.cwd)
 
 
 def _apply(step: Step, patch: SettingsPatch | None) -> bool:
@@ -205,6 +206,8 @@ def _apply(step: Step, patch: SettingsPatch | None) -> bool:
     if patch is None:
         return False
     asked = {name: value for name in patch.__struct_fields__ if (value := getattr(patch, name)) is not None}
+    if "sandbox_mode" in asked and "profile" not in asked and step.state.settings.profile is not None:
+        asked = cleared(asked)
     settings: ThreadSettings = msgspec.structs.replace(step.state.settings, **asked)
     if sandbox_of(settings) != sandbox_of(step.state.settings):
         settings = msgspec.structs.replace(settings, granted=NOTHING)

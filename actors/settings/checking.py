@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import msgspec
 
+from actors.tool_worker.confinement import profiles
 from messages.settings import Settings
 
 KeyPath = tuple[str, ...]
@@ -83,7 +84,35 @@ def convert(values: Mapping[str, Any]) -> Settings | tuple[Finding, ...]:
     """All layers together, each of them checked: the settings, or what is missing or does not go together."""
     found: list[Finding] = []
     _whole(values, Settings, (), found)
-    return tuple(found) if found else msgspec.convert(values, Settings)
+    if found:
+        return tuple(found)
+    settings = msgspec.convert(values, Settings)
+    return _permissions(settings) or settings
+
+
+def _permissions(settings: Settings) -> tuple[Finding, ...]:
+    """Permission profiles that cannot be what they say, and a choice that is none."""
+    found = [
+        Finding(("permissions", *fault.path), f"{dotted(('permissions', *fault.path))}: {fault.text}")
+        for fault in profiles.faults(settings.permissions)
+    ]
+    chosen = settings.default_permissions
+    if chosen is not None and chosen not in (*profiles.BUILT_IN, *settings.permissions):
+        known = ", ".join((*profiles.BUILT_IN, *settings.permissions))
+        found.append(
+            Finding(
+                ("default_permissions",),
+                f"default_permissions: there is no permission profile {chosen!r}; known are {known}",
+            )
+        )
+    if chosen is not None and settings.sandbox_mode is not None:
+        found.append(
+            Finding(
+                ("default_permissions",),
+                "default_permissions and sandbox_mode say two things of one sandbox; remove one of them",
+            )
+        )
+    return tuple(found)
 
 
 def field_type(path: KeyPath) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actors.tool_worker.command_safety import is_forced_removal, is_safe_program, plain_parts
-from actors.tool_worker.confinement.ground import PROTECTED_NAMES
+from actors.tool_worker.confinement.ground import PROTECTED_NAMES, is_below
 from actors.tool_worker.confinement.mechanism import ConfinementReport
 from actors.tool_worker.plain_words import Commands
 from actors.tool_worker.rules.matching import covers, is_allowed, judge
@@ -116,20 +116,33 @@ def enforced_by(report: ConfinementReport) -> Confinement:
 
 
 def patch_need(
-    paths: Sequence[tuple[str, str]], roots: Sequence[str], sandbox_mode: ModeInForce = "danger-full-access"
+    paths: Sequence[tuple[str, str]],
+    roots: Sequence[str],
+    sandbox_mode: ModeInForce = "danger-full-access",
+    *,
+    kept: Sequence[str] = (),
 ) -> PatchNeed:
-    """A patch's need. ``paths``: each as named and as resolved through symlinks; ``roots``: the workspace, resolved.
+    """A patch's need. ``paths``: each as named and as resolved through symlinks; ``roots``: the workspace, resolved;
+    ``kept``: what stays as it is in there, resolved.
 
     Only the resolved path counts, in a grant too: a link in the workspace that leads out of it is outside, and bending
     it elsewhere after it was accepted is asked about again.
     """
     return PatchNeed(
         paths=tuple(named for named, _ in paths),
-        outside=tuple(resolved for _, resolved in paths if not any(_is_inside(resolved, root) for root in roots)),
+        outside=tuple(resolved for _, resolved in paths if not _is_inside(resolved, roots, kept)),
         sandbox_mode=sandbox_mode,
     )
 
 
-def _is_inside(path: str, root: str) -> bool:
-    prefix = root.rstrip("/") + "/"
-    return path.startswith(prefix) and path.removeprefix(prefix).partition("/")[0] not in PROTECTED_NAMES
+def _is_inside(path: str, roots: Sequence[str], kept: Sequence[str]) -> bool:
+    """Whether a path is in a root, and in none of them protected: as the sandbox holds for commands."""
+    inside = False
+    for root in roots:
+        prefix = root.rstrip("/") + "/"
+        if path.startswith(prefix):
+            if path.removeprefix(prefix).partition("/")[0] in PROTECTED_NAMES:
+                return False
+            inside = True
+        inside = inside or path == root
+    return inside and not any(is_below(path, each) for each in kept)

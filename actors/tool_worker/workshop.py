@@ -170,6 +170,10 @@ class Workshop:
         """What the thread's sandbox leaves writable. What lies beyond it is asked about before it is patched."""
         return patch_roots(self.settings, self._environment)
 
+    def kept_paths(self) -> tuple[str, ...]:
+        """What a permission profile keeps as it is inside these."""
+        return () if self.settings.profile is None else self.settings.profile.read
+
     def confinement(self) -> Confinement | None:
         """The thread's sandbox for a command that was not allowed to run outside of it; None: all may run free."""
         return confinement_of(self.settings, self._environment, home=self.home)
@@ -187,6 +191,12 @@ class Workshop:
         roots = await self.ports.threads.run(lambda: [files.resolve(root) for root in confinement.writable])
         writes = all(any(is_below(path, root) for root in roots) for path in wanted.write)
         return writes and (confinement.network or not wanted.network)
+
+    async def fixed(self, path: str) -> str | None:
+        """The path that a permission profile keeps as it is and this one is in, if there is one. Resolved."""
+        files, kept = self.ports.files, self.kept_paths()
+        found = await self.ports.threads.run(lambda: [files.resolve(each) for each in kept])
+        return next((each for each in found if is_below(path, each)), None)
 
     async def command_need(
         self,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from messages.approval import ApprovalPolicy
 from messages.client.item import PlanStep, ThreadItem, Wire
-from messages.client.sandbox import SandboxPolicy
+from messages.client.sandbox import ActiveProfile, SandboxPolicy
 from messages.client.thread import EnvironmentBody, ThreadBody, ThreadStatusBody
 from messages.client.turn import CollaborationMode, TurnBody, TurnError
 from messages.hooks import HookRun, HookStatus
@@ -39,6 +39,7 @@ class ThreadSettingsBody(Wire, frozen=True, kw_only=True):
     sandbox_policy: SandboxPolicy
     collaboration_mode: CollaborationMode
     environments: tuple[EnvironmentBody, ...]
+    active_permission_profile: ActiveProfile | None = None
     effort: str | None = None
     summary: str | None = None
 

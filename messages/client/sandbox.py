@@ -10,6 +10,13 @@ from messages.client.item import Wire
 SandboxModeParam = Literal["read-only", "workspace-write", "danger-full-access"]
 
 
+class ActiveProfile(Wire, frozen=True, kw_only=True):
+    """The permission profile of the user's own that a thread runs under."""
+
+    id: str
+    extends: str | None = None
+
+
 class Enforcement(Wire, frozen=True, kw_only=True):
     """Our addition: what enforces the policy on this machine, and what that leaves open; left out where a policy is
     told without being looked at, in notifications. ``granted``: what people gave beyond it, for the session."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from messages.approval import ApprovalPolicy
 from messages.client.dynamic import DynamicToolParam
 from messages.client.item import ThreadItem, Wire
-from messages.client.sandbox import SandboxModeParam, SandboxPolicy
+from messages.client.sandbox import ActiveProfile, SandboxModeParam, SandboxPolicy
 from messages.client.turn import (
     ApprovalPolicyParam,
     CollaborationMode,
@@ -132,6 +132,7 @@ class ThreadOpened(Wire, frozen=True, kw_only=True):
     approvals_reviewer: Literal["user"]
     sandbox: SandboxPolicy
     runtime_workspace_roots: tuple[str, ...]
+    active_permission_profile: ActiveProfile | None = None
     reasoning_effort: str | None = None
     collaboration_mode: CollaborationMode | None = None
     turns_backwards_cursor: str | None = None

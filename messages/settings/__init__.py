@@ -7,6 +7,7 @@ auth       [oauth.NAME], and a provider's auth command
 environment  [shell_environment_policy]
 tools      [tools], what a model is offered
 project    [projects."/path"], trust
+permission  [permissions.NAME], sandboxes of one's own
 features   [features], switches
 scripts    [scripts], what a model may compose itself
 snapshot   the settings in force with the origin of each value; how to ask for them, wait for a change, write
@@ -29,6 +30,7 @@ from messages.settings.hooks import HookGroup as HookGroup
 from messages.settings.hooks import HooksSettings as HooksSettings
 from messages.settings.listen import ListenSettings as ListenSettings
 from messages.settings.model import ModelSettings as ModelSettings
+from messages.settings.permission import PermissionSettings as PermissionSettings
 from messages.settings.project import ProjectSettings as ProjectSettings
 from messages.settings.provider import Dialect as Dialect
 from messages.settings.provider import ProviderSettings as ProviderSettings

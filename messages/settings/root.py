@@ -16,6 +16,7 @@ from messages.settings.features import Features
 from messages.settings.hooks import HooksSettings
 from messages.settings.listen import ListenSettings
 from messages.settings.model import ModelSettings
+from messages.settings.permission import PermissionSettings
 from messages.settings.project import ProjectSettings
 from messages.settings.provider import ProviderSettings
 from messages.settings.sandbox import SandboxMode, WorkspaceWriteSettings
@@ -44,6 +45,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `danger-full-access` all. Unset: `workspace-write` in a folder that is trusted, `read-only` in one that is
     untrusted, else `danger-full-access`."""
     sandbox_workspace_write: WorkspaceWriteSettings = WorkspaceWriteSettings()
+    default_permissions: str | None = None
+    """Instead of `sandbox_mode`, a permission profile: `:read-only`, `:workspace`, `:danger-full-access`, or the name
+    of one of `[permissions]` (docs/containment.md)."""
+    permissions: dict[str, PermissionSettings] = {}
+    """Permission profiles of your own, by name."""
     model_reasoning_effort: str | None = None
     """How hard the model thinks, in the provider's words (low, medium, high …); unset: as the model does by default."""
     model_reasoning_summary: Literal["auto", "concise", "detailed", "none"] | None = None

@@ -6,7 +6,7 @@ import posixpath
 
 from actors.gateway.caller import Caller
 from actors.gateway.rpc import RpcError, method
-from actors.gateway.sandbox import mode_in_force, policy_patch, rules_of
+from actors.gateway.sandbox import policy_patch, rules_of, sandbox_in_force
 from actors.ports.processes import Confinement
 from actors.tool_worker.confinement.policy import confinement_of
 from messages.client.command import (
@@ -30,9 +30,9 @@ async def _confinement(caller: Caller, params: CommandExecParams) -> Confinement
     """As the client asks; else as the settings say, for the command's folder. Raises RpcError."""
     cwd = posixpath.normpath(posixpath.join(caller.house.cwd, params.cwd or ""))
     settings = (await caller.gatehouse.configuration.of_thread(cwd, None)).settings
-    asked = policy_patch(params.sandbox_policy, params.permission_profile)
+    asked = policy_patch(params.sandbox_policy, params.permission_profile, settings.permissions)
     if "sandbox_mode" not in asked:
-        asked = {"sandbox_mode": await mode_in_force(caller.house.ports.processes, settings, cwd)}
+        asked = await sandbox_in_force(caller.house.ports.processes, settings, cwd)
     fields = {**rules_of(settings), **asked}
     environment = {**caller.house.environment, **{name: value or "" for name, value in (params.env or {}).items()}}
     return confinement_of(ThreadSettings(provider="", model="", cwd=cwd, **fields), environment, home=caller.house.home)

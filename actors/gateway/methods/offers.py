@@ -9,6 +9,7 @@ from actors.gateway.rpc import method
 from actors.model_stream.providers import OPENAI, known_providers
 from actors.model_stream.tool_abilities import searches
 from actors.model_stream.unsaid import bare_url
+from actors.tool_worker.confinement.profiles import described, fields_of
 from messages.client.listing import NoParams
 from messages.client.offers import (
     EmptyPage,
@@ -37,11 +38,20 @@ async def profiles(caller: Caller, _params: PageParams) -> PermissionProfilesRes
     reading = f"Commands may only read; there is no network.{note}"
     working = f"Commands may write in the workspace and in temporary folders only; there is no network.{note}"
     free = "Commands run with your rights; the approval policy says which are asked about."
+    own = (await caller.gatehouse.configuration.snapshot()).settings.permissions
     return PermissionProfilesResponse(
         data=(
             PermissionProfile(id=":read-only", description=reading, allowed=enforced),
             PermissionProfile(id=":workspace", description=working, allowed=enforced),
             PermissionProfile(id=":danger-full-access", description=free, allowed=True),
+            *(
+                PermissionProfile(
+                    id=name,
+                    description=described(name, profile),
+                    allowed=enforced or fields_of(own, name)["sandbox_mode"] == "danger-full-access",
+                )
+                for name, profile in own.items()
+            ),
         )
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -14,14 +14,14 @@ from actors.gateway.dynamic_tools import offered
 from actors.gateway.instructions import base_instructions
 from actors.gateway.notifications import settings_body
 from actors.gateway.rpc import Answer, RpcError, method
-from actors.gateway.sandbox import mode_in_force, profile_mode, rules_of
+from actors.gateway.sandbox import profile_patch, rules_of, sandbox_in_force
 from actors.gateway.settings_patch import (
     configured_selection,
     patch_of,
     policy_of,
     selection_of,
 )
-from actors.gateway.views import sandbox_body, summary_body, thread_body, workspace_roots
+from actors.gateway.views import active_profile, sandbox_body, summary_body, thread_body, workspace_roots
 from actors.kernel import Address, KernelError
 from actors.ports.processes import SpawnError
 from actors.session.feed import Subscription
@@ -93,16 +93,19 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
     instructions = params.base_instructions
     if instructions is None:
         instructions = await base_instructions(settings, caller.house.ports, caller.house.home)
-    sandbox = profile_mode(params.permissions) or params.sandbox
-    if sandbox is None:
-        sandbox = await mode_in_force(caller.house.ports.processes, settings, cwd)
+    if params.permissions is not None:
+        sandbox = profile_patch(params.permissions, settings.permissions)
+    elif params.sandbox is not None:
+        sandbox = {"sandbox_mode": params.sandbox}
+    else:
+        sandbox = await sandbox_in_force(caller.house.ports.processes, settings, cwd)
     request = NewThread(
         settings=ThreadSettings(
             provider=provider,
             model=params.model or settings.model or await _default_model(caller),
             cwd=cwd,
             approval_policy=policy_of(params.approval_policy) or settings.approval_policy,
-            **{**rules_of(settings), "sandbox_mode": sandbox},
+            **{**rules_of(settings), **sandbox},
             reasoning_effort=settings.model_reasoning_effort,
             reasoning_summary=settings.model_reasoning_summary,
             verbosity=settings.model_verbosity,
@@ -118,7 +121,7 @@ async def start(caller: Caller, params: ThreadStartParams) -> Answer:
         originator=caller.client_name,
         thread_source=params.thread_source,
     )
-    enforced = await enforcement(caller, sandbox)
+    enforced = await enforcement(caller, request.settings.sandbox_mode)
     view, address = await caller.house.sessions.start_thread(request)
     subscription = await address.ask(Subscribe(include_turns=False), Subscription)
 
@@ -152,7 +155,7 @@ async def resume(caller: Caller, params: ThreadResumeParams) -> Answer:
         approval_policy=policy_of(params.approval_policy),
         base_instructions=params.base_instructions,
         developer_instructions=params.developer_instructions,
-        sandbox_mode=profile_mode(params.permissions) or params.sandbox,
+        **await asked_sandbox(caller, params),
     )
     if patch != SettingsPatch():
         await caller.ask(params.thread_id, UpdateSettings(settings=patch), ThreadSettings)
@@ -174,6 +177,13 @@ async def resume(caller: Caller, params: ThreadResumeParams) -> Answer:
         caller.works_in(subscription.view.settings.cwd)
 
     return Answer(opened, then)
+
+
+async def asked_sandbox(caller: Caller, params: ThreadResumeParams) -> dict[str, Any]:
+    """The sandbox that a client asks for, as fields of a `SettingsPatch`. Raises RpcError."""
+    if params.permissions is not None:
+        return profile_patch(params.permissions, await caller.profiles_for(params.permissions))
+    return {} if params.sandbox is None else {"sandbox_mode": params.sandbox}
 
 
 async def enforcement(caller: Caller, mode: SandboxMode) -> Enforcement | None:
@@ -210,6 +220,7 @@ def _opened(subscription: Subscription, enforced: Enforcement | None, *, include
         approvals_reviewer="user",
         sandbox=sandbox_body(settings, enforced),
         runtime_workspace_roots=workspace_roots(settings),
+        active_permission_profile=active_profile(settings),
         reasoning_effort=settings.reasoning_effort,
         callboard=Standing(epoch=cursor.feed.epoch, seq=cursor.next_seq - 1, resumed=subscription.resumed),
     )
@@ -318,7 +329,7 @@ async def set_name(caller: Caller, params: SetNameParams) -> Nothing:
 
 
 async def update_settings(caller: Caller, params: SettingsUpdateParams) -> Nothing:
-    patch = patch_of(params)
+    patch = patch_of(params, await caller.profiles_for(params.permissions))
     if patch is not None:
         await caller.ask(params.thread_id, UpdateSettings(settings=patch), ThreadSettings)
     elif ThreadId(params.thread_id) not in caller.house.sessions.loaded():

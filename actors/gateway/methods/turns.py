@@ -53,7 +53,7 @@ async def start(caller: Caller, params: TurnStartParams) -> TurnStartResponse:
         StartTurn(
             submission_id=_submission(caller, params.client_user_message_id),
             input=given,
-            settings=patch_of(params),
+            settings=patch_of(params, await caller.profiles_for(params.permissions)),
             output_schema=params.output_schema,
             client_id=params.client_user_message_id,
             scripts=None

@@ -19,23 +19,27 @@ def confinement_of(settings: ThreadSettings, environment: Mapping[str, str], *, 
     ``environment`` is that of the command (for TMPDIR); ``home`` is the daemon's own folder, which no command changes.
     """
     network = settings.network_access or settings.granted.network
+    profile = settings.profile
+    added = added_roots(settings)
+    untouched = (*((home,) if home else ()), *(() if profile is None else profile.read))
     match settings.sandbox_mode:
         case "danger-full-access":
             return None
         case "read-only":
             return Confinement(
                 mode="read-only",
-                workspace=settings.granted.write,
-                untouched=(home,) if home else (),
+                workspace=added,
+                scratch=() if profile is None else scratch_folders(settings, environment),
+                untouched=untouched,
                 network=network,
                 unix_sockets=settings.unix_sockets,
             )
         case "workspace-write":
             return Confinement(
                 mode="workspace-write",
-                workspace=tuple(dict.fromkeys((*workspace_roots(settings), *settings.granted.write))),
+                workspace=tuple(dict.fromkeys((*workspace_roots(settings), *added))),
                 scratch=scratch_folders(settings, environment),
-                untouched=(home,) if home else (),
+                untouched=untouched,
                 network=network,
                 unix_sockets=settings.unix_sockets,
             )
@@ -44,6 +48,12 @@ def confinement_of(settings: ThreadSettings, environment: Mapping[str, str], *, 
 def workspace_roots(settings: ThreadSettings) -> tuple[str, ...]:
     """The thread's folder and what was added to it: where the protected names are protected."""
     return tuple(dict.fromkeys((settings.cwd, *settings.writable_roots)))
+
+
+def added_roots(settings: ThreadSettings) -> tuple[str, ...]:
+    """What may be changed beyond the mode: by a permission profile, and because people have granted it."""
+    profile = settings.profile
+    return tuple(dict.fromkeys((*(() if profile is None else profile.write), *settings.granted.write)))
 
 
 def scratch_folders(settings: ThreadSettings, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -61,9 +71,12 @@ def patch_roots(settings: ThreadSettings, environment: Mapping[str, str]) -> tup
         case "danger-full-access":
             return workspace_roots(settings)
         case "read-only":
-            return settings.granted.write
+            return (
+                *added_roots(settings),
+                *(() if settings.profile is None else scratch_folders(settings, environment)),
+            )
         case "workspace-write":
-            return (*workspace_roots(settings), *scratch_folders(settings, environment), *settings.granted.write)
+            return (*workspace_roots(settings), *scratch_folders(settings, environment), *added_roots(settings))
 
 
 def default_mode(level: TrustLevel | None, *, enforceable: bool) -> SandboxMode:

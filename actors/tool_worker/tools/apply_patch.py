@@ -86,13 +86,14 @@ async def prepare_patch(job: Job, text: str, cwd: str) -> Prepared:
     workshop = job.workshop
     ports = workshop.ports
 
-    def plan() -> tuple[PatchPlan, list[tuple[str, str]], list[str]]:
+    def plan() -> tuple[PatchPlan, list[tuple[str, str]], list[str], list[str]]:
         made = plan_patch(text, cwd, ports.files)
         resolved = [(path, ports.files.resolve(path)) for path in made.paths]
-        return made, resolved, [ports.files.resolve(root) for root in workshop.writable_roots()]
+        roots, kept = workshop.writable_roots(), workshop.kept_paths()
+        return made, resolved, [*map(ports.files.resolve, roots)], [*map(ports.files.resolve, kept)]
 
     try:
-        made, paths, roots = await ports.threads.run(plan)
+        made, paths, roots, kept = await ports.threads.run(plan)
     except PatchError as error:
         raise ToolError(verification_failure(error)) from error
     item = FileChange(id=job.call.item_id, changes=file_changes(made.revisions), status="inProgress")
@@ -117,5 +118,5 @@ async def prepare_patch(job: Job, text: str, cwd: str) -> Prepared:
         run=run,
         parallel_safe=False,
         side_effects=True,
-        approval=patch_need(paths, roots, workshop.settings.sandbox_mode),
+        approval=patch_need(paths, roots, workshop.settings.sandbox_mode, kept=kept),
     )

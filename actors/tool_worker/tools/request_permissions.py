@@ -80,6 +80,8 @@ class RequestPermissions(FunctionTool[RequestPermissionsArguments]):
             raise ToolError("permissions must name at least one path or the network")
         for path in wanted.write:
             _refuse_what_no_one_grants(path, job.workshop.home)
+            if (kept := await job.workshop.fixed(path)) is not None:
+                raise ToolError(f"{path} cannot be asked for: the thread's permission profile keeps {kept} as it is")
         covered = await job.workshop.covers(wanted)
 
         async def run() -> Result:

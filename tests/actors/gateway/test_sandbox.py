@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from actors.gateway.rpc import RpcError
-from actors.gateway.sandbox import mode_in_force, policy_patch, profile_mode
+from actors.gateway.sandbox import mode_in_force, policy_patch, sandbox_in_force
 from actors.ports.processes import SpawnError
 from actors.tool_worker.confinement.mechanism import ConfinementReport
 from messages.client.sandbox import SandboxPolicy
-from messages.settings import SandboxMode, Settings
+from messages.settings import PermissionSettings, SandboxMode, Settings
 from messages.settings.project import ProjectSettings
 from tests.simulation.programs import CONFINEMENT
 
@@ -65,5 +65,21 @@ def test_a_policy_says_all_of_it_and_a_profile_only_the_mode() -> None:
     assert policy_patch(None) == {}
     with pytest.raises(RpcError, match="is not an absolute path"):
         policy_patch(SandboxPolicy(type="workspaceWrite", writable_roots=("a",)))
-    with pytest.raises(RpcError, match="there is no permission profile ':mine'"):
-        profile_mode(":mine")
+    with pytest.raises(RpcError, match=r"there is no permission profile ':mine'; known are :read-only, .*, own"):
+        policy_patch(policy, ":mine", {"own": PermissionSettings()})
+
+
+async def test_a_profile_of_the_settings_comes_before_what_was_said_of_the_folder() -> None:
+    projects = {"/good": ProjectSettings(trust_level="trusted")}
+    own = {"own": PermissionSettings(filesystem={"/data": "write"})}
+    for chosen, mode in (
+        (":read-only", "read-only"),
+        (":danger-full-access", "danger-full-access"),
+        ("own", "read-only"),
+    ):
+        settings = Settings(default_permissions=chosen, permissions=own, projects=projects)
+        fields = await sandbox_in_force(Machine(None), settings, "/good")  # type: ignore[arg-type]  # starts nothing
+        assert fields["sandbox_mode"] == mode
+    assert await sandbox_in_force(Machine(CONFINEMENT), Settings(projects=projects), "/good") == {  # type: ignore[arg-type]  # as above
+        "sandbox_mode": "workspace-write"
+    }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from actors.session.instructions import environment_block, system_prompt
 from messages.model import ToolSpec
+from messages.permissions import PermissionProfile, Permissions
 from tests.actors.session.made import SETTINGS
 
 
@@ -18,6 +21,24 @@ def test_the_prompt_names_each_tool_that_is_offered_and_no_other() -> None:
     assert "- exec_command: Runs a command.\n- list_dir: Lists a folder.\n" in prompt
     assert system_prompt(tools) == prompt, "the same bytes each time: a provider's cache depends on them"
     assert "no tools" in system_prompt(())
+
+
+def test_the_environment_says_what_the_sandbox_leaves_open() -> None:
+    def said(**changes: Any) -> str:
+        settings = msgspec.structs.replace(SETTINGS, **changes)
+        block = environment_block(settings, shell="/bin/bash", date="2026-11-21")
+        return block.partition('<permission_profile type="managed">')[2].partition("<")[0]
+
+    assert said(sandbox_mode="read-only") == "no file can be changed; there is no network"
+    assert said(sandbox_mode="workspace-write", exclude_slash_tmp=True, network_access=True) == (
+        "files can be changed in the workspace roots, $TMPDIR; the network is open"
+    )
+    granted = Permissions(write=("/data",), network=True)
+    assert said(sandbox_mode="read-only", granted=granted) == "files can be changed in /data; the network is open"
+    profile = PermissionProfile(id="own", extends=":workspace", write=("/<x>",), read=("/w/docs",))
+    assert said(sandbox_mode="workspace-write", exclude_slash_tmp=True, profile=profile) == (
+        "files can be changed in the workspace roots, $TMPDIR, /&lt;x&gt;, not in /w/docs; there is no network"
+    )
 
 
 def test_the_environment_says_where_the_work_happens() -> None:

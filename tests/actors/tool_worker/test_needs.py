@@ -183,4 +183,5 @@ def test_outside_is_judged_by_where_a_path_leads() -> None:
         outside=("/etc/passwd", "/prefix/x", "/p/.git/hooks/pre-commit"),
     )
     assert patch_need((("/etc/x", "/etc/x"),), ("/",)).outside == ()
-    assert patch_need((("/p/a", "/p/a"),), ("/p",), "read-only").outside == ("/p/a",)
+    assert patch_need((("/p/a", "/p/a"),), (), "read-only").outside == ("/p/a",)
+    assert patch_need((("/p/a", "/p/a"),), ("/p",), "read-only").outside == (), "that was granted"
