@@ -62,10 +62,13 @@ class InProcessWorker:
         self._engine = engine
         self._script: Script | None = None
         self._saying, self._said = trio.open_memory_channel[bytes](1)
+        self._frames: list[bytes] = []
+        engine.frames.append(self._frames)
         self.closed = False
 
     async def send(self, frame: bytes) -> None:
         await trio.lowlevel.checkpoint()
+        self._frames.append(frame)
         if self._engine.deaths > 0:
             self._engine.deaths -= 1
             self._saying.close()
@@ -101,6 +104,8 @@ class InProcessEngine:
         self.killed = 0
         self.workers = 0
         self.open: set[InProcessWorker] = set()
+        self.frames: list[list[bytes]] = []
+        """What each worker was given."""
         self.forge: Callable[[bytes], bytes] = lambda frame: frame
 
     async def worker(self) -> InProcessWorker:

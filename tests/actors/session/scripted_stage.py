@@ -60,6 +60,7 @@ class Stage:
     begun: list[str] = field(default_factory=list)
     """What calls really began, by their ``id``."""
     done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     running: int = 0
     most: int = 0
     requests: list[tuple[HistoryItem, ...]] = field(default_factory=list)
@@ -135,8 +136,8 @@ class Stage:
             await trio.sleep(asked.get("ms", 0) / 1000)
         finally:
             self.running -= 1
-        self.done.append(name)
         failed = bool(asked.get("fail"))
+        (self.failed if failed else self.done).append(name)
         said: str | tuple[OutputPart, ...] = "it did not work" if failed else f"did {name}"
         if asked.get("size"):
             said = (f"{name} " * asked["size"])[: asked["size"]]
