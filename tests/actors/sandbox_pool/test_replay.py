@@ -274,7 +274,7 @@ def virtually(source: str, **options: Any) -> Show:
     return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(PROGRAMS)
 def test_at_the_end_nothing_runs_and_every_call_has_one_outcome(source: str) -> None:
     show = virtually(source)
@@ -285,7 +285,7 @@ def test_at_the_end_nothing_runs_and_every_call_has_one_outcome(source: str) -> 
     assert show.outcome.status != "crashed"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(PROGRAMS, st.data())
 def test_wherever_it_was_cut_a_replay_runs_nothing_twice(source: str, data: st.DataObject) -> None:
     first = virtually(source)
