@@ -44,6 +44,8 @@ class Canaries:
         self._names: list[str] = []
         self.literals: dict[str, str] = {}
         """Other secrets: name -> text."""
+        self._made: list[tuple[str, bytes]] = []
+        self._made_for = (0, 0)
 
     def __getitem__(self, name: str) -> str:
         if name not in self._names:
@@ -65,13 +67,15 @@ class Canaries:
         numbers = {int(number, 16) for number in MARK.findall(data)}
         numbers |= {int(bytes.fromhex((high + low).decode()), 16) for high, low in HEX_MARK.findall(data)}
         found = {self._names[number] for number in numbers if number < len(self._names)}
-        for name in self._names:
-            if any(word in data for word in _base64_words(self.plain(name).encode())):
-                found.add(name)
-        for name, text in self.literals.items():
-            if any(spelling in data for spelling in _spellings(text)):
-                found.add(name)
-        return found
+        return found | {name for name, word in self._words() if word in data}
+
+    def _words(self) -> list[tuple[str, bytes]]:
+        """What else to look for, and whose it is."""
+        if self._made_for != (len(self._names), len(self.literals)):
+            self._made_for = (len(self._names), len(self.literals))
+            self._made = [(name, word) for name in self._names for word in _base64_words(self.plain(name).encode())]
+            self._made += [(name, word) for name, text in self.literals.items() for word in _spellings(text)]
+        return self._made
 
 
 def _base64_words(text: bytes) -> Iterator[bytes]:
@@ -106,9 +110,8 @@ class Hunt:
     def look_at_frames(self, where: str, frames: Iterable[object]) -> None:
         """Into what a client was sent, as JSON writes it and as it reads."""
         for frame in frames:
-            self.look(f"{where}: {str(frame)[:200]}", json.dumps(frame, ensure_ascii=False))
-            for text in _texts(frame):
-                self.look(f"{where}: {str(frame)[:200]}", text)
+            texts = "\0".join(_texts(frame))
+            self.look(f"{where}: {str(frame)[:200]}", f"{json.dumps(frame, ensure_ascii=False)}\0{texts}")
 
     def look_below(self, folder: Path, *, but: Iterable[str] = ()) -> None:
         """Into the names and contents of all files; ``but`` those that are the place of a secret."""

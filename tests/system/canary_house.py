@@ -5,15 +5,18 @@ It logs at its most talkative (DEBUG, libraries included), and its files are mad
 
 from __future__ import annotations
 
+import io
 import os
-import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NoReturn
 
+from actors.console.main import ServeOptions, main
 from tests.system.canaries import Canaries, Hunt, descendants, private
-from tests.system.daemon import CALLBOARD, DaemonProcess
+from tests.system.daemon import DaemonProcess
 from tests.system.peer import Peer, connect
 
 TALKATIVE = (
@@ -72,20 +75,31 @@ class House:
             finally:
                 self.frames += peer.frames
 
-    def run(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        """One `callboard` beside the daemon; what it prints is kept."""
-        done = subprocess.run(
-            [str(CALLBOARD), *arguments],
-            env={**self.daemon.environment, **environment},
-            cwd=self.workspace,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=CLIENT_SECONDS,
-        )
-        self.told.append((f"callboard {' '.join(arguments)} ({done.returncode})", done.stdout + done.stderr))
-        return done
+    def run(self, *arguments: str, stdin: str = "") -> int:
+        """One `callboard` beside the daemon; its exit code. What it prints is kept.
+
+        In this process, in a thread of its own (the test's own loop waits): an interpreter's start for each would be
+        most of the time.
+        """
+        printed, codes = io.StringIO(), list[int]()
+        environment, folder, our_stdin = dict(os.environ), os.getcwd(), sys.stdin
+        os.environ.clear()
+        os.environ.update(self.daemon.environment)
+        os.chdir(self.workspace)
+        sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
+        try:
+            with redirect_stdout(printed), redirect_stderr(printed):
+                thread = threading.Thread(target=lambda: codes.append(main(arguments, _no_daemon)), daemon=True)
+                thread.start()
+                thread.join(CLIENT_SECONDS)
+        finally:
+            sys.stdin = our_stdin
+            os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(environment)
+        assert codes, f"callboard {' '.join(arguments)} did not end: {printed.getvalue()}"
+        self.told.append((f"callboard {' '.join(arguments)} ({codes[0]})", printed.getvalue()))
+        return codes[0]
 
     def look_at_processes(self) -> None:
         """What anybody may read of the daemon and of everything below it, now."""
@@ -131,6 +145,10 @@ def canary_house(folder: Path) -> Iterator[House]:
         yield house
     finally:
         house.close()
+
+
+def _no_daemon(_: ServeOptions) -> NoReturn:
+    raise AssertionError("there is a daemon")
 
 
 def _lax() -> None:

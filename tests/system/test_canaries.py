@@ -146,8 +146,8 @@ async def test_what_models_are_asked_with_is_told_to_nobody_whatever_they_quote_
                 for method in ("modelProvider/list", "model/list", "callboard/status", "account/read"):
                     await peer.request(method)
                 house.look_at_processes()
-            house.run("models", "--provider", "env-chat-400")
-            house.run("models", "--provider", "nowhere")
+            for name in ("env-chat-400", "nowhere"):
+                assert house.run("models", "--provider", name) == 1
             daemon.stop()
         hunt = house.hunt()
         heard = canaries.found_in(provider.heard.encode())

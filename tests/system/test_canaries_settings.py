@@ -94,7 +94,6 @@ async def test_a_secret_in_the_wrong_place_is_not_quoted_in_what_is_said_of_it(t
                     await peer.request("config/read", params)
             house.run("config", "list", "--all")
             house.run("config", "get", "mcp_servers")
-            house.run("doctor")
             theirs = house.workspace.parent / "theirs"
             theirs.mkdir()
             (theirs / "config.toml").write_text(foreign(house))
