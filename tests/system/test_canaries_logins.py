@@ -121,7 +121,9 @@ async def test_no_login_tells_its_secrets_to_anybody_but_the_server_it_is_for(tm
         canaries = house.canaries
         authority = LeakyAuthority(canaries)
         house.write("config.toml", config(house, authority, provider))
-        house.write("auth.json", json.dumps({"OPENAI_API_KEY": canaries["an imported key"], "tokens": None}))
+        theirs = {f"{kind}_token": canaries[f"their {kind} token"] for kind in ("access", "refresh", "id")}
+        house.write("auth.json", json.dumps({"OPENAI_API_KEY": canaries["an imported key"], "tokens": theirs}))
+        house.write("broken.json", f'{{"OPENAI_API_KEY": {canaries["a key without quotes"]}}}')
         daemon = house.prepare()
         try:
             with deadline(120, daemon):
@@ -155,11 +157,15 @@ async def test_no_login_tells_its_secrets_to_anybody_but_the_server_it_is_for(tm
                     await log_in(peer, "chatgptDeviceCode", "chatgpt")
                 house.run("login", "status")
                 house.run("login", "--with-api-key", stdin=canaries["a key on standard input"] + "\n")
-                house.run("login", "import", str(house.home / "auth.json"))
+                assert house.run("login", "import", str(house.home / "auth.json")) == 0
+                assert house.run("login", "import", str(house.home / "broken.json")) == 1
+                assert house.run("login", "import", "--borrow", str(house.home / "auth.json")) == 0
+                house.run("login", "migrate", "--to", "file")
+                house.run("login", "status", "--json")
                 authority.close()
                 async with house.client() as peer:
                     await turns(house, peer)  # nobody there to ask for another token
-                    house.hunt().nothing_found()
+                    house.hunt("broken.json").nothing_found()
                     await peer.request("account/logout")
                     await shown(peer)
                 daemon.stop()
@@ -169,11 +175,11 @@ async def test_no_login_tells_its_secrets_to_anybody_but_the_server_it_is_for(tm
         assert len(authority.verifiers) == 4
         assert authority.refreshes >= 2
         assert authority.complaints == []
-        hunt = house.hunt()
+        hunt = house.hunt("broken.json")
         hunt.look("credentials.json after logout", (house.home / "credentials.json").read_bytes())
         hunt.nothing_found()
         heard = canaries.found_in(provider.heard.encode())
-        assert {"access 1", "access 2", "a key"} <= heard, "the models were asked with them"
+        assert {"access 1", "access 2", "a key", "their access token"} <= heard, "the models were asked with them"
 
 
 async def turns(house: House, peer: Peer) -> None:
