@@ -90,6 +90,10 @@ class Files(Protocol):
         """The path with every symlink followed; parts that do not exist stay as they are."""
         ...
 
+    def read_link(self, path: str) -> str:
+        """What a symlink says, as it was written."""
+        ...
+
     def rename(self, source: str, destination: str) -> None:
         """Move, replacing the destination."""
         ...

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from actors.tool_worker.patch.line_diff import unified_hunks
 from actors.tool_worker.patch.report import text_of
-from messages.patch import FileContent, FileRevision, Unread
+from messages.patch import LINK, REGULAR, FileContent, FileRevision, Unread
+
+replace = msgspec.structs.replace
 
 NO_BLOB = "0" * 40
 """git's name for the content of a file that is not there."""
@@ -28,6 +30,8 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
     at_start: FileContent
     now: FileContent
+    start_mode: int
+    now_mode: int
     origin: str | None = None
 
 
@@ -38,6 +42,8 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True):
     new_path: str
     old: FileContent
     new: FileContent
+    old_mode: int
+    new_mode: int
     blobs: str
     hunks: str | None
     """None: not text on both sides."""
@@ -58,33 +64,60 @@ class TurnDiff(msgspec.Struct, frozen=True, kw_only=True):
         """With these changes added, in order."""
         files = dict(self.files)
         for revision in revisions:
-            source = files.get(revision.path) or _File(at_start=revision.before, now=revision.before)
+            source = files.get(revision.path) or _first_touched(revision.before, revision.mode_before)
             if revision.moved_to is None:
                 origin = source.origin if revision.before is not None and revision.after is not None else None
-                files[revision.path] = _File(at_start=source.at_start, now=revision.after, origin=origin)
+                files[revision.path] = replace(source, now=revision.after, now_mode=revision.mode_after, origin=origin)
                 continue
-            target = files.get(revision.moved_to)
-            files[revision.path] = _File(at_start=source.at_start, now=None)
-            files[revision.moved_to] = _File(
-                at_start=revision.overwritten if target is None else target.at_start,
-                now=revision.after,
-                origin=source.origin or revision.path,
-            )
-        sections = {new: self._section(old, new, files[old].at_start, files[new].now) for old, new in _pairs(files)}
+            target = files.get(revision.moved_to) or _first_touched(revision.overwritten, revision.mode_overwritten)
+            files[revision.path] = replace(source, now=None, origin=None)
+            origin = source.origin or revision.path
+            files[revision.moved_to] = replace(target, now=revision.after, now_mode=revision.mode_after, origin=origin)
+        sections = {new: self._section(old, new, files[old], files[new]) for old, new in _pairs(files)}
         return TurnDiff(root=self.root, files=files, sections=sections)
 
     def render(self) -> str:
         """The diff, sorted by path; files outside the root keep their absolute paths. "" when nothing is changed."""
-        return "".join(_file_diff(section, self.root) for section in self.sections.values())
+        sections = (section for each in self.sections.values() for section in _of_a_kind(each))
+        return "".join(_file_diff(section, self.root) for section in sections)
 
-    def _section(self, old_path: str, new_path: str, old: FileContent, new: FileContent) -> _Section:
+    def _section(self, old_path: str, new_path: str, before: _File, after: _File) -> _Section:
         known = self.sections.get(new_path)
+        old, new, modes = before.at_start, after.now, (before.start_mode, after.now_mode)
         if known is not None and known.old is old and known.new is new and known.old_path == old_path:
-            return known
+            return replace(known, old_mode=modes[0], new_mode=modes[1]) if _modes(known) != modes else known
         old_text, new_text = text_of(old), text_of(new)
         return _Section(
             old_path=old_path,
             new_path=new_path,
+            old=old,
+            new=new,
+            old_mode=modes[0],
+            new_mode=modes[1],
+            blobs=f"{_blob(old)}..{_blob(new)}",
+            hunks=None if old_text is None or new_text is None else unified_hunks(old_text, new_text),
+        )
+
+
+def _first_touched(content: FileContent, mode: int) -> _File:
+    return _File(at_start=content, now=content, start_mode=mode, now_mode=mode)
+
+
+def _modes(section: _Section) -> tuple[int, int]:
+    return section.old_mode, section.new_mode
+
+
+def _of_a_kind(section: _Section) -> Iterator[_Section]:
+    """A link that became a file, or the other way round, is to git one thing that went and another that came."""
+    if section.old is None or section.new is None or (section.old_mode == LINK) is (section.new_mode == LINK):
+        yield section
+        return
+    for old, new in ((section.old, None), (None, section.new)):
+        old_text, new_text = text_of(old), text_of(new)
+        yield replace(
+            section,
+            old_path=section.old_path if new is None else section.new_path,
+            new_path=section.old_path if new is None else section.new_path,
             old=old,
             new=new,
             blobs=f"{_blob(old)}..{_blob(new)}",
@@ -113,6 +146,10 @@ def _file_diff(section: _Section, root: str) -> str:
     old_path, new_path = _relative(section.old_path, root), _relative(section.new_path, root)
     lines = [f"diff --git {_quoted('a/' + old_path)} {_quoted('b/' + new_path)}"]
     same = old == new and not isinstance(new, Unread)
+    stays = old is not None and new is not None
+    mode_changed = stays and section.old_mode != section.new_mode
+    if mode_changed:
+        lines += [f"old mode {section.old_mode:o}", f"new mode {section.new_mode:o}"]
     if section.old_path != section.new_path:
         if same:
             lines.append("similarity index 100%")
@@ -120,12 +157,14 @@ def _file_diff(section: _Section, root: str) -> str:
         if same:
             return "\n".join(lines) + "\n"
     elif same:
-        return ""
+        return "\n".join(lines) + "\n" if mode_changed else ""
     elif old is None:
-        lines.append("new file mode 100644")
+        lines.append(f"new file mode {section.new_mode:o}")
     elif new is None:
-        lines.append("deleted file mode 100644")
-    lines.append(f"index {section.blobs}")
+        lines.append(f"deleted file mode {section.old_mode:o}")
+    # git names a mode that did not change; the clients of this wire know the line without it where it is the usual one.
+    named = stays and not mode_changed and section.new_mode != REGULAR
+    lines.append(f"index {section.blobs} {section.new_mode:o}" if named else f"index {section.blobs}")
     old_name = "/dev/null" if old is None else _quoted("a/" + old_path)
     new_name = "/dev/null" if new is None else _quoted("b/" + new_path)
     if section.hunks is None:

@@ -164,6 +164,15 @@ class SimFiles:
         self._begin("resolve", path)
         return self.disk.real(path)
 
+    def read_link(self, path: str) -> str:
+        self._begin("read_link", path)
+        node = self.disk.names.get(self.disk.real(path, follow_last=False))
+        if node is None:
+            raise failure(errno.ENOENT, path)
+        if node.kind != "symlink":
+            raise failure(errno.EINVAL, path)
+        return node.target
+
     def rename(self, source: str, destination: str) -> None:
         self._begin("rename", source)
         old = self.disk.real(source, follow_last=False)

@@ -151,6 +151,10 @@ class SystemFiles:
         """See `actors.ports.files.Files`."""
         return os.path.realpath(path)
 
+    def read_link(self, path: str) -> str:
+        """See `actors.ports.files.Files`."""
+        return os.readlink(path)
+
     def rename(self, source: str, destination: str) -> None:
         """See `actors.ports.files.Files`. Durable on return."""
         os.replace(source, destination)

@@ -21,13 +21,19 @@ from actors.ports.files import FileStat
 from actors.tool_worker.os_errors import os_error_text
 from actors.tool_worker.patch.parse import AddFile, DeleteFile, Hunk, PatchError, UpdateFile, parse_patch
 from actors.tool_worker.patch.rewrite import rewrite
-from messages.patch import UNREAD, FileContent, FileRevision
+from messages.patch import EXECUTABLE, LINK, REGULAR, UNREAD, FileContent, FileRevision
 
 PATCHED_FILE_BYTES_MAX = 16 * 1024 * 1024
 """A file larger than this is data, not source: reading it into a patch would cost more than any patch is worth."""
 
 SHOWN_FILE_BYTES_MAX = 1024 * 1024
 """Of a file that is deleted or overwritten, whose content is wanted for a diff only, this is all anybody will read."""
+
+NEW_FILE_MODE = 0o644
+"""Under the usual mask."""
+
+OWNER_RUNS = 0o100
+"""The bit that git looks at."""
 
 NO_FILES_MODIFIED = "No files were modified."
 
@@ -39,6 +45,7 @@ class PatchFiles(Protocol):
     def write(self, path: str, data: bytes) -> None: ...
     def stat(self, path: str, *, follow: bool = True) -> FileStat | None: ...
     def make_dirs(self, path: str, *, mode: int = 0o777) -> None: ...
+    def read_link(self, path: str) -> str: ...
     def rename(self, source: str, destination: str) -> None: ...
     def remove(self, path: str) -> None: ...
 
@@ -125,33 +132,57 @@ def _apply(hunk: Hunk, cwd: str, files: PatchFiles) -> AppliedHunk:
     path = resolve_path(hunk.path, cwd)
     match hunk:
         case AddFile():
-            before = _content_to_show(path, files)
+            before, mode_before = _content_to_show(path, files), _git_mode(path, files)
             after = hunk.content.encode()
             _write(path, after, files)
-            return AppliedHunk(
-                letter="A", shown_path=hunk.path, revision=FileRevision(path=path, before=before, after=after)
+            revision = FileRevision(
+                path=path, before=before, after=after, mode_before=mode_before, mode_after=_git_mode(path, files)
             )
+            return AppliedHunk(letter="A", shown_path=hunk.path, revision=revision)
         case DeleteFile():
+            mode_before = _git_mode(path, files, follow=False)
             before = _delete(path, files)
-            return AppliedHunk(
-                letter="D", shown_path=hunk.path, revision=FileRevision(path=path, before=before, after=None)
-            )
+            revision = FileRevision(path=path, before=before, after=None, mode_before=mode_before)
+            return AppliedHunk(letter="D", shown_path=hunk.path, revision=revision)
         case UpdateFile():
-            source = _read_to_update(path, files)
+            source, mode_before = _read_to_update(path, files), _git_mode(path, files)
             after = rewrite(_decode(source, path), hunk.chunks, path=path).encode()
             destination = path if hunk.move_to is None else resolve_path(hunk.move_to, cwd)
             if destination == path:
                 _write(path, after, files)
-                revision = FileRevision(path=path, before=source, after=after)
+                mode_after = _git_mode(path, files)
+                revision = FileRevision(
+                    path=path, before=source, after=after, mode_before=mode_before, mode_after=mode_after
+                )
             else:
-                overwritten = _content_to_show(destination, files)
+                overwritten, mode_overwritten = _content_to_show(destination, files), _git_mode(destination, files)
                 _move(path, destination, after, files)
                 revision = FileRevision(
-                    path=path, before=source, after=after, moved_to=destination, overwritten=overwritten
+                    path=path,
+                    before=source,
+                    after=after,
+                    moved_to=destination,
+                    overwritten=overwritten,
+                    mode_before=mode_before,
+                    mode_after=_git_mode(destination, files),
+                    mode_overwritten=mode_overwritten,
                 )
             return AppliedHunk(letter="M", shown_path=hunk.move_to or hunk.path, revision=revision)
         case _:
             assert_never(hunk)
+
+
+def _git_mode(path: str, files: PatchFiles, *, follow: bool = True) -> int:
+    """For diffs only, so what cannot be told is no error."""
+    try:
+        found = files.stat(path, follow=follow)
+    except OSError:
+        return REGULAR
+    if found is None:
+        return REGULAR
+    if found.kind == "symlink":
+        return LINK
+    return EXECUTABLE if found.mode & OWNER_RUNS else REGULAR
 
 
 def _read_to_update(path: str, files: PatchFiles) -> bytes:
@@ -204,7 +235,11 @@ def _delete(path: str, files: PatchFiles) -> FileContent:
         found = files.stat(path, follow=False)
         if found is None or found.kind == "directory":
             raise PatchFileError(f"Failed to delete file {path}")
-        before = UNREAD if found.kind != "file" else _content_to_show(path, files)
+        before: FileContent = UNREAD
+        if found.kind == "file":
+            before = _content_to_show(path, files)
+        elif found.kind == "symlink":
+            before = files.read_link(path).encode("utf-8", "surrogateescape")  # git's content of a link
         files.remove(path)
     except OSError as error:
         raise PatchFileError(f"Failed to delete file {path}") from error
@@ -250,6 +285,7 @@ class Overlay:
     def __init__(self, below: PatchFiles) -> None:
         self._below = below
         self._changed: dict[str, bytes | None] = {}
+        self._modes: dict[str, int] = {}
 
     def read(self, path: str, *, start: int = 0, limit: int | None = None) -> bytes:
         if path not in self._changed:
@@ -263,13 +299,20 @@ class Overlay:
         if path not in self._changed:
             return self._below.stat(path, follow=follow)
         content = self._changed[path]
-        return None if content is None else FileStat(kind="file", size=len(content), modified_at=0.0)
+        if content is None:
+            return None
+        return FileStat(kind="file", size=len(content), modified_at=0.0, mode=self._modes[path])
 
     def write(self, path: str, data: bytes) -> None:
         found = self.stat(path)
         if found is not None and found.kind == "directory":
             raise IsADirectoryError(errno.EISDIR, "Is a directory")
-        self._changed[path] = data
+        self._changed[path], self._modes[path] = data, NEW_FILE_MODE if found is None else found.mode
+
+    def read_link(self, path: str) -> str:
+        if path in self._changed:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return self._below.read_link(path)
 
     def make_dirs(self, path: str, *, mode: int = 0o777) -> None:  # noqa: ARG002 - the port's signature
         """Creates nothing, and fails where a file stands in the way."""
@@ -282,8 +325,10 @@ class Overlay:
             path = posixpath.dirname(path)
 
     def rename(self, source: str, destination: str) -> None:
-        data = self.read(source)
+        data, found = self.read(source), self.stat(source)
         self.write(destination, data)
+        if found is not None:
+            self._modes[destination] = found.mode
         self._changed[source] = None
 
     def remove(self, path: str) -> None:

@@ -2,6 +2,7 @@
 
 git.py      git run for us: whose objects, whose index, which settings
 keeping.py  taking snapshots: one before and one after each turn that may change something
+folders.py  which folders there were, and which an undo may remove
 thread.py   the snapshots of one thread, turn by turn
 undoing.py  taking a turn back: what it changed, whether that still stands, restoring it
 

@@ -17,6 +17,7 @@ import trio
 
 from actors.ports import Files, Ports
 from actors.session.git_info import Repository, find_repository
+from actors.tool_worker.snapshots.folders import TELL_FOLDERS
 from actors.tool_worker.snapshots.git import ShadowRepository, SnapshotError
 from messages.base import ThreadId, TurnId
 
@@ -31,6 +32,9 @@ TURNS_KEPT = 50
 
 LEFT_OUT_SHOWN = 20
 """Names of left-out files in a snapshot's message."""
+
+LEFT_OUT = "left out:\n"
+"""What introduces them."""
 
 Moment = Literal["before", "after"]
 
@@ -84,9 +88,10 @@ class Snapshots:
         listed = await shadow.git("ls-files", "-z", "--others", "--exclude-standard")
         untracked = [path for path in listed.output.split(b"\0") if path]
         kept, left_out = await self.ports.threads.run(_within_limits, self.ports.files, shadow.root, untracked)
-        text = message + (f"\n\nleft out:\n{left_out}" if left_out else "")
+        text = f"{message}\n\n" + (f"{LEFT_OUT}{left_out}\n" if left_out else "")
         script = (
-            f"git add -u; git update-index --add -z --stdin; git commit-tree -m {shlex.quote(text)} $(git write-tree)"
+            f"git add -u; git update-index --add -z --stdin; {{ printf %s {shlex.quote(text)}; {TELL_FOLDERS}; }} "
+            "| git commit-tree -F - $(git write-tree)"
         )
         return (await shadow.script(script, stdin=b"".join(path + b"\0" for path in kept))).decode().strip()
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import posixpath
 
 from actors.ports import Files
+from actors.tool_worker.snapshots import folders
 from actors.tool_worker.snapshots.git import ShadowRepository, SnapshotError
-from actors.tool_worker.snapshots.keeping import Snapshots, kept_turns, ref
+from actors.tool_worker.snapshots.keeping import LEFT_OUT, Snapshots, kept_turns, ref
 from messages.base import ThreadId, TurnId
 from messages.session import TurnUndone
 
@@ -45,10 +46,12 @@ async def undo(snapshots: Snapshots, cwd: str, thread_id: ThreadId, turn_id: Tur
         except OSError as error:
             raise SnapshotError(f"{error.filename or shadow.root} cannot be removed: {error.strerror}") from error
         await shadow.git("checkout-index", "--force", "-z", "--stdin", index=UNDO_INDEX, stdin=_lines(restored))
-        message = (await shadow.git("log", "-1", "--format=%b", before)).output.decode("utf-8", "replace")
+        message, at_end = [await _message(shadow, moment) for moment in (before, after)]
+        new, old = folders.made(message, at_end, removed)
+        await snapshots.ports.threads.run(folders.remove_empty, snapshots.ports.files, shadow.root, new, old)
         for moment in (before, after):
             await shadow.git("update-ref", "-d", moment)
-    _, _, left_out = message.partition("left out:\n")
+    _, _, left_out = folders.without(message).partition(LEFT_OUT)
     return TurnUndone(turn_id=chosen, root=shadow.root, restored=restored, removed=removed, left_out=left_out.strip())
 
 
@@ -64,6 +67,10 @@ async def _chosen(shadow: ShadowRepository, thread_id: ThreadId, turn_id: TurnId
             "after; look at `git status` and take it back by hand"
         )
     return found.turn_id
+
+
+async def _message(shadow: ShadowRepository, commit: str) -> str:
+    return (await shadow.git("log", "-1", "--format=%b", commit)).output.decode("utf-8", "surrogateescape")
 
 
 async def _changes(shadow: ShadowRepository, before: str, after: str) -> dict[str, str]:

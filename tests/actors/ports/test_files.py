@@ -145,6 +145,30 @@ def test_names_are_resolved_moved_and_removed(place: Place) -> None:
     assert place.files.list_dir(place.root) == (DirEntry(name="moved", kind="directory"),)
 
 
+def test_a_link_says_what_was_written_into_it(place: Place) -> None:
+    place.symlink(place.path("way"), "../no/where")
+    place.append("file", b"x")
+    assert place.files.read_link(place.path("way")) == "../no/where"
+    with pytest.raises(OSError, match="Invalid argument"):
+        place.files.read_link(place.path("file"))
+    with pytest.raises(FileNotFoundError):
+        place.files.read_link(place.path("nothing"))
+
+
+def test_only_an_empty_folder_is_removed(place: Place) -> None:
+    place.files.make_dirs(place.path("dir/sub"))
+    with pytest.raises(OSError, match="not empty"):
+        place.files.remove_dir(place.path("dir"))
+    place.append("file", b"x")
+    with pytest.raises(NotADirectoryError):
+        place.files.remove_dir(place.path("file"))
+    place.files.remove_dir(place.path("dir/sub"))
+    place.files.remove_dir(place.path("dir"))
+    with pytest.raises(FileNotFoundError):
+        place.files.remove_dir(place.path("dir"))
+    assert place.files.list_dir(place.root) == (DirEntry(name="file", kind="file"),)
+
+
 def test_a_lock_is_held_by_one_until_closed(place: Place) -> None:
     first = place.files.lock(place.path("lock"))
     assert first is not None

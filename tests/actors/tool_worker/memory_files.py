@@ -60,6 +60,9 @@ class MemoryFiles:
             self.folders.add(path)
             path = posixpath.dirname(path)
 
+    def read_link(self, path: str) -> str:
+        raise OSError(errno.EINVAL, "Invalid argument")  # there are none
+
     def rename(self, source: str, destination: str) -> None:
         self.files[destination] = self.files.pop(source)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.ports.production import SystemFiles
+from actors.tool_worker.patch.execute import apply_hunks
+from actors.tool_worker.patch.parse import parse_patch
 from actors.tool_worker.turn_diff import TurnDiff
-from messages.patch import UNREAD, FileRevision
+from messages.patch import EXECUTABLE, REGULAR, UNREAD, FileRevision
 
 ROOT = "/project"
 
@@ -108,44 +113,135 @@ def test_a_path_outside_the_root_stays_absolute() -> None:
     assert diff_of(outside).startswith("diff --git a//else/where b//else/where\n")
 
 
+def test_modes_are_said_as_git_says_them() -> None:
+    path = f"{ROOT}/run"
+    made = FileRevision(path=path, before=None, after=b"1\n")
+    edited = FileRevision(path=path, before=b"1\n", after=b"2\n", mode_before=EXECUTABLE, mode_after=EXECUTABLE)
+    assert "\nnew file mode 100755\n" in diff_of(made, edited), "a command made it executable in between"
+    turned = FileRevision(path=path, before=b"1\n", after=b"1\n", mode_after=EXECUTABLE)
+    assert diff_of(turned) == "diff --git a/run b/run\nold mode 100644\nnew mode 100755\n"
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="compares with git diff")
+def test_what_patches_did_to_real_files_reads_as_in_git_diff(tmp_path: Path) -> None:
+    """Word for word, but for the usual mode behind `index`, which the clients of this wire know without."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-c", "user.name=x", "-c", "user.email=x@localhost", *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    def shown() -> str:
+        diff = git("diff", "--cached", "--full-index", "-M100%")
+        return re.sub(r"(?m)^(index \S+) 100644$", r"\1", diff)
+
+    turn = TurnDiff(root=str(tmp_path))
+
+    def patch(*lines: str) -> None:
+        nonlocal turn
+        text = "\n".join(["*** Begin Patch", *lines, "*** End Patch"])
+        outcome = apply_hunks(parse_patch(text), str(tmp_path), SystemFiles())
+        assert outcome.error is None
+        turn = turn.record(outcome.revisions)
+
+    for name, content in (("changed", "1\n"), ("gone", "2\n"), ("moved", "3\n"), ("over", "4\n"), ("under", "5\n")):
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(0o644 if name == "under" else 0o755)
+    (tmp_path / "link").symlink_to("no/where")
+    (tmp_path / "turned").symlink_to("changed")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    patch("*** Add File: tool", "+echo")
+    (tmp_path / "tool").chmod(0o755)
+    patch("*** Update File: tool", "@@", "-echo", "+echo more")
+    patch("*** Update File: changed", "@@", "-1", "+one")
+    patch("*** Delete File: gone")
+    patch("*** Delete File: link")
+    patch("*** Delete File: turned")
+    patch("*** Add File: turned", "+a file now")
+    patch("*** Update File: moved", "*** Move to: there", "@@", "-3", "+3")
+    patch("*** Update File: over", "*** Move to: under", "@@", "-4", "+four")
+    git("add", "-A")
+    theirs = shown()
+    assert turn.render() == theirs
+    git("reset", "-q", "--hard")
+    subprocess.run(["git", "apply", "--index", "-"], input=turn.render().encode(), cwd=tmp_path, check=True)
+    assert shown() == theirs
+
+
 NAMES = ("a", "b c", "d\u00e9")
 CONTENTS = st.lists(st.sampled_from(["1\n", "2\n", "3\n", "\n", "4"]), max_size=5).map(lambda x: "".join(x).encode())
+MODES = st.sampled_from([REGULAR, EXECUTABLE])
+State = dict[str, tuple[bytes, int]]
+
+
+class Act(NamedTuple):
+    """One step of a turn. ``mode``: what a command makes of a file that patches have touched, just before this one."""
+
+    name: str
+    target: str | None
+    content: bytes
+    delete: bool
+    mode: int | None
+
+
 STEPS = st.lists(
-    st.tuples(st.sampled_from(NAMES), st.sampled_from([None, *NAMES]), CONTENTS, st.booleans()), max_size=6
+    st.builds(Act, st.sampled_from(NAMES), st.sampled_from([None, *NAMES]), CONTENTS, st.booleans(), st.none() | MODES),
+    max_size=6,
 )
 
 
-def revisions_of(state: dict[str, bytes], steps: list[tuple[str, str | None, bytes, bool]]) -> list[FileRevision]:
+def revisions_of(state: State, steps: list[Act]) -> list[FileRevision]:
     """What a patch would report for each step, carried out on ``state``: delete, add, change, or move and change."""
     found: list[FileRevision] = []
-    for name, target, content, delete in steps:
-        before = state.get(name)
-        if delete:
-            if before is not None:
-                found.append(revision(name, state.pop(name), None))
-        elif target is None or target == name or before is None:
-            found.append(revision(name, before, content))
-            state[name] = content
-        else:
-            found.append(revision(name, state.pop(name), content, target, state.get(target)))
-            state[target] = content
+    touched: set[str] = set()
+    for name, target, content, delete, mode in steps:
+        where = name if target is None else target
+        here, there = state.pop(name, None), state.get(where)
+        if here is not None and mode is not None and name in touched:
+            here = here[0], mode
+        old, kept = here or (None, REGULAR)
+        over, over_mode = there or (None, REGULAR)
+        if old is None and delete:
+            continue
+        moves = old is not None and not delete and where != name
+        found.append(
+            FileRevision(
+                path=f"{ROOT}/{name}",
+                before=old,
+                after=None if delete else content,
+                moved_to=f"{ROOT}/{where}" if moves else None,
+                overwritten=over if moves else None,
+                mode_before=kept,
+                mode_after=kept,
+                mode_overwritten=over_mode,
+            )
+        )
+        touched |= {name, where} if moves else {name}
+        if not delete:
+            state[where if moves else name] = content, kept
     return found
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="compares with git apply")
 def test_git_apply_turns_the_start_of_the_turn_into_its_end(tmp_path: Path) -> None:
     @settings(max_examples=40, deadline=None)
-    @given(start=st.dictionaries(st.sampled_from(NAMES), CONTENTS), steps=STEPS)
-    def check(start: dict[str, bytes], steps: list[tuple[str, str | None, bytes, bool]]) -> None:
+    @given(start=st.dictionaries(st.sampled_from(NAMES), st.tuples(CONTENTS, MODES)), steps=STEPS)
+    def check(start: State, steps: list[Act]) -> None:
         end = dict(start)
         diff = diff_of(*revisions_of(end, steps))
         assert (diff == "") == (end == start)
         for path in tmp_path.iterdir():
             path.unlink()
-        for name, content in start.items():
+        for name, (content, mode) in start.items():
             (tmp_path / name).write_bytes(content)
+            (tmp_path / name).chmod(0o777 & mode)
         if diff:
             subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=tmp_path, check=True)
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == end
+        came_to = {
+            path.name: (path.read_bytes(), EXECUTABLE if path.stat().st_mode & 0o100 else REGULAR)
+            for path in tmp_path.iterdir()
+        }
+        assert came_to == end
 
     check()

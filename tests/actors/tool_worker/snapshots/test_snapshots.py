@@ -13,6 +13,7 @@ import trio
 from actors.ports.production import production_ports
 from actors.ports.production.processes import LauncherProcesses
 from actors.tool_worker.launcher import start_launcher
+from actors.tool_worker.snapshots import folders, keeping
 from actors.tool_worker.snapshots.git import SnapshotError
 from actors.tool_worker.snapshots.keeping import UNTRACKED_FILE_BYTES_MAX, Snapshots, kept_turns
 from actors.tool_worker.snapshots.undoing import undo
@@ -171,3 +172,51 @@ async def test_a_linked_worktree_has_its_own(root: Path, tmp_path: Path, snapsho
     shadow = await snapshots.repository(str(root))
     assert shadow is not None
     assert await kept_turns(shadow, THREAD) == ()
+
+
+def folders_of(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_dir() and ".git" not in path.parts}
+
+
+async def test_folders_that_the_turn_made_go_with_it_and_those_that_were_there_stay(
+    root: Path, snapshots: Snapshots
+) -> None:
+    for name in ("src/deep", "empty", 'odd "n\u00e4me"\nhere', "src/held", "untracked/inner"):
+        (root / name).mkdir(parents=True)
+    (root / "src" / "main").write_text("x")
+    (root / "src" / "held" / "ignored").write_text("mine")
+    before = folders_of(root)
+
+    def change() -> None:
+        for name in ("new/a/b", "src/new/c", "untracked/made", "kept", "bare/one/two", 'odd "n\u00e4me"\nhere/x'):
+            (root / name).mkdir(parents=True)
+        for name in ("new/a/b/file", "new/top", "src/deep/file", "src/new/c/file", "untracked/file", "empty/file"):
+            (root / name).write_text("agent")
+        (root / "src" / "held" / "file").write_text("agent")
+        (root / "src" / "main").unlink()
+        (root / "kept" / "file").write_text("agent")
+        (root / "kept" / "ignored").write_text("mine")
+
+    await turn(snapshots, root, change)
+    (root / "bare" / "one" / "mine").mkdir()  # after the turn; empty, but in a folder of its making
+    (root / "users").mkdir()
+    await undo(snapshots, str(root), THREAD, None)
+    left = folders_of(root)
+    assert before <= left, "nothing is removed that was there"
+    assert left - before == {"kept", "users", "untracked/made", 'odd "n\u00e4me"\nhere/x'}
+
+
+async def test_where_a_snapshot_does_not_name_its_folders_none_is_removed(
+    root: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "a folder of some length").mkdir()
+    monkeypatch.setattr(folders, "LISTED_BYTES_MAX", 9)
+    monkeypatch.setattr(keeping, "TELL_FOLDERS", folders.TELL_FOLDERS.replace("1048576", "9"))
+
+    def change() -> None:
+        (root / "new").mkdir()
+        (root / "new" / "file").write_text("agent")
+
+    await turn(snapshots, root, change)
+    assert (await undo(snapshots, str(root), THREAD, None)).removed == ("new/file",)
+    assert (root / "new").is_dir()
