@@ -24,7 +24,7 @@ from actors.session.effects import (
     StartTool,
 )
 from actors.session.scheduling import Place, Waiting, may_start
-from actors.session.shown import ended, partial, stamped
+from actors.session.shown import ended, partial, refused, stamped
 from actors.session.state import Call, CallPhase, CallResult, Terminal
 from actors.session.step import Step, item_id
 from actors.tool_worker import permissions
@@ -195,14 +195,17 @@ def _consider(step: Step, call: Call) -> None:
             assert call.need is not None
             approvals.ask(step, _show(step, call), call.need, decision)
         case Refuse():
-            refuse(step, call, approvals.refusal(call.need, decision.text))
+            refuse(step, call, approvals.refusal(call.need, decision.text), why=decision.text)
         case _:
             assert_never(decision)
 
 
-def refuse(step: Step, call: Call, output: str) -> None:
-    """Answer a call with a denial; its worker, which waits for leave to run, is let go."""
-    settle(step, _show(step, call), CallResult(outcome="denied", output=output))
+def refuse(step: Step, call: Call, output: str, *, why: str | None = None) -> None:
+    """Answer a call with a denial; its worker, which waits for leave to run, is let go. ``why``: for people, where it
+    was not they who refused."""
+    call = _show(step, call)
+    item = None if call.shown is None or why is None else refused(call.shown, why)
+    settle(step, call, CallResult(outcome="denied", output=output, item=item))
     step.at_once(Cancel(child=call.child))
 
 

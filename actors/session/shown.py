@@ -19,6 +19,7 @@ from messages.client.item import (
     ImageView,
     Plan,
     Reasoning,
+    TextContentItem,
     ThreadItem,
     UserMessage,
     WebSearch,
@@ -105,6 +106,15 @@ def ended(item: ThreadItem, outcome: ToolOutcome) -> ThreadItem:
             return item
         case _:
             assert_never(item)
+
+
+def refused(item: ThreadItem, why: str) -> ThreadItem:
+    """An item that the policy did not let be, with the reason where such an item has room for words."""
+    if isinstance(item, CommandExecution):
+        return _replace(ended(item, "denied"), aggregated_output=why)
+    if isinstance(item, DynamicToolCall):
+        return _replace(ended(item, "denied"), content_items=(TextContentItem(text=why),))
+    return ended(item, "denied")
 
 
 def _has_status(item: ThreadItem) -> bool:
