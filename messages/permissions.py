@@ -35,6 +35,9 @@ class PermissionGrant(msgspec.Struct, frozen=True, kw_only=True):
 
     permissions: Permissions
     scope: GrantScope
+    strict: bool = False
+    """Whoever granted it wants what is done with it looked at: for the rest of the turn people are asked about every
+    command and every change (`untrusted`)."""
 
 
 class PermissionProfile(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,7 +38,11 @@ def resolution(message: Incoming, approval_id: str, *, by: str) -> ResolveApprov
         return no
     if answer.permissions is not None:
         given = permissions_of(answer.permissions)
-        grant = PermissionGrant(permissions=given, scope=answer.scope) if given else None
+        grant = (
+            PermissionGrant(permissions=given, scope=answer.scope, strict=answer.strict_auto_review is True)
+            if given
+            else None
+        )
         return msgspec.structs.replace(no, decision="accept" if grant else "decline", granted=grant)
     if answer.answers is not None:
         said = {id_: each.answers for id_, each in answer.answers.items()}

@@ -44,7 +44,7 @@ def give(step: Step, grant: PermissionGrant) -> None:
     step.put_turn(settings=settings)
     step.do(UseSettings(settings=settings))
     if grant.scope == "session":
-        settings = with_grant(step.state.settings, grant)
+        settings = with_grant(step.state.settings, _replace(grant, strict=False))  # that is the turn's
         if settings != step.state.settings:
             step.put(settings=settings)
             step.log(TurnContext(turn_id=step.turn.id, settings=settings))

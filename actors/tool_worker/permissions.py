@@ -22,8 +22,9 @@ def joined(one: Permissions, other: Permissions) -> Permissions:
 
 
 def with_grant(settings: ThreadSettings, grant: PermissionGrant) -> ThreadSettings:
-    """The settings with these rights as well."""
-    return msgspec.structs.replace(settings, granted=joined(settings.granted, grant.permissions))
+    """A turn's settings with these rights as well."""
+    given = msgspec.structs.replace(settings, granted=joined(settings.granted, grant.permissions))
+    return msgspec.structs.replace(given, approval_policy="untrusted") if grant.strict else given
 
 
 def limited(granted: Permissions, asked: Permissions) -> Permissions:

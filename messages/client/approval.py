@@ -147,3 +147,5 @@ class ApprovalAnswer(Wire, frozen=True, kw_only=True):
     permissions: Rights | None = None
     """Of a request for rights: those that are granted, none for a no."""
     scope: Literal["turn", "session"] = "turn"
+    strict_auto_review: bool | None = None
+    """What is done with the rights in this turn is to be reviewed. Nothing here reviews but people: they are asked."""

@@ -21,13 +21,13 @@ from typing import Any
 import msgspec
 import trio
 
-from tests.conformance import acp, replays, sdk, tui
+from tests.conformance import acp, replays, sdk, tui, tui_permissions
 from tests.conformance.checking import Judgement
 from tests.conformance.clients import UnavailableError, installed
 from tests.conformance.stage import Flow, staged
 from tests.reference import reference_root
 
-FLOWS = (*tui.FLOWS, *sdk.FLOWS, *acp.FLOWS)
+FLOWS = (*tui.FLOWS, *tui_permissions.FLOWS, *sdk.FLOWS, *acp.FLOWS)
 
 ARTIFACTS = Path("artifacts") / "conformance"
 

@@ -101,6 +101,15 @@ def test_a_client_that_sends_back_what_it_was_asked_grants_all_of_it() -> None:
             },
             granted(Permissions(read=("/r",))),
         ),
+        (
+            {"permissions": {"network": {"enabled": True}}, "strictAutoReview": True},
+            ResolveApproval(
+                approval_id="q",
+                decision="accept",
+                granted=PermissionGrant(permissions=Permissions(network=True), scope="turn", strict=True),
+                by="me",
+            ),
+        ),
         ({"permissions": {}}, NO),
         ({"permissions": {"network": {"enabled": False}, "fileSystem": None}}, NO),
         ({"permissions": {"network": 3}}, NO),

@@ -94,6 +94,15 @@ def test_for_the_turn_it_is_in_force_at_once_and_ends_with_the_turn() -> None:
     assert item.status == "completed"
 
 
+def test_rights_under_review_have_people_asked_about_everything_until_the_turn_ends() -> None:
+    session, effects = asking()
+    strict = msgspec.structs.replace(grant("session"), strict=True)
+    session.hear(answer(question_of(effects), "accept", strict))
+    assert session.state.turn is not None
+    assert (session.state.turn.settings.approval_policy, in_force(session)) == ("untrusted", WANTED)
+    assert (session.state.settings.approval_policy, session.state.settings.granted) == ("on-request", WANTED)
+
+
 def test_for_the_session_it_is_in_the_threads_settings_told_and_logged() -> None:
     session, effects = asking()
     effects = session.hear(answer(question_of(effects), "accept", grant("session", Permissions(write=("/data",)))))
