@@ -60,12 +60,10 @@ async def run(
     try:
         wire = WIRES[provider.wire_api]
         if wire.parts is not None and speaks_websocket(provider):
-            made = wire.parts(request, provider, models.recital(report))
+            made = wire.parts(request, provider, models.memory(report))
             body = b""
-        elif wire.continued is not None:
-            body = wire.continued(request, provider, models.recital(report))
         else:
-            body = wire.body(request, provider)
+            body = wire.body(request, provider, models.memory(report))
     except UnsupportedError as error:
         unsaid = Failure(kind="invalid_request", message=f"{where} was not asked: {error}")
         await outlet.send(SampleFailed(request_id=request.request_id, failure=unsaid))

@@ -16,19 +16,21 @@ import msgspec
 
 from actors.model_stream import retry
 from actors.model_stream.anthropic.decode import MessagesDecoder
+from actors.model_stream.anthropic.recital import Recital as MessagesRecital
 from actors.model_stream.anthropic.request import body as messages_body
 from actors.model_stream.anthropic.request import headers as messages_headers
 from actors.model_stream.anthropic.request import prefix as messages_prefix
 from actors.model_stream.chat.decode import ChatDecoder
+from actors.model_stream.chat.recital import Recital as ChatRecital
 from actors.model_stream.chat.request import PATH as CHAT_PATH
 from actors.model_stream.chat.request import body as chat_body
 from actors.model_stream.errors import from_stream, provider_error
+from actors.model_stream.memory import Memory
 from actors.model_stream.profiles import takes_freeform
 from actors.model_stream.rendering import freeform_names
 from actors.model_stream.responses.decode import ResponsesDecoder
 from actors.model_stream.responses.recital import Recital
-from actors.model_stream.responses.request import Parts
-from actors.model_stream.responses.request import body as responses_body
+from actors.model_stream.responses.request import Parts, joined
 from actors.model_stream.responses.request import parts as responses_parts
 from actors.model_stream.sse import SseDecoder, SseEvent, SseEventTooLargeError
 from actors.session.open_text import TextTable
@@ -73,12 +75,21 @@ def _no_prefix(_request: SampleRequest) -> str | None:
     return None
 
 
+class Body(Protocol):
+    """Makes a request's body. With the memory of what the thread has been sent before, only what is new is looked at;
+    the bytes are the same."""
+
+    def __call__(self, request: SampleRequest, provider: ProviderSettings, memory: Memory | None = None, /) -> bytes:
+        """The whole body as JSON."""
+        ...
+
+
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """How one wire API is spoken."""
 
     path: str
     """Below the provider's base URL."""
-    body: Callable[[SampleRequest, ProviderSettings], bytes]
+    body: Body
     """Raises `rendering.UnsupportedError` when the request asks for what the wire has no word for."""
     decoder: Callable[..., Decoder]
     """Called with ``request_id, origin, texts`` and, by name, ``first_slot``, ``first_text_slot``, ``where`` and
@@ -87,32 +98,37 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """What this wire wants beside the usual headers, in lower case."""
     prefix: Callable[[SampleRequest], str | None] = _no_prefix
     """See `Origin.prefix`."""
-    parts: Callable[[SampleRequest, ProviderSettings, Recital], Parts] | None = None
+    parts: Callable[[SampleRequest, ProviderSettings, Memory], Parts] | None = None
     """What a body is made of, for a wire that can be spoken over a line."""
-    continued: Callable[[SampleRequest, ProviderSettings, Recital], bytes] | None = None
-    """The same body, made with what the thread's earlier requests have said, by a wire that saves work by it."""
 
 
-def _responses_body(request: SampleRequest, provider: ProviderSettings, recital: Recital | None = None) -> bytes:
-    return responses_body(request, recital, freeform=takes_freeform(request.provider, provider))
+def _responses_body(request: SampleRequest, provider: ProviderSettings, memory: Memory | None = None) -> bytes:
+    return joined(_responses_parts(request, provider, memory or Memory()))
 
 
-def _responses_parts(request: SampleRequest, provider: ProviderSettings, recital: Recital) -> Parts:
-    return responses_parts(request, recital, freeform=takes_freeform(request.provider, provider))
+def _responses_parts(request: SampleRequest, provider: ProviderSettings, memory: Memory) -> Parts:
+    return responses_parts(request, memory.of(Recital), freeform=takes_freeform(request.provider, provider))
+
+
+def _chat_body(request: SampleRequest, provider: ProviderSettings, memory: Memory | None = None) -> bytes:
+    return chat_body(request, provider, None if memory is None else memory.of(ChatRecital))
+
+
+def _messages_body(request: SampleRequest, provider: ProviderSettings, memory: Memory | None = None) -> bytes:
+    return messages_body(request, provider, None if memory is None else memory.of(MessagesRecital))
 
 
 WIRES: dict[WireApi, Wire] = {
     "messages": Wire(
-        path="/messages", body=messages_body, decoder=MessagesDecoder, headers=messages_headers, prefix=messages_prefix
+        path="/messages", body=_messages_body, decoder=MessagesDecoder, headers=messages_headers, prefix=messages_prefix
     ),
     "responses": Wire(
         path="/responses",
         body=_responses_body,
         decoder=ResponsesDecoder,
         parts=_responses_parts,
-        continued=_responses_body,
     ),
-    "chat": Wire(path=CHAT_PATH, body=chat_body, decoder=ChatDecoder),
+    "chat": Wire(path=CHAT_PATH, body=_chat_body, decoder=ChatDecoder),
 }
 
 

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import trio
 
 from actors.kernel import Address, ServiceAddress
+from actors.model_stream.memory import Memory
 from actors.ports import Ports
 from messages.base import TurnId
 from messages.credentials import CredentialsRequest
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from actors.model_stream.http import HttpTransport
     from actors.model_stream.lines import Lines
-    from actors.model_stream.responses.recital import Recital
 
 UNDELIVERED_TEXT_CHARS = 8192
 """Per stream, as `Settings.undelivered_text_bytes`: a screenful or two that the session has not taken over yet."""
@@ -61,16 +61,14 @@ class Models:
         self._transport: HttpTransport | None = None
         self._client: httpx2.AsyncClient | None = None
         self._lines: Lines | None = None
-        self._recitals: WeakKeyDictionary[Address[StreamEvent], Recital] = WeakKeyDictionary()
+        self._memories: WeakKeyDictionary[Address[StreamEvent], Memory] = WeakKeyDictionary()
 
-    def recital(self, session: Address[StreamEvent]) -> Recital:
+    def memory(self, session: Address[StreamEvent]) -> Memory:
         """What this life of a session has been sent so far; gone with its address."""
-        recital = self._recitals.get(session)
-        if recital is None:
-            from actors.model_stream.responses.recital import Recital
-
-            recital = self._recitals[session] = Recital()
-        return recital
+        memory = self._memories.get(session)
+        if memory is None:
+            memory = self._memories[session] = Memory()
+        return memory
 
     def of_turn(self, turn_id: TurnId) -> Mapping[str, ProviderSettings]:
         """The providers as they were when the turn first asked one of them: a change is for the next turn."""

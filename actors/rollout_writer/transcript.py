@@ -187,6 +187,14 @@ class Transcript:
         """All calls of the last response, in call order."""
         return tuple(self._calls.values())
 
+    def settled_from(self, start: int) -> list[HistoryItem]:
+        """Of what can change no more, all but the first ``start``."""
+        return self._done[start:]
+
+    def unsettled(self) -> list[HistoryItem]:
+        """What stands behind all that is settled, as it is now."""
+        return self._arranged()
+
     def items(self) -> tuple[HistoryItem, ...]:
         """The history, valid for every provider."""
         return (*self._done, *self._arranged())

@@ -17,7 +17,7 @@ Rules, most of them 400s of the provider's
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import msgspec
@@ -75,7 +75,10 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     system: tuple[str, ...]
     """What belongs behind the instructions."""
+    earlier: tuple[bytes, ...] = ()
+    """The first messages, as JSON."""
     messages: tuple[Fields, ...]
+    """Those behind them: the last two at least, if there are so many."""
     called: tuple[str, ...]
     """Names of the tools that were called, each once."""
 
@@ -88,38 +91,31 @@ class _Message:
         self.results: list[Fields] = []
         self.blocks: list[Fields] = []
 
+    def fork(self) -> _Message:
+        fork = _Message(self.role)
+        fork.results, fork.blocks = self.results.copy(), self.blocks.copy()
+        return fork
+
     def fields(self) -> Fields:
         return {"role": self.role, "content": [*self.results, *self.blocks]}
 
 
 def conversation(history: Sequence[Replayed], abilities: Abilities, *, images: bool) -> Conversation:
     """What the provider is told. ``images``: the model sees."""
-    writer = _Writer(abilities, images=images)
-    finished = _server_results(history)
-    for position, replayed in enumerate(history):
-        match replayed.read:
-            case MessageItem(role="user") as said:
-                writer.user(said)
-            case MessageItem(role="assistant") as said:
-                writer.assistant(_texts(said, replayed))
-            case MessageItem() as said:
-                writer.house(text_of(said.content), model_is_next=_model_is_next(history, position))
-            case ReasoningItem() as reasoning:
-                writer.assistant(_thinking(reasoning, replayed))
-            case FunctionCall() as call:
-                writer.call(call.call_id, call.name, msgspec.Raw(arguments_object(call.arguments)), replayed)
-            case CustomToolCall() as call:
-                writer.call(call.call_id, call.name, wrapped(call.input), replayed)
-            case FunctionCallOutput() | CustomToolCallOutput() as output:
-                writer.result(output.call_id, output.output, failed=replayed.note.failed)
-            case None:
-                block = _block(replayed)
-                if block and not _is_abandoned(block, finished, history, position):
-                    writer.assistant([block])
+    writer = Writer(abilities, images=images)
+    finished = server_results(history)
+    for position in range(len(history)):
+        writer.take(history, position, finished)
     return writer.finish()
 
 
-class _Writer:
+KEPT_MESSAGES = 2
+"""Those at the end that a request is looked at by (`request._must_not_think`), the last of which may yet grow."""
+
+
+class Writer:
+    """Messages in the making."""
+
     def __init__(self, abilities: Abilities, *, images: bool) -> None:
         self._abilities = abilities
         self._images = images
@@ -127,6 +123,49 @@ class _Writer:
         self._system: list[str] = []
         self._messages: list[_Message] = []
         self._called: dict[str, None] = {}
+        self._has_let_go = False
+
+    def fork(self) -> Writer:
+        """One that goes on from here by itself."""
+        fork = Writer(self._abilities, images=self._images)
+        fork._ids = self._ids.fork()
+        fork._system, fork._called = self._system.copy(), self._called.copy()
+        fork._messages = [message.fork() for message in self._messages]
+        fork._has_let_go = self._has_let_go
+        return fork
+
+    def let_go(self) -> list[Fields]:
+        """Take away all messages that are as they will be."""
+        if len(self._messages) <= KEPT_MESSAGES:
+            return []
+        self._open()
+        self._has_let_go = True
+        finished = [message.fields() for message in self._messages[:-KEPT_MESSAGES]]
+        del self._messages[:-KEPT_MESSAGES]
+        return finished
+
+    def take(self, history: Sequence[Replayed], position: int, finished: Container[str]) -> None:
+        """The item at a position of a history. ``finished``: the provider's own calls that have their results."""
+        replayed = history[position]
+        match replayed.read:
+            case MessageItem(role="user") as said:
+                self.user(said)
+            case MessageItem(role="assistant") as said:
+                self.assistant(_texts(said, replayed))
+            case MessageItem() as said:
+                self.house(text_of(said.content), model_is_next=_model_is_next(history, position))
+            case ReasoningItem() as reasoning:
+                self.assistant(_thinking(reasoning, replayed))
+            case FunctionCall() as call:
+                self.call(call.call_id, call.name, msgspec.Raw(arguments_object(call.arguments)), replayed)
+            case CustomToolCall() as call:
+                self.call(call.call_id, call.name, wrapped(call.input), replayed)
+            case FunctionCallOutput() | CustomToolCallOutput() as output:
+                self.result(output.call_id, output.output, failed=replayed.note.failed)
+            case None:
+                block = _block(replayed)
+                if block and not _is_abandoned(block, finished, history, position):
+                    self.assistant([block])
 
     def user(self, said: MessageItem) -> None:
         blocks = [block for part in said.content for block in self._part(part)]
@@ -170,15 +209,21 @@ class _Writer:
                 fields["content"] = content
         message.results.append(fields)
 
-    def finish(self) -> Conversation:
-        if not self._messages or self._messages[0].role != "user":
+    def _open(self) -> None:
+        """Rule 5."""
+        if not self._has_let_go and (not self._messages or self._messages[0].role != "user"):
             self._messages.insert(0, _Message("user"))
             self._messages[0].blocks.append(_text(OPENING))
+
+    def finish(self, earlier: tuple[bytes, ...] = ()) -> Conversation:
+        """``earlier``: the messages that were taken away."""
+        self._open()
         last = self._messages[-1]
         if last.role == "assistant" and last.blocks[-1]["type"] == "text":
             last.blocks[-1] = {**last.blocks[-1], "text": last.blocks[-1]["text"].rstrip()}
         return Conversation(
             system=tuple(self._system),
+            earlier=earlier,
             messages=tuple(message.fields() for message in self._messages),
             called=tuple(self._called),
         )
@@ -228,13 +273,26 @@ def _block(replayed: Replayed) -> Fields:
     return read.block if read.type == BLOCK_TYPE else {}
 
 
-def _server_results(history: Sequence[Replayed]) -> frozenset[str]:
+def is_decided(history: Sequence[Replayed], position: int, finished: Container[str]) -> bool:
+    """Whether nothing that may yet follow changes how the item there is said."""
+    replayed = history[position]
+    match replayed.read:
+        case None:
+            block = _block(replayed)
+            return block.get("type") not in SERVER_CALLS or block.get("id") in finished
+        case MessageItem(role=role) if role not in ("user", "assistant"):
+            return any(not _is_of_the_house(follower) for follower in history[position + 1 :])
+        case _:
+            return True
+
+
+def server_results(history: Sequence[Replayed]) -> frozenset[str]:
     """The ids of the provider's own calls that have their results."""
     blocks = (_block(each) for each in history if each.read is None)
     return frozenset(id_ for block in blocks if isinstance(id_ := block.get("tool_use_id"), str))
 
 
-def _is_abandoned(block: Fields, finished: frozenset[str], history: Sequence[Replayed], position: int) -> bool:
+def _is_abandoned(block: Fields, finished: Container[str], history: Sequence[Replayed], position: int) -> bool:
     if block.get("type") not in SERVER_CALLS or block.get("id") in finished:
         return False
     for follower in history[position + 1 :]:
@@ -247,7 +305,11 @@ def _is_abandoned(block: Fields, finished: frozenset[str], history: Sequence[Rep
 
 def _model_is_next(history: Sequence[Replayed], position: int) -> bool:
     for follower in history[position + 1 :]:
-        if isinstance(follower.read, MessageItem) and follower.read.role in ("system", "developer"):
+        if _is_of_the_house(follower):
             continue
         return not (isinstance(follower.read, MessageItem) and follower.read.role == "user")
     return True
+
+
+def _is_of_the_house(replayed: Replayed) -> bool:
+    return isinstance(replayed.read, MessageItem) and replayed.read.role in ("system", "developer")

@@ -19,6 +19,7 @@ import msgspec
 from actors.model_stream import catalogue
 from actors.model_stream.anthropic.abilities import Abilities, abilities_of, nearest_effort
 from actors.model_stream.anthropic.messages import TOOL_NAME, Conversation, Fields, conversation
+from actors.model_stream.anthropic.recital import Recital
 from actors.model_stream.rendering import UnsupportedError, freeform_description, freeform_schema, replay, standing
 from messages.items import HistoryItem, Origin
 from messages.model import ForcedTool, SampleRequest, ToolSpec
@@ -41,13 +42,16 @@ _EPHEMERAL = {"type": "ephemeral"}
 _THOUGHTS = ("thinking", "redacted_thinking")
 
 
-def body(request: SampleRequest, provider: ProviderSettings) -> bytes:
-    """The whole body as JSON. Raises UnsupportedError."""
+def body(request: SampleRequest, provider: ProviderSettings, recital: Recital | None = None) -> bytes:
+    """The whole body as JSON. Raises UnsupportedError. ``recital``: what this thread has been sent before."""
     abilities = abilities_of(request.model)
     model = catalogue.find(request.provider, request.model, provider.models)
     target = Origin(provider=request.provider, model=request.model, wire=WIRE, prefix=prefix(request))
     instructions, history = _standing(request, abilities)
-    said = conversation(replay(history, target), abilities, images=model.images)
+    if recital is None:
+        said = conversation(replay(history, target), abilities, images=model.images)
+    else:
+        said = recital.say(history, target, abilities, images=model.images)
     limit = request.max_output_tokens or model.max_output_tokens or FALLBACK_MAX_TOKENS
     thinking, effort = _thinking(request, abilities, limit)
     if _must_not_think(thinking, said):
@@ -68,6 +72,9 @@ def body(request: SampleRequest, provider: ProviderSettings) -> bytes:
     fields["cache_control"] = _EPHEMERAL
     fields["stream"] = True
     fields["messages"] = said.messages
+    if said.earlier:
+        later = [msgspec.json.encode(message) for message in said.messages]
+        fields["messages"] = msgspec.Raw(b"[" + b",".join((*said.earlier, *later)) + b"]")
     return msgspec.json.encode(fields)
 
 

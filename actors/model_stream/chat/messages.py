@@ -15,7 +15,6 @@ Append-only: a message depends on what is before it and on the rest of its own a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -76,11 +75,9 @@ UNSIGNED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
-def messages_of(instructions: str, history: Iterable[HistoryItem], target: Origin, dialect: Dialect) -> list[Message]:
+def messages_of(instructions: str, history: tuple[HistoryItem, ...], target: Origin, dialect: Dialect) -> list[Message]:
     """All messages, the instructions first."""
-    builder = _Builder(dialect)
-    if instructions:
-        builder.say(dialect.system_role or "system", instructions)
+    builder = Builder(dialect, instructions)
     for replayed in replay(history, target):
         builder.take(replayed)
     builder.settle()
@@ -98,15 +95,40 @@ class _Answer:
         self.details: list[Any] = []
         self.extra_content: Any = None
 
+    def fork(self) -> _Answer:
+        fork = _Answer()
+        fork.texts, fork.calls, fork.reasoning = self.texts.copy(), self.calls.copy(), self.reasoning.copy()
+        fork.field, fork.details, fork.extra_content = self.field, self.details.copy(), self.extra_content
+        return fork
 
-class _Builder:
-    def __init__(self, dialect: Dialect) -> None:
+
+class Builder:
+    """Messages in the making: items go in, in their order. Only the last message may yet change."""
+
+    def __init__(self, dialect: Dialect, instructions: str = "") -> None:
         self.messages: list[Message] = []
         self._dialect = dialect
         self._ids = CallIds(ID_FORMS[dialect.call_ids or "any"])
         self._answer: _Answer | None = None
         self._images: list[InputImage] = []
         """Of the outputs since the last answer."""
+        if instructions:
+            self.say(dialect.system_role or "system", instructions)
+
+    def fork(self) -> Builder:
+        """One that goes on from here by itself."""
+        fork = Builder(self._dialect)
+        fork.messages = [message.copy() for message in self.messages]
+        fork._ids = self._ids.fork()
+        fork._answer = None if self._answer is None else self._answer.fork()
+        fork._images = self._images.copy()
+        return fork
+
+    def let_go(self) -> list[Message]:
+        """Take away all messages that are as they will be."""
+        finished = self.messages[:-1]
+        del self.messages[:-1]
+        return finished
 
     def take(self, replayed: Replayed) -> None:
         """The next item."""

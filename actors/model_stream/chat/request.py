@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from actors.model_stream.chat.messages import messages_of
+from actors.model_stream.chat.recital import Recital
 from actors.model_stream.profiles import dialect_of
 from actors.model_stream.rendering import UnsupportedError, freeform_description, freeform_schema, standing
 from messages.items import Origin
@@ -26,12 +27,14 @@ OUTPUT_FORMAT_NAME = "output"
 _EMPTY_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
-def body(request: SampleRequest, provider: ProviderSettings) -> bytes:
-    """The whole body as JSON. Raises UnsupportedError for what the server has no word for."""
-    return msgspec.json.encode(fields(request, dialect_of(request.provider, provider, request.model)))
+def body(request: SampleRequest, provider: ProviderSettings, recital: Recital | None = None) -> bytes:
+    """The whole body as JSON. Raises UnsupportedError for what the server has no word for. ``recital``: what this
+    thread has been sent before."""
+    dialect = dialect_of(request.provider, provider, request.model)
+    return msgspec.json.encode(fields(request, dialect, recital))
 
 
-def fields(request: SampleRequest, dialect: Dialect) -> dict[str, Any]:
+def fields(request: SampleRequest, dialect: Dialect, recital: Recital | None = None) -> dict[str, Any]:
     """The body's fields, in a fixed order: what stays the same from request to request comes first."""
     target = Origin(provider=request.provider, model=request.model, wire=WIRE)
     sent: dict[str, Any] = {"model": request.model}
@@ -43,7 +46,8 @@ def fields(request: SampleRequest, dialect: Dialect) -> dict[str, Any]:
             sent["parallel_tool_calls"] = request.parallel_tool_calls
     later = dialect.later_system_role in ("system", "developer")
     instructions, history = standing(request.instructions, request.history, mid_conversation=later)
-    sent["messages"] = messages_of(instructions, history, target, dialect)
+    say = messages_of if recital is None else recital.say
+    sent["messages"] = say(instructions, history, target, dialect)
     if request.max_output_tokens is not None:
         sent[dialect.max_tokens_field or "max_tokens"] = request.max_output_tokens
     sent |= _effort(request.reasoning_effort, dialect)

@@ -25,7 +25,7 @@ from actors.model_stream.rendering.freeform import (
 from actors.model_stream.rendering.ids import CallIds, IdForm
 from actors.model_stream.rendering.images import ImageData, image_data, images_of, text_of
 from actors.model_stream.rendering.instructions import replaced, standing
-from actors.model_stream.rendering.replay import Replayed, replay, without_note
+from actors.model_stream.rendering.replay import Replay, Replayed, replay, without_note
 from actors.model_stream.rendering.unsupported import UnsupportedError
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "CallIds",
     "IdForm",
     "ImageData",
+    "Replay",
     "Replayed",
     "UnsupportedError",
     "arguments_object",

@@ -40,6 +40,13 @@ class CallIds:
         self._latest: dict[str, str] = {}
         self._used: set[str] = set()
 
+    def fork(self) -> CallIds:
+        """One that goes on from here by itself."""
+        fork = CallIds.__new__(CallIds)
+        fork._form, fork._accepted = self._form, self._accepted
+        fork._times, fork._latest, fork._used = self._times.copy(), self._latest.copy(), self._used.copy()
+        return fork
+
     def call(self, call_id: str) -> str:
         """The id of a call that is made now."""
         times = self._times[call_id] = self._times.get(call_id, 0) + 1

@@ -12,8 +12,6 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 from msgspec.json import Decoder
 
@@ -57,29 +55,67 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
         return note if isinstance(note, Note) else _NO_NOTE
 
 
-def replay(history: Iterable[HistoryItem], target: Origin) -> list[Replayed]:
+def replay(history: tuple[HistoryItem, ...], target: Origin) -> list[Replayed]:
     """What goes back to ``target``, in order."""
-    read: dict[int, Replayed] = {}
-    transcript = Transcript()
-    for item in history:
-        own = _is_own(item.origin, target)
+    whole = Replay(target)
+    whole.hear(history)
+    return [*whole.settled(), *whole.unsettled()]
+
+
+class Replay:
+    """One thread's history on its way back to one target, taken as it grows. Mutable."""
+
+    __slots__ = ("_given", "_heard", "_read", "_target", "_transcript")
+
+    def __init__(self, target: Origin) -> None:
+        self._target = target
+        self._heard: tuple[HistoryItem, ...] = ()
+        self._transcript = Transcript()
+        self._read: dict[int, Replayed] = {}
+        """By the item's identity, of what is not settled."""
+        self._given = 0
+
+    def leads_to(self, history: tuple[HistoryItem, ...]) -> bool:
+        """Whether this history begins with all that was heard."""
+        # Equal items are mostly the same items, which makes this a comparison of pointers.
+        return history[: len(self._heard)] == self._heard
+
+    def hear(self, history: tuple[HistoryItem, ...]) -> None:
+        """Take what is new in a history that this one leads to."""
+        for item in history[len(self._heard) :]:
+            replayed = self._replayed(item)
+            if replayed is not None:
+                self._read[id(item)] = replayed
+                self._transcript.add(item)
+        self._heard = history
+
+    def settled(self) -> list[Replayed]:
+        """What can change no more, whatever is heard from now on; each item is given once."""
+        items = self._transcript.settled_from(self._given)
+        self._given += len(items)
+        settled = self._known(items)
+        for item in items:
+            self._read.pop(id(item), None)
+        return settled
+
+    def unsettled(self) -> list[Replayed]:
+        """What stands behind it, as of now."""
+        return self._known(self._transcript.unsettled())
+
+    def _known(self, items: list[HistoryItem]) -> list[Replayed]:
+        """An output that the transcript made up is as good as any other, and read only here."""
+        known = (self._read.get(id(item)) or self._replayed(item) for item in items)
+        return [each for each in known if each is not None]
+
+    def _replayed(self, item: HistoryItem) -> Replayed | None:
+        """None: it does not go back."""
+        own = _is_own(item.origin, self._target)
         if item.kind in ("opaque", "compaction"):
-            if own:
-                read[id(item)] = Replayed(item=item, read=None, own=True)
-                transcript.add(item)
-            continue
-        if item.kind == "reasoning" and not (own and _is_bound_to(item.origin, target)):
-            continue
+            return Replayed(item=item, read=None, own=True) if own else None
+        if item.kind == "reasoning" and not (own and _is_bound_to(item.origin, self._target)):
+            return None
         content = _read(item)
-        if content is not None:
-            read[id(item)] = Replayed(item=item, read=content, own=own)
-            transcript.add(item)
-    replayed = []
-    for item in transcript.items():
-        known = read.get(id(item))
-        # An output that the transcript made up is as good as any other.
-        replayed.append(known or Replayed(item=item, read=_readable.decode(item.raw), own=False))
-    return replayed
+        return None if content is None else Replayed(item=item, read=content, own=own)
 
 
 def _is_own(origin: Origin | None, target: Origin) -> bool:

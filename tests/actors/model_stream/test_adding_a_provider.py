@@ -70,7 +70,7 @@ async def test_the_wire_of_the_page_is_asked_and_heard(toy: WireApi, autojump_cl
         body = WIRES[toy].body
         both = msgspec.structs.replace(
             WIRES[toy],
-            body=lambda r, p: msgspec.json.encode({**msgspec.json.decode(body(r, p)), "messages": []}),
+            body=lambda r, p, m=None: msgspec.json.encode({**msgspec.json.decode(body(r, p, m)), "messages": []}),
         )
         WIRES[toy] = both
         home.sample(asked)
