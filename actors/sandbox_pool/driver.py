@@ -64,10 +64,10 @@ from actors.sandbox_pool.frames import (
     Progress,
     Pumped,
     Thrown,
-    stack_frames,
 )
 from actors.sandbox_pool.limits import ARGUMENT_BYTES, RESULT_BYTES, TIMERS_MAX
 from actors.sandbox_pool.past import read_past
+from actors.sandbox_pool.places import Places
 from actors.sandbox_pool.replaying import follow, same_call, take_up, write_off
 from actors.sandbox_pool.saying import Saying
 from messages.script import (
@@ -101,6 +101,7 @@ class Driver:
         begun = self._past.begun
         self._seed, self._began_ms = (begun.seed, begun.clock_ms) if begun is not None else (seed, clock_ms)
         self._clock_ms = self._began_ms
+        self._places = Places(request.source)
         self._hash = hashlib.sha256(request.source.encode("utf-8", "replace")).hexdigest()
         self._replaced = False
         self._told: list[ScriptEvent] = []
@@ -287,7 +288,7 @@ class Driver:
             raise FrameError("its process asked for a call that it cannot make")
         if len(asked.arguments) > ARGUMENT_BYTES:
             raise FrameError("its process asked for a call with too large arguments")
-        frames = stack_frames(asked.stack)
+        frames = self._places.frames(asked.stack)
         line, column = (frames[0].line, frames[0].column) if frames else (0, 0)
         call = calls[number] = BookedCall(
             number=number,
@@ -438,6 +439,7 @@ class Driver:
         call = self._book.calls.get(call_number(thrown, self._request.script_id))
         return failure_of_throw(
             thrown,
+            self._places.frames(thrown.stack),
             call=None if call is None else call.number,
             line=0 if call is None else call.line,
             column=0 if call is None else call.column,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from actors.sandbox_pool.frames import Stopped, Thrown, stack_frames
-from messages.script import ScriptFailure, ScriptFailureKind
+from actors.sandbox_pool.frames import Stopped, Thrown
+from messages.script import ScriptFailure, ScriptFailureKind, ScriptFrame
 
 CALL_DIGITS_MAX = 4
 """Of a call's number in the id that an exception carries: never ten thousand, and the text is a stranger's."""
@@ -38,9 +38,10 @@ def call_number(thrown: Thrown, script_id: str) -> int:
     return int(text) if own else 0
 
 
-def failure_of_throw(thrown: Thrown, *, call: int | None, line: int, column: int) -> ScriptFailure:
-    """``line`` and ``column``: where to look if the exception does not know."""
-    frames = stack_frames(thrown.stack)
+def failure_of_throw(
+    thrown: Thrown, frames: tuple[ScriptFrame, ...], *, call: int | None, line: int, column: int
+) -> ScriptFailure:
+    """``frames``: the script's own of its stack. ``line`` and ``column``: where to look if it has none."""
     kind = kind_of(thrown)
     default = {"limit": "memory" if "memory" in thrown.message else "stack"}.get(kind, "exception")
     return ScriptFailure(

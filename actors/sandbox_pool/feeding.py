@@ -8,7 +8,7 @@ import msgspec
 
 from actors.sandbox_pool.book import Book
 from actors.sandbox_pool.declarations import SPAWN_PREFIX
-from actors.sandbox_pool.inside.protocol import PREFIX, PRELUDE_LINE, encode_start
+from actors.sandbox_pool.inside.protocol import PREFIX_LINES, PRELUDE_LINE, encode_start
 from actors.sandbox_pool.limits import ARGUMENT_BYTES, PUMP_BYTES, TIMERS_MAX
 from messages.script import ScriptPumped, ScriptRequest
 
@@ -33,7 +33,7 @@ def start_frame(request: ScriptRequest, names: Collection[str], *, seed: int, cl
             "consoleCharacters": limits.console_bytes,
             "progress": limits.progress_events,
             "prelude": PRELUDE_LINE,
-            "prefix": len(PREFIX),
+            "prefix": PREFIX_LINES,
         },
     }
     return encode_start(

@@ -85,9 +85,10 @@
   Failure.prepareStackTrace = (_, sites) => {
     let stack = "";
     for (let i = 0; i < sites.length; i++) {
-      const line = sites[i].getLineNumber();
-      if (typeof line !== "number" || line >= limits.prelude) continue;
-      const column = sites[i].getColumnNumber() - (line === 1 ? limits.prefix : 0);
+      const at = sites[i].getLineNumber();
+      if (typeof at !== "number" || at >= limits.prelude) continue;
+      const line = at > limits.prefix ? at - limits.prefix : 1;
+      const column = sites[i].getColumnNumber();
       const name = sites[i].getFunctionName();
       stack += `    at ${isWord(name) ? clip(name, 60) : "script"} (${line}:${column > 0 ? column : 1})\n`;
     }

@@ -30,8 +30,10 @@ REQUEST_BYTES = 64 * 1024 * 1024
 PRELUDE_LINE = 30_000
 """The prelude's frames have line numbers above this, so that they are not taken for the script's."""
 
-PREFIX = "(async (tools, context) => { 'use strict'; "
-"""In front of the script, on its first line, so that no line moves; that line's columns move by its length."""
+PREFIX = "(async (tools, context) => { 'use strict';\n"
+PREFIX_LINES = 1
+"""In front of the script, on a line of its own: what the engine says of a text's first line has columns that are one
+too small in places, and on all other lines they are right."""
 
 HEADER = struct.Struct("<IIIII")
 """Of the first frame: CPU in milliseconds; bytes of memory, of stack, of source allowed, and of the configuration."""

@@ -59,7 +59,7 @@ class Script:
             self._arm()
             main = self._context.eval(f"{PREFIX}{script}\n}})")
         except _quickjs.JSException as error:
-            return _syntax_error(str(error))
+            return _syntax_error(str(error), script)
         return self._pump("main", main)
 
     def settle(self, frame: bytes) -> bytes:
@@ -126,8 +126,13 @@ def _refused(code: str, message: str, line: int, column: int) -> bytes:
     return json.dumps({"state": "refused", "outcome": outcome, "asked": []}).encode()
 
 
-def _syntax_error(text: str) -> bytes:
+def _syntax_error(text: str, script: str) -> bytes:
     message = text.partition("\n")[0].removeprefix("SyntaxError: ")[:300]
     position = _POSITION.search(text)
-    line, column = (int(position[1]), int(position[2])) if position else (0, 0)
+    if position is None:
+        return _refused("syntax", message, 0, 0)
+    line, column = int(position[1]), int(position[2])  # the prelude has written them, and knows of the prefix
+    before = "".join(script.split("\n")[line - 1 : line]).encode()[: column - 1]
+    if len(before) == column - 1:  # the engine counts bytes
+        column = len(before.decode("utf-8", "ignore")) + 1
     return _refused("syntax", message, line, column)

@@ -241,7 +241,7 @@ async def fuzz_workers(engine: ZygoteEngine, seeds: Iterator[int]) -> int:
     count = 0
     for seed in seeds:
         rng = random.Random(seed)
-        config = b'{"tools":["echo"],"context":{},"seed":1,"clock":0,"limits":{"calls":9,"arguments":99,"pump":9999,"result":99,"timers":9,"lines":9,"lineCharacters":99,"consoleCharacters":99,"progress":9,"prelude":30000,"prefix":42}}'
+        config = b'{"tools":["echo"],"spawn":[],"context":{},"seed":1,"clock":0,"limits":{"calls":9,"arguments":99,"pump":9999,"result":99,"timers":9,"lines":9,"lineCharacters":99,"consoleCharacters":99,"progress":9,"prelude":30000,"prefix":1}}'
         start = encode_start(
             config, b"await tools.echo(1)", cpu_seconds=0.05, memory=1 << 24, stack=1 << 18, source_bytes=999
         )

@@ -31,6 +31,32 @@ def calls(show: Show) -> list[tuple[str, str, bool]]:
 # --- calls and promises -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("above", ["", "\n\n"], ids=["on the first line", "further down"])
+@pytest.mark.parametrize(
+    ("source", "column"),
+    [
+        ("const t = await tools.echo({ a: 1 })", 23),
+        ("  tools.echo()", 9),
+        ("'ä€😀'; tools.echo()", 14),
+        ("const größe = 1; tools.echo()", 24),
+    ],
+)
+async def test_a_calls_column_is_the_authors_own(
+    autojump_clock: MockClock, above: str, source: str, column: int
+) -> None:
+    show = await play(above + source)
+    (call,) = show.outcome.calls
+    assert (call.line, call.column) == (1 + len(above), column)
+
+
+@pytest.mark.parametrize("above", ["", "\n\n"], ids=["on the first line", "further down"])
+async def test_a_mistakes_column_is_the_authors_own(autojump_clock: MockClock, above: str) -> None:
+    for source, column in (("'ä'; throw new Error('x')", 16), ("'ä'; break;", 11)):
+        failure = (await play(above + source)).outcome.failure
+        assert failure is not None
+        assert (failure.line, failure.column) == (1 + len(above), column), source
+
+
 async def test_a_call_is_awaited_and_its_result_returned(autojump_clock: MockClock) -> None:
     show = await play("const r: any = await tools.echo({ a: [1, 'é'] });\nreturn r.a")
     assert show.value == [1, "é"]
