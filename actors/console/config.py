@@ -52,11 +52,15 @@ CODEX_HOME = "CODEX_HOME"
 def run(options: argparse.Namespace) -> int:
     """The exit code."""
     try:
+        if options.verb == "features":
+            from actors.console import features
+
+            return features.run(options)
         return _VERBS[options.action](options)
     except BrokenPipeError:
         raise
     except (SettingsError, KeyPathError, OSError) as error:
-        print(f"callboard config: {error}", file=sys.stderr)
+        print(f"callboard {options.verb}: {error}", file=sys.stderr)
         return FAILED
 
 
@@ -90,8 +94,13 @@ def _snapshot(options: argparse.Namespace, state: State) -> SettingsSnapshot:
 # --- looking --------------------------------------------------------------------------------------------------------
 
 
+def settings(options: argparse.Namespace) -> SettingsSnapshot:
+    """What is in force for a thread in the folder. Raises SettingsError, OSError."""
+    return _snapshot(options, _state(options))
+
+
 def _get(options: argparse.Namespace) -> int:
-    snapshot = _snapshot(options, _state(options))
+    snapshot = settings(options)
     path = split_key_path(options.key)
     value: Any = {**snapshot.others, **msgspec.to_builtins(snapshot.settings)}
     for key in path:
@@ -111,7 +120,7 @@ def _get(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    snapshot = _snapshot(options, _state(options))
+    snapshot = settings(options)
     values: dict[str, Any] = {**snapshot.others, **msgspec.to_builtins(snapshot.settings)}
     rows = [
         (path, _at(values, path))
@@ -142,6 +151,16 @@ def _list(options: argparse.Namespace) -> int:
     return OK
 
 
+def _unknown(options: argparse.Namespace, error: SettingsError) -> tuple[Problem, ...]:
+    """Names that nobody knows, where other things are wrong already: a file is corrected once."""
+    options.strict = True
+    try:
+        settings(options)
+    except SettingsError as strictly:
+        return tuple(problem for problem in strictly.problems if problem not in error.problems)
+    return ()
+
+
 def _place(snapshot: SettingsSnapshot, where: str, path: tuple[str, ...]) -> str:
     """With the line, where there is one."""
     layer = next((each for each in snapshot.layers if each.where == where), None)
@@ -164,8 +183,10 @@ def _at(values: Any, path: tuple[str, ...]) -> Any:
 
 
 def _check(options: argparse.Namespace) -> int:
-    state = _state(options)
-    snapshot = _snapshot(options, state)
+    try:
+        snapshot = settings(options)
+    except SettingsError as error:
+        raise SettingsError(*error.problems, *_unknown(options, error)) from error
     try:
         choice = choose(snapshot.settings, os.environ, homes.logins(homes.home()))
     except ValueError as error:
@@ -184,14 +205,15 @@ def _check(options: argparse.Namespace) -> int:
 def _set(options: argparse.Namespace) -> int:
     path = split_key_path(options.key)
     edit = SettingsEdit(key_path=dotted(path), value=fitting(options.value, field_type(path)))
-    return _write(options, (edit,))
+    return write(options, (edit,))
 
 
 def _unset(options: argparse.Namespace) -> int:
-    return _write(options, (SettingsEdit(key_path=dotted(split_key_path(options.key)), value=None),))
+    return write(options, (SettingsEdit(key_path=dotted(split_key_path(options.key)), value=None),))
 
 
-def _write(options: argparse.Namespace, edits: tuple[SettingsEdit, ...]) -> int:
+def write(options: argparse.Namespace, edits: tuple[SettingsEdit, ...]) -> int:
+    """Into the user's file, or the profile's; says where, and the exit code. Raises SettingsError, OSError."""
     sources = _sources(options)
     state = _writable_state(sources)
     file = sources.user_file if options.profile is None else sources.profile_file(options.profile)
@@ -249,11 +271,20 @@ def _edit(options: argparse.Namespace) -> int:
     if not os.path.exists(file):
         SystemFiles().write_atomic(file, b"")
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    code = subprocess.run([*shlex.split(editor), file], check=False).returncode
-    if code != 0:
-        print(f"callboard config: {editor} ended with {code}", file=sys.stderr)
-        return FAILED
-    return _check(options)
+    while True:
+        code = subprocess.run([*shlex.split(editor), file], check=False).returncode
+        if code != 0:
+            print(f"callboard config: {editor} ended with {code}", file=sys.stderr)
+            return FAILED
+        try:
+            return _check(options)
+        except SettingsError as error:
+            # It stays as it was saved: a daemon that runs goes on with what was in force, and nobody's work is lost.
+            if not (sys.stdin.isatty() and sys.stdout.isatty()):
+                raise
+            print(error, file=sys.stderr)
+            if input("Edit it again? [Y/n] ").strip().lower().startswith("n"):
+                return FAILED
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -277,7 +308,7 @@ def _import(options: argparse.Namespace) -> int:
     if options.dry_run:
         print(f"nothing written; without --dry-run this would go to {sources.user_file}")
         return OK
-    return _write(options, borrowed.edits)
+    return write(options, borrowed.edits)
 
 
 # --- describing -----------------------------------------------------------------------------------------------------

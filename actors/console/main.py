@@ -15,7 +15,16 @@ from typing import Any, get_args
 import msgspec
 
 from actors.console import serving_flags, standalone
-from actors.console.parsing import EXEC_EXITS, EXITS, SERVE_EXITS, add_config, add_logins, add_token, add_verbs
+from actors.console.parsing import (
+    EXEC_EXITS,
+    EXITS,
+    SERVE_EXITS,
+    add_config,
+    add_features,
+    add_logins,
+    add_token,
+    add_verbs,
+)
 from messages.settings import WireApi
 from messages.version import VERSION
 
@@ -104,7 +113,7 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
                     until_idle=options.until_idle,
                 )
             )
-        if options.verb == "config":
+        if options.verb in ("config", "features"):
             from actors.console import config
 
             options.profile, options.strict = serving_flags.profile(options), serving_flags.strict(options)
@@ -220,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     add_logins(verbs)
     add_verbs(verbs)
     add_config(verbs)
+    add_features(verbs)
     standalone.add_verbs(verbs)
     add_token(verbs)
     _wire(verbs)

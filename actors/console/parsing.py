@@ -61,6 +61,10 @@ Tokens for clients that are not you. Scopes: observe (see), drive (threads and t
 a person), admin (everything). A token ends by itself, and can be revoked before. docs/door.md says what each may do.
 """
 
+FEATURES = """\
+Switches: each can be set in the file (`[features]`), by --enable and --disable of any verb, and here.
+"""
+
 LOGIN = """\
 Log in to ChatGPT or Claude, or keep an API key; docs/credentials.md. Without an ACTION: by the browser of this
 machine, unless a flag names another way. New threads use the latest login, unless settings or a key in the
@@ -235,6 +239,20 @@ def add_config(verbs: Any) -> None:
     for parser in actions.choices.values():
         serving_flags.add(parser)
         parser.add_argument("-C", "--cd", default=".", metavar="DIR", help="for threads in this folder (default: here)")
+
+
+def add_features(verbs: Any) -> None:
+    """To the parser's subparsers."""
+    features = _verb(verbs, "features", "list the switches, and turn them on or off", FEATURES)
+    actions = features.add_subparsers(dest="action", metavar="ACTION")
+    list_ = actions.add_parser("list", help="each switch, how ready it is, and what it does (the default)")
+    for parser in (features, list_):
+        parser.add_argument("--json", action="store_true", help="as JSON")
+    for name, about in (("enable", "turn them on, in the user's file or the profile's"), ("disable", "or off")):
+        actions.add_parser(name, help=about).add_argument("feature", nargs="+", metavar="FEATURE")
+    for parser in actions.choices.values():
+        parser.add_argument("-p", "--profile", metavar="NAME", help=serving_flags.PROFILE_HELP)
+    features.set_defaults(cd=".")
 
 
 def add_token(verbs: Any) -> None:

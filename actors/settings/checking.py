@@ -9,6 +9,7 @@ Rejected: failing on unknown names by default (an older daemon must start on a n
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -241,8 +242,28 @@ def _convert(value: Any, annotation: Any, path: KeyPath, wrong: list[Finding]) -
         if choices:
             reason = f"{_shown(value)} is not accepted; accepted: {', '.join(repr(each) for each in choices)}"
         else:
-            reason = reason[0].lower() + reason[1:].replace("`", "")
+            reason = _in_words(reason)
         wrong.append(Finding(path, f"{place or 'settings'}: {reason}"))
+
+
+_EXPECTED = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_WORDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "a table",
+    "str": "a text",
+}
+
+
+def _in_words(reason: str) -> str:
+    """``Expected `int | null`, got `str``` -> ``a whole number is expected, not a text``: as files are written."""
+    found = _EXPECTED.fullmatch(reason)
+    if found is None:
+        return reason[0].lower() + reason[1:].replace("`", "")
+    wanted = " or ".join(_WORDS.get(each, each) for each in found[1].split(" | ") if each != "null")
+    return f"{wanted} is expected, not {_WORDS.get(found[2], found[2])}"
 
 
 _BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")

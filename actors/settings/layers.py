@@ -17,6 +17,7 @@ Values are checked where they come from, so a message names the file, line and k
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -33,6 +34,9 @@ SYSTEM_FILE = "/etc/callboard/config.toml"
 ENVIRONMENT_PREFIX = "CALLBOARD_"
 NOT_SETTINGS = frozenset({"CALLBOARD_HOME", "CALLBOARD_TOKEN"})
 """Variables with our prefix that are no settings."""
+
+_PLACE = re.compile(r"(.+) \((?:at line (\d+), column (\d+)|at end of document)\)", re.DOTALL)
+"""How tomllib says where."""
 
 COMMAND_LINE_PROVIDER = "command-line"
 """The provider that ``--base-url`` makes."""
@@ -83,8 +87,25 @@ def file_layer(path: str, content: bytes, name: LayerName = "user") -> Layer:
         raise SettingsError(problem) from error
     try:
         return Layer(name=name, where=path, values=tomllib.loads(text), text=text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(Problem(where=path, text=str(error) or "nested too deep")) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(_syntax(path, text, str(error))) from error
+    except RecursionError as error:
+        raise SettingsError(Problem(where=path, text="nested too deep")) from error
+
+
+def _syntax(path: str, text: str, told: str) -> Problem:
+    """What is no TOML, with its place as all other problems have it."""
+    found = _PLACE.fullmatch(told)
+    if found is None:
+        return Problem(where=path, text=f"this is no TOML: {told}")
+    what, line, column = found.groups()
+    lines = text.splitlines()
+    return Problem(
+        where=path,
+        text=f"this is no TOML: {what[0].lower()}{what[1:]}",
+        line=int(line) if line else max(1, len(lines)),
+        column=int(column) if column else len(lines[-1]) + 1 if lines else 1,
+    )
 
 
 def environment_layers(environment: Mapping[str, str]) -> tuple[Layer, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.console.main import ServeOptions, main
+from messages.settings import Features
 
 
 @pytest.fixture(autouse=True)
@@ -135,3 +136,45 @@ def test_what_may_be_a_secret_is_printed_only_on_demand(home: Path, capsys: pyte
     assert capsys.readouterr() == ('{"x-team":"…"}\n', "what may be a secret is left out; --show-secrets shows it\n")
     assert config("get", "model_providers.a.http_headers", "--show-secrets") == 0
     assert capsys.readouterr() == ('{"x-team":"s3cret"}\n', "")
+
+
+def test_a_check_names_wrong_values_and_unknown_names_together_for_a_file_is_corrected_once(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text('modle = "x"\napproval_policy = "sometimes"\n')
+    assert config("check") == 1
+    wrong, unknown = capsys.readouterr().err.splitlines()
+    assert wrong.startswith(f"callboard config: {home}/config.toml:2:1: approval_policy: 'sometimes' is not accepted")
+    assert unknown == f"{home}/config.toml:1:1: unknown setting 'modle'; did you mean 'model'?"
+
+
+def test_features_are_listed_with_what_they_do_and_switched(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def features(*words: str) -> int:
+        return main(["features", *words], no_daemon)
+
+    assert features("disable", "live_reload") == 0
+    capsys.readouterr()
+    assert features("list", "--json") == 0
+    found = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
+    assert list(found) == sorted(Features.__struct_fields__)
+    live = found["live_reload"]
+    assert (live["enabled"], live["from"], live["stage"]) == (False, f"{home}/config.toml", "stable")
+    assert live["description"].startswith("Files that change are read again while the daemon runs.")
+    assert features() == 0
+    assert f"live_reload       off  stable  {home}/config.toml\n    Files that change" in capsys.readouterr().out
+    assert features("enable", "live_relod") == 1
+    assert capsys.readouterr().err == (
+        "callboard features: there is no feature live_relod; did you mean live_reload?\n"
+    )
+
+
+def test_flags_before_the_verb_count_as_those_behind_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home.mkdir()
+    (home / "work.config.toml").write_text('model = "of-work"\nunheard = 1\n')
+    assert main(["-p", "work", "-c", "drain_seconds=3", "config", "list"], no_daemon) == 0
+    told = capsys.readouterr().out
+    assert "of-work" in told
+    assert "drain_seconds" in told
+    assert main(["-p", "work", "--strict-config", "config", "list"], no_daemon) == 1
+    assert f"{home}/work.config.toml:2:1: unknown setting 'unheard'" in capsys.readouterr().err

@@ -307,7 +307,7 @@ http_headers = "sk-secret"
     assert [(problem.line, problem.column) for problem in caught.value.problems] == [(2, 1), (5, 1), (6, 1), (8, 1)]
     words = str(caught.value)
     assert f"{USER}:2:1: model_verbosity: 'shrill' is not accepted; accepted: 'low', 'medium', 'high'" in words
-    assert "listen.allowed_origins[1]: expected str, got int" in words
+    assert "listen.allowed_origins[1]: a text is expected, not a whole number" in words
     assert "sk-secret" not in words
 
 

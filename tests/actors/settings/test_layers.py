@@ -73,12 +73,16 @@ def test_an_unknown_key_is_warned_of_with_the_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        (lambda: file_layer("/c.toml", b"model = \n"), ["/c.toml", "line 1"]),
+        (lambda: file_layer("/c.toml", b"model = \n"), ["/c.toml:1:9: this is no TOML: invalid value"]),
+        (lambda: file_layer("/c.toml", b"a = 1\nb = [1,\n"), ["/c.toml:2:8: this is no TOML: "]),
         (lambda: file_layer("/c.toml", b"\xff"), ["/c.toml", "UTF-8"]),
         (lambda: override_layer("model"), ["-c model", "KEY=VALUE"]),
         (lambda: override_layer("=3"), ["KEY=VALUE"]),
         (lambda: override_layer("approval_policy=maybe"), ["approval_policy", "'never'", "'on-request'"]),
-        (lambda: override_layer("listen.max_connections=many"), ["listen.max_connections", "expected int"]),
+        (
+            lambda: override_layer("listen.max_connections=many"),
+            ["listen.max_connections", "a whole number is expected, not a text"],
+        ),
         (lambda: file_layer("/c.toml", b"[model_providers.x]\nname = 'y'\n"), ["model_providers", "base_url"]),
         (lambda: environment_layers({"CALLBOARD_DURABILITY": "none"})[0], ["CALLBOARD_DURABILITY", "'relaxed'"]),
     ],
