@@ -283,8 +283,17 @@ def _edit(options: argparse.Namespace) -> int:
             if not (sys.stdin.isatty() and sys.stdout.isatty()):
                 raise
             print(error, file=sys.stderr)
-            if input("Edit it again? [Y/n] ").strip().lower().startswith("n"):
+            if not _yes("Edit it again? [Y/n] "):
                 return FAILED
+
+
+def _yes(question: str) -> bool:
+    """Enter is yes; the end of input is no."""
+    try:
+        return not input(question).strip().lower().startswith("n")
+    except EOFError:
+        print()
+        return False
 
 
 def _import(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Settings of the command line for one thread of a daemon that runs already: ``-p NAME`` and ``-c KEY=VALUE``.
 
 They go along with the request that begins the thread, above what the daemon has. What is the daemon's own business
-(where it listens, providers, switches) it leaves out and names, as it does for any client.
+(where it listens, providers, switches) is left out and named.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from actors.settings.core import Sources
+from actors.settings.core import CLIENTS_MAY_NOT, Sources
 from actors.settings.layers import Layer, SettingsError, file_layer, merge, merge_into, override_layer
 from messages.settings import Problem
 
@@ -52,7 +52,10 @@ class ThreadFlags(msgspec.Struct, frozen=True, kw_only=True):
         values: dict[str, Any] = {}
         for layer in layers:
             merge_into(values, layer.values)
-        return values
+        daemons = sorted(values.keys() & CLIENTS_MAY_NOT)
+        if daemons:
+            print(f"callboard: the daemon that runs has its own {', '.join(daemons)}; not used", file=sys.stderr)
+        return {key: value for key, value in values.items() if key not in CLIENTS_MAY_NOT}
 
     def _profile(self, home: Path) -> Sequence[Layer]:
         if self.profile is None:
