@@ -27,7 +27,7 @@ from actors.settings import borrowing, reference, secrets, store
 from actors.settings.checking import dotted, field_type
 from actors.settings.core import Edited, Sources, State, begin, needs_project, resolve
 from actors.settings.key_paths import KeyPathError, split_key_path
-from actors.settings.layers import SettingsError, fitting, leaves, override_layer
+from actors.settings.layers import SettingsError, file_layer, fitting, leaves, override_layer
 from actors.settings.places import Place, key_places
 from messages.settings import (
     NEEDS_RESTART,
@@ -59,9 +59,12 @@ def run(options: argparse.Namespace) -> int:
         return _VERBS[options.action](options)
     except BrokenPipeError:
         raise
-    except (SettingsError, KeyPathError, OSError) as error:
-        print(f"callboard {options.verb}: {error}", file=sys.stderr)
-        return FAILED
+    except (SettingsError, KeyPathError) as error:
+        words = str(error)
+    except OSError as error:
+        words = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    print(f"callboard {options.verb}: {words}", file=sys.stderr)
+    return FAILED
 
 
 def _sources(options: argparse.Namespace) -> Sources:
@@ -302,10 +305,9 @@ def _import(options: argparse.Namespace) -> int:
     sources = _sources(options)
     state = begin(sources, store.read_contents(SystemFiles(), sources))
     own = next((layer.values for layer in state.current.layers if layer.layer == "user"), {})
-    try:
-        borrowed = borrowing.borrow(file.read_bytes(), own)
-    except ValueError as error:
-        raise SettingsError(Problem(where=str(file), text=str(error))) from error
+    content = file.read_bytes()
+    file_layer(str(file), content)  # what is no TOML is named with its place
+    borrowed = borrowing.borrow(content, own)
     for edit in borrowed.edits:
         told = secrets.shown(split_key_path(edit.key_path), edit.value)
         print(f"  {edit.key_path} = {msgspec.json.encode(told).decode()}")
