@@ -230,3 +230,48 @@ async def test_declined_rights_leave_the_sandbox_as_it_is_and_a_question_outlive
             assert unfinished(peer) == []
     assert history_problems(thread) == []
     assert model.problems == []
+
+
+SCRIPT = """\
+const before = await tools.execCommand({cmd: "echo x >> FOLDER/made", login: false});
+const asked = await tools.requestPermissions({permissions: {file_system: {write: ["FOLDER"]}}});
+const after = await tools.execCommand({cmd: "echo y >> FOLDER/made", login: false});
+const more = await tools.requestPermissions({permissions: {network: {enabled: true}}}).catch((e) => e.code);
+return [before.exitCode, JSON.parse(asked).scope, after.exitCode, more];"""
+
+
+@pytest.mark.usefixtures("confined")
+async def test_a_scripts_calls_are_asked_about_as_any_others_are(
+    daemon: DaemonProcess, model: ScriptedModel, workspace: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    source = SCRIPT.replace("FOLDER", str(folder))
+
+    def compose(exchange: Exchange) -> None:
+        if exchange.round == 0 and not exchange.script_results:
+            exchange.script(source)
+        else:
+            exchange.say(exchange.script_results[-1])
+        exchange.complete()
+
+    model.on("compose", compose)
+    every: Frame = {"granular": {**ASKING["granular"], "request_permissions": True}}
+    with deadline(25, daemon):
+        async with connect(daemon) as peer:
+            thread = await reading_thread(peer, workspace, every)
+            turn_id = await peer.start_turn(thread["id"], "compose")
+            denied = await peer.note(METHOD)
+            assert "retry without sandbox?" in denied["params"]["reason"]
+            await peer.answer(denied, {"decision": "accept"})
+            rights = await peer.note(RIGHTS)
+            assert rights["params"]["script"]["line"] == 2
+            await peer.answer(rights, {"permissions": rights["params"]["permissions"]})
+            more = await peer.note(RIGHTS, after=peer.frames.index(rights) + 1)
+            await peer.answer(more, {"permissions": {}})
+            assert (await peer.turn_completed(turn_id))["status"] == "completed"
+            assert '[0,"turn",0,"denied"]' in said(peer), said(peer)
+            assert (folder / "made").read_text() == "x\ny\n"
+            assert unfinished(peer) == []
+    assert history_problems(thread) == []
+    assert model.problems == []
