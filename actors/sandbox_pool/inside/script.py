@@ -36,9 +36,12 @@ class Script:
     def __init__(self) -> None:
         self._context = _quickjs.Context()
         self._host = self._context.eval("\n" * PRELUDE_LINE + _PRELUDE)
-        self._context.gc()
         self._cpu = 0.0
         self._began = 0.0
+
+    def collect(self) -> None:
+        """What the prelude has left as garbage: once, before forks. The engine has Python collect its own as well."""
+        self._context.gc()
 
     def start(self, frame: bytes) -> bytes:
         """Check and run the script of a first frame until it waits or ends."""

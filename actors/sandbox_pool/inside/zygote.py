@@ -36,6 +36,7 @@ class Zygote:
         self._cpu_seconds = cpu_seconds
         self._workers: dict[int, int] = {}  # pid -> number
         self._script = Script()
+        self._script.collect()
         prepare(WARM_UP, len(WARM_UP))
 
     def serve(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.ports.production import scripts as production
 from actors.ports.production.scripts import ZygoteEngine
 from actors.ports.scripts import EngineUnavailableError, WorkerLostError
 from actors.sandbox_pool.inside.protocol import REQUIRED
@@ -117,13 +118,14 @@ async def test_a_zygote_is_replaced_when_it_has_forked_often_enough_and_lives_as
         nursery.cancel_scope.cancel()
 
 
-async def test_ending_the_engine_ends_every_process_of_it() -> None:
+async def test_ending_the_engine_ends_every_process_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async with zygote() as engine:
         workers = [await engine.worker(), await engine.worker()]
         pids = [engine.pid, *(worker.pid for worker in workers)]
     for worker in workers:
         await worker.aclose()
     assert not [pid for pid in pids if pid is not None and alive(pid)]
+    monkeypatch.setattr(production, "START_SECONDS", 0.05)  # nobody will start another
     with trio.fail_after(15), pytest.raises(EngineUnavailableError):
         await engine.worker()
 
