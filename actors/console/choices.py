@@ -46,6 +46,12 @@ STANDARD: Final = (
 )
 """Taken wherever the daemon names none."""
 
+FOR_HOW_LONG: Final = {
+    "yes": ("yes, for this turn", "granted for this turn"),
+    "session": ("yes, for this session", "granted for this session"),
+}
+"""Of rights that a model asks for."""
+
 WORDS: Final = ("yes", "session", "always", "no", "quit")
 """All there are, in the order they are shown in."""
 
@@ -53,6 +59,13 @@ WORDS: Final = ("yes", "session", "always", "no", "quit")
 def choices(message: Incoming) -> tuple[Choice, ...]:
     """The answers to this question."""
     offered = message.params.get("availableDecisions")
+    if "permissions" in message.params:
+        return tuple(
+            msgspec.structs.replace(choice, label=FOR_HOW_LONG[choice.word][0], said=FOR_HOW_LONG[choice.word][1])
+            if choice.word in FOR_HOW_LONG
+            else choice
+            for choice in STANDARD
+        )
     if offered is None:
         return STANDARD
     found = {choice.word: choice for choice in STANDARD if choice.decision in offered}

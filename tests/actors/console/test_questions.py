@@ -11,7 +11,7 @@ from rich.console import Console
 
 from actors.console.choices import by_key, by_word, choices
 from actors.console.client import Incoming
-from actors.console.questions import SEEN_SECONDS, Asker, Pending, drawn, subject
+from actors.console.questions import SEEN_SECONDS, Asker, Pending, drawn, is_approval, subject
 from actors.console.stage import Stage
 from actors.console.turn import _Answers
 from actors.console.user_input import SKIP, Answering
@@ -49,6 +49,25 @@ def test_a_question_says_what_where_and_why() -> None:
     assert subject(asked, change) == "patch /etc/x"
     assert "add /etc/x" in printed(drawn(asked, change, keys=False))
     assert subject(asked, None) == "a change of files"
+
+
+def test_a_request_for_rights_says_which_and_for_how_long_they_may_be_granted() -> None:
+    files = {"read": ["/etc/app"], "write": ["/data"], "entries": []}
+    params = {
+        "itemId": "i",
+        "cwd": "/w",
+        "reason": "Results are kept there.",
+        "permissions": {"fileSystem": files, "network": {"enabled": True}},
+    }
+    asked = Incoming(method="item/permissions/requestApproval", params=params, id="1")
+    assert is_approval(asked)
+    assert printed(drawn(asked, None, keys=True)).splitlines() == [
+        "? more rights than the sandbox gives: write /data, read /etc/app, use the network",
+        "  in /w",
+        "  Results are kept there.",
+        "  [y] yes, for this turn   [a] yes, for this session   [n] no   [q] no, and end the turn",
+    ]
+    assert [choice.decision for choice in choices(asked)] == ["accept", "acceptForSession", "decline", "cancel"]
 
 
 def test_the_oldest_question_comes_first() -> None:
