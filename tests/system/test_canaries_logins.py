@@ -140,7 +140,7 @@ async def test_no_login_tells_its_secrets_to_anybody_but_the_server_it_is_for(tm
                     await turns(house, peer)  # 401, a new token, 401
                     for method in ("account/rateLimits/read", "callboard/account", "callboard/tasks/list"):
                         await fails(peer, method)
-                    for mode in ("page", "json", "404"):
+                    for mode in ("page", "json", "404", "500"):
                         place = {"keyPath": "chatgpt_base_url", "value": f"http://{provider.place}/{mode}"}
                         await peer.request("config/value/write", place)
                         await fails(peer, "callboard/tasks/list")

@@ -89,6 +89,17 @@ async def test_a_secret_in_the_wrong_place_is_not_quoted_in_what_is_said_of_it(t
                     house.told.append((what, json.dumps(peer.notes("configWarning"))))
                 house.write("config.toml", sound)
                 await refused_writes(house, peer)
+                await peer.request(
+                    "thread/start",
+                    {
+                        "cwd": str(house.workspace),
+                        "config": {
+                            "shell_environment_policy.set.TOKEN": house.canaries["a thread's variable"],
+                            "model_providers.a.http_headers": {"x-key": house.canaries["a thread's header"]},
+                            "mcp_servers.a.env": {"KEY": house.canaries["a thread's MCP server"]},
+                        },
+                    },
+                )
                 house.write("config.toml", sound + foreign(house))
                 for params in ({"includeLayers": True}, {"cwd": str(house.workspace), "includeLayers": True}):
                     await peer.request("config/read", params)

@@ -44,6 +44,14 @@ ps auxeww | grep -a {{mark}}
 """... and about its ancestors, and about whatever belongs to the daemon, whose processes carry the mark."""
 
 
+SCRIPT = f"""<tool-calls>
+const names = Object.getOwnPropertyNames(globalThis);
+const found = await tools.execCommand({{cmd: {json.dumps(LOOK)}, login: false}});
+return {{names, context, found}};
+</tool-calls>
+"""
+
+
 def config(house: House, model: ScriptedModel) -> str:
     """A model, whose provider has keys of each kind; and an environment that commands get by policy."""
     given = json.dumps(house.canaries["given to commands"])
@@ -102,7 +110,12 @@ async def test_commands_hooks_and_clients_find_no_secret_but_what_policy_gives_t
                 exchange.say("I have looked around.")
             exchange.complete()
 
+        def script(exchange: Exchange) -> None:
+            exchange.say(SCRIPT if exchange.round == 0 and len(exchange.since_user) == 0 else "The script has looked.")
+            exchange.complete()
+
         model.on("look", look)
+        model.on("script", script)
         with deadline(60, daemon):
             daemon.start()
             around = LOOK_AROUND.format(pids=_family(daemon.pid), mark=daemon.mark)
@@ -114,6 +127,9 @@ async def test_commands_hooks_and_clients_find_no_secret_but_what_policy_gives_t
                     )
                     turn = await peer.run_turn(thread["thread"]["id"], f"look {sandbox}", seconds=30)
                     assert turn["status"] == "completed"
+                thread = await peer.start_thread(house.workspace)
+                assert (await peer.run_turn(thread["id"], "script", seconds=30))["status"] == "completed"
+                assert daemon.mark in str(model.exchanges[-1].input), "the script ran, and its command did look"
                 await peer.request("command/exec", {"command": ["sh", "-c", LOOK], "cwd": str(house.workspace)})
                 await peer.request("config/read", {"includeLayers": True, "cwd": str(house.workspace)})
                 await until((house.workspace / "notified").exists)
@@ -123,7 +139,8 @@ async def test_commands_hooks_and_clients_find_no_secret_but_what_policy_gives_t
             house.run("ps", "--json")
             daemon.stop()
         hunt = house.hunt()
-        outputs = [each["output"] for each in model.exchanges[-1].input if each["type"] == "function_call_output"]
+        (looked, *_) = [each for each in model.asked("look") if each.round == 1]
+        outputs = [each["output"] for each in looked.input if each["type"] == "function_call_output"]
         assert [daemon.mark in output for output in outputs] == [True] * 2, "they did look"
         # What is given to commands they print, and are seen with; hooks as well. It is nowhere else.
         hunt.belongs(
