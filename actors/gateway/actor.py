@@ -142,7 +142,7 @@ async def open_doorway(
             key = await ports.threads.run(registry.load_or_make_key, ports.files, ports.entropy, house.home)
         except (TokenError, ValueError) as error:
             raise ListenRefusedError(str(error)) from error
-    tls = await ports.threads.run(server_context, options, house.home) if address.tls else None
+    tls = await ports.threads.run(server_context, options, house.home, ports.files) if address.tls else None
     listener = await _listen(options.address, ports.network.listen(address.host, address.port))
     door = with_lists(Door(token=token, key=key), options, address)
     return Doorway(house, Terms(options, door, address), listener, tls)

@@ -272,6 +272,7 @@ def certificates(home: Path) -> Iterator[trustme.CA]:
     home.mkdir(exist_ok=True)
     cert.cert_chain_pems[0].write_to_path(str(home / "cert.pem"))
     cert.private_key_pem.write_to_path(str(home / "key.pem"))
+    (home / "key.pem").chmod(0o640)
     yield ca
 
 
@@ -315,6 +316,16 @@ async def test_under_tls_the_same_is_said_and_in_the_clear_nothing(
                 await stranger.do_handshake()
             assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
             await trio.aclose_forcefully(stranger)
+
+
+async def test_a_certificate_whose_key_everybody_can_read_is_not_shown(tmp_path: Path) -> None:
+    with certificates(tmp_path):
+        (tmp_path / "key.pem").chmod(0o644)
+        with pytest.raises(ListenRefusedError, match=r"everybody on this machine can read .*/key\.pem \(mode 0644\)"):
+            async with open_stage(
+                tmp_path, address="wss://127.0.0.1:0", auth=True, tls_certificate="cert.pem", tls_key="key.pem"
+            ):
+                pass
 
 
 async def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
