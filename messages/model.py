@@ -14,8 +14,9 @@ from messages.base import CallId, Message, ThreadId, TurnId
 from messages.failure import Failure
 from messages.items import HistoryItem
 
-TextChannel = Literal["text", "refusal", "summary", "reasoning", "arguments", "output"]
-"""What a text is: visible text, a reasoning summary, raw reasoning, a call's arguments, or a command's output."""
+TextChannel = Literal["text", "refusal", "summary", "reasoning", "arguments", "output", "script"]
+"""What a text is: visible text, a reasoning summary, raw reasoning, a call's arguments, a command's output, or a script
+that is being written."""
 
 StopReason = Literal["end", "tool_use", "length", "context_window", "filtered", "refused", "pause"]
 """Why a response stopped. Its calls may be run only after ``tool_use``: cut off by a limit, a call's arguments may be

@@ -18,6 +18,12 @@ MARKS_SINGLE = 4
 RUNNING, WAITING = ("▸", "cyan"), ("·", "dim")
 
 
+def being_written(source: str) -> Text:
+    """One line, for while a model writes it: how far it is, and what it writes now."""
+    lines = source.split("\n")
+    return Text.assemble(("writing a script ", "bold cyan"), f"{len(lines)}: ", (lines[-1].strip(), "dim"))
+
+
 class ScriptBoard:
     """What has been told of one script (`callboard/script/event`)."""
 

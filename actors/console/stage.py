@@ -25,7 +25,7 @@ from rich.text import Text
 
 from actors.console.client import Incoming
 from actors.console.screen import plain
-from actors.console.script_board import ScriptBoard
+from actors.console.script_board import ScriptBoard, being_written
 
 OUTPUT_LINES = 12
 """Of a command's output shown when it is done: the end, where failures are."""
@@ -64,6 +64,8 @@ class Stage:
         self._spinners: dict[str, Spinner] = {}
         self._boards: dict[str, ScriptBoard] = {}
         """By the item of the script."""
+        self._scripts: dict[str, str] = {}
+        """Those that are being written, by the message they stand in."""
         self._rows: list[int] = []
         """How many cells wide each row of the last frame is."""
         self._width = console.width
@@ -101,12 +103,15 @@ class Stage:
                 item = params["item"]
                 self._open.pop(item["id"], None)
                 self._text.pop(item["id"], None)
+                self._scripts.pop(item["id"], None)
                 self._spinners.pop(item["id"], None)
                 drawn = finished(item, time.monotonic() - self._since.pop(item["id"], time.monotonic()))
                 if is_script(item):
                     drawn = self._boards.pop(item["id"], ScriptBoard()).whole(item)
                 if drawn is not None:
                     self.say(drawn)
+            case "callboard/script/delta":
+                self._scripts[params["itemId"]] = self._scripts.get(params["itemId"], "") + params["delta"]
             case "callboard/script/event":
                 self._boards.setdefault(params["itemId"], ScriptBoard()).take(params)
             case "error" | "warning" | "configWarning":
@@ -124,10 +129,11 @@ class Stage:
     def forget_texts(self) -> None:
         """What is under way is going to be told again from its beginning."""
         self._text.clear()
+        self._scripts.clear()
 
     def forget(self) -> None:
         """Nothing is known to be under way any more."""
-        for known in (self._open, self._text, self._since, self._spinners):
+        for known in (self._open, self._text, self._scripts, self._since, self._spinners):
             known.clear()
 
     def item(self, item_id: str) -> Item | None:
@@ -174,6 +180,8 @@ class Stage:
             text = self._text.get(item_id, "")
             if item["type"] == "agentMessage":
                 rows.append(Text("\n".join(text.splitlines()[-LIVE_TEXT_LINES:])))
+                if item_id in self._scripts:
+                    rows.append(self._spinning(item_id, being_written(self._scripts[item_id])))
             elif item["type"] == "reasoning":
                 rows.append(self._spinning(item_id, Text(f"thinking  {_last_line(text)}", style="dim italic")))
             elif is_script(item):

@@ -97,10 +97,15 @@ DELTA_METHODS: Final[dict[TextChannel, str]] = {
     "summary": "item/reasoning/summaryTextDelta",
     "reasoning": "item/reasoning/textDelta",
     "output": "item/commandExecution/outputDelta",
+    "script": "callboard/script/delta",
 }
 """How each kind of text is shown; a call's arguments are not shown while they grow."""
 
-_INDEX_MEMBER: Final[dict[TextChannel, str]] = {"summary": "summaryIndex", "reasoning": "contentIndex"}
+_INDEX_MEMBER: Final[dict[TextChannel, str]] = {
+    "summary": "summaryIndex",
+    "reasoning": "contentIndex",
+    "script": "index",
+}
 
 REQUEST_METHODS: Final = frozenset(
     {

@@ -23,7 +23,7 @@ missed lets an example be run, one too many only shows a script as text, so the 
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from actors.sandbox_pool.inside.lexer import Kind, Lexer
 from actors.sandbox_pool.limits import SOURCE_BYTES
@@ -65,11 +65,28 @@ class Block(NamedTuple):
 Piece = Visible | Opened | Block
 
 
+class Watcher(Protocol):
+    """Who wants to see a block before it is whole."""
+
+    def opened(self) -> None:
+        """A block has begun."""
+        ...
+
+    def written(self, text: str) -> None:
+        """More of it, from behind its opening tag, with its closing tag at its end. No more than may be run."""
+        ...
+
+    def ended(self) -> None:
+        """It is whole, or the response is over."""
+        ...
+
+
 class Scanner:
     """One response's text. `feed` it as it comes, `close` it at the end."""
 
-    def __init__(self, source_bytes: int = SOURCE_BYTES) -> None:
+    def __init__(self, source_bytes: int = SOURCE_BYTES, watcher: Watcher | None = None) -> None:
         self._limit = source_bytes
+        self._watcher = watcher
         self._held = ""  # the beginning of a line that may become the tag
         self._at_start = True  # of a line, as far as blanks go
         self._line = ""  # what was seen of the line, to know a fence
@@ -108,6 +125,8 @@ class Scanner:
                 if stripped.startswith(OPENING):
                     pieces.append(Opened())
                     self._lexer, self._body, self._size = Lexer(CLOSING), [], 0
+                    if self._watcher is not None:
+                        self._watcher.opened()
                     return stripped[len(OPENING) :]
                 if OPENING.startswith(stripped):
                     self._held = text
@@ -149,11 +168,15 @@ class Scanner:
         self._size += len(text)
         if self._size <= self._limit + len(CLOSING):
             self._body.append(text)
+            if self._watcher is not None:
+                self._watcher.written(text)
         else:
             self._body.clear()
 
     def _finish(self, body: str | None, pieces: list[Piece], problem: Literal["unclosed"] | None = None) -> None:
         self._lexer, self._body = None, []
+        if self._watcher is not None:
+            self._watcher.ended()
         if body is None or len(body.encode("utf-8", "replace")) > self._limit:
             pieces.append(Block("", "too_large"))
             return

@@ -96,7 +96,8 @@ class Cursor:
         cursor._shown.update(feed.open_items)
         for attached in feed.texts.values():
             if attached.completed_seq is None:
-                cursor._readings.append(Reading(attached, attached.text.chars))
+                told = 0 if attached.text.channel == "script" else attached.text.chars  # no view holds a script's text
+                cursor._readings.append(Reading(attached, told))
         cursor._note_told(feed.next_seq - 1)
         return cursor
 

@@ -78,6 +78,10 @@ class ShownText(Protocol):
         """The text is whole."""
         ...
 
+    def follow(self, on_open: Callable[[OpenText], None], /) -> None:
+        """Hear of each text that is shown apart from it, itself growing: of those that have begun, then of others."""
+        ...
+
 
 class TextTable:
     """The texts of one sampling, by text slot: written by its model_stream, attached to the feed by its session.
@@ -124,6 +128,12 @@ class TextTable:
             self.on_attach()
         shown = self._shown.get(text_slot)
         return text if shown is None else shown.shown
+
+    def follow(self, text_slot: int, on_open: Callable[[OpenText], None]) -> None:
+        """Session: hear of the texts that are shown apart from this one."""
+        shown = self._shown.get(text_slot)
+        if shown is not None:
+            shown.follow(on_open)
 
     @property
     def all_attached(self) -> bool:

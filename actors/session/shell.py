@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial as partial_of
 from typing import Any, assert_never
 
 import msgspec
@@ -127,8 +128,9 @@ KINDS: dict[TextChannel, CheckpointKind] = {
     "reasoning": "reasoning",
     "arguments": "message",
     "output": "command",
+    "script": "message",
 }
-"""What a text belongs to. Arguments are never shown."""
+"""What a text belongs to. Arguments are never shown; a script is kept with the text it stands in."""
 
 Noticed = ChildDown | ContextGathered | HooksAnswered | UndoEnded | TurnDue | RulesAmended | ApprovalDue
 SessionMessage = SessionCommand | StreamEvent | ToolEvent | ScriptSaid | Noticed | Appended | AppendFailed
@@ -375,6 +377,8 @@ class Shell:
                     if isinstance(effect, AttachText) and effect.limit is not None:
                         text = self._shown_in_pieces(effect.item_id, text, effect.limit)
                     self._feed.attach(effect.turn_id, effect.item_id, text)
+                    if isinstance(effect, AttachText):
+                        self._troupe.follow(effect, partial_of(self._show_writing, effect.turn_id, effect.item_id))
                     if self._path is not None:
                         kind = KINDS[text.channel]
                         self._checkpoints.register(self.state.thread_id, effect.turn_id, effect.item_id, kind, text)
@@ -433,6 +437,11 @@ class Shell:
         turn = next((each for each in reversed(self.state.turns) if each.id == turn_id), None)
         if turn is not None:
             self._troupe.turn_over(turn, self.state.settings)
+
+    def _show_writing(self, turn_id: TurnId, item_id: ItemId, script: OpenText) -> None:
+        """A script is being written in a message; one that was cut off meanwhile says no more."""
+        if item_id in self._feed.open_items:
+            self._feed.attach(turn_id, item_id, script)
 
     def _shown_in_pieces(self, item_id: ItemId, text: OpenText, limit: int) -> OpenText:
         """What is shown of a text in its place; what was shown before it in its item has ended."""

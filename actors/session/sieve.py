@@ -13,6 +13,7 @@ import msgspec
 
 from actors.sandbox_pool.scanner import Block, Opened, Scanner, Visible
 from actors.session.open_text import OpenText
+from actors.session.writing import Writing
 from messages.items import HistoryItem, MessageItem, OutputText
 
 _item: msgspec.json.Decoder[MessageItem] = msgspec.json.Decoder(MessageItem)
@@ -24,7 +25,7 @@ MARK = "<tool-calls>"
 class Sieve:
     """Between a text as its writer holds it and what is shown of it."""
 
-    __slots__ = ("_offset", "_on_script", "_raw", "_scanner", "shown")
+    __slots__ = ("_offset", "_on_script", "_raw", "_scanner", "_writing", "shown")
 
     def __init__(self, raw: OpenText, on_script: Callable[[], None]) -> None:
         """``on_script``: called when a script has begun, long before it can be run."""
@@ -32,7 +33,8 @@ class Sieve:
         self._on_script = on_script
         self._raw = raw
         self._offset = 0
-        self._scanner = Scanner()
+        self._writing = Writing()
+        self._scanner = Scanner(watcher=self._writing)
         raw.on_grow = self._grown
         self._grown()
 
@@ -40,6 +42,10 @@ class Sieve:
         """The writer has ended it."""
         self._raw.on_grow = None
         self._pass(self._scanner.close())
+
+    def follow(self, on_open: Callable[[OpenText], None]) -> None:
+        """Hear of each script as a text that grows."""
+        self._writing.follow(on_open)
 
     def _grown(self) -> None:
         fresh = self._raw.since(self._offset)

@@ -6,6 +6,7 @@ from the moment the core hears of them, so that a partial item can be completed 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -323,6 +324,12 @@ class Troupe:
         if isinstance(effect, AttachOutput):
             return self._taken.pop((effect.child, 0), None)
         return self._taken.pop((effect.request_id, -1 - effect.text_slot), None)
+
+    def follow(self, effect: AttachText, on_open: Callable[[OpenText], None]) -> None:
+        """Hear of the scripts in a text as they are written."""
+        table = self._tables.get(effect.request_id)
+        if table is not None:
+            table.follow(effect.text_slot, on_open)
 
     def partial(self, item_id: ItemId) -> tuple[PartialText, ...]:
         """What an open item holds so far (`effects.Texts`)."""

@@ -243,9 +243,11 @@ class Encoder:
         return msgspec.json.encode({"event": type(event).__name__, "seq": seq})
 
     def delta_head(self, thread_id: ThreadId, turn_id: TurnId, item_id: ItemId, text: OpenText) -> bytes | None:
-        return item_id.encode()
+        return text.channel.encode()
 
     def delta(self, head: bytes, delta: str, offset: int) -> bytes:
+        if head == b"script":
+            return msgspec.json.encode({"event": f"script~{delta}"})
         return msgspec.json.encode({"delta": delta, "offset": offset})
 
     def live(self, thread_id: ThreadId, epoch: str, seq: int) -> bytes:

@@ -25,6 +25,7 @@ DELTAS = {
     "item/reasoning/summaryTextDelta": "summaryIndex",
     "item/reasoning/textDelta": "contentIndex",
     "item/commandExecution/outputDelta": None,
+    "callboard/script/delta": "index",
 }
 """Methods of deltas, and which member tells of several texts in one item."""
 

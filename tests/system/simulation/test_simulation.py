@@ -104,7 +104,7 @@ def test_a_scripts_call_that_is_made_again_is_noticed(monkeypatch: pytest.Monkey
         return read_past(event for event in log if not isinstance(event, CallStarted))
 
     monkeypatch.setattr("actors.sandbox_pool.driver.read_past", forgetful)
-    found = complaints(run(Plan(seed=1, scenario=SCRIPT, cuts=(Cut(at="step", number=700),))))
+    found = complaints(run(Plan(seed=1, scenario=SCRIPT, cuts=(Cut(at="step", number=800),))))
     assert "ran twice in one turn" in found
     assert "was started 2 times" in found
 
