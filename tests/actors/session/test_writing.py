@@ -35,9 +35,9 @@ def test_a_script_that_can_be_run_was_shown_as_it_is(bodies: list[str], size: in
     text = "".join(f"\n<tool-calls>\n{body}\n</tool-calls>\n" for body in bodies)
     shown, blocks, _ = show(text, size)
     assert len(shown) == len(blocks)
-    for script, block in zip(shown, blocks, strict=True):
-        if block.problem is None and "</tool-calls>" not in script:
-            assert script == block.source
+    for script, found in zip(shown, blocks, strict=True):
+        if found.problem is None and "</tool-calls>" not in script:
+            assert script == found.source
 
 
 def test_the_numbers_of_a_texts_scripts_count_from_nought() -> None:
