@@ -36,6 +36,11 @@ class ScriptWorker(Protocol):
         """For people."""
         ...
 
+    def send_now(self, frame: bytes) -> bool:
+        """Send it without waiting, as can nearly always be done. False: `send` it, which goes on from there. Of a lost
+        worker `receive` tells."""
+        ...
+
     async def send(self, frame: bytes) -> None:
         """Raises WorkerLostError. Not to be cancelled and gone on with."""
         ...

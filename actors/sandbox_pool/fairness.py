@@ -28,10 +28,16 @@ class FairGate:
         """How many stand outside."""
         return sum(map(len, self._waiting.values()))
 
+    def enter_now(self) -> bool:
+        """Take a place, if one is free and nobody waits."""
+        if self._free == 0 or self._waiting:
+            return False
+        self._free -= 1
+        return True
+
     async def enter(self, session: str) -> None:
         """Wait for a place. Cancelled, it takes none."""
-        if self._free > 0 and not self._waiting:
-            self._free -= 1
+        if self.enter_now():
             return
         turn = trio.Event()
         self._waiting.setdefault(session, deque()).append(turn)

@@ -118,7 +118,7 @@ class ScriptPool:
         cancellation = cancellation or Cancellation()
         self.wanted.set()
         began = self._clock.monotonic()
-        refused = await self._enter(request.session, cancellation)
+        refused = None if self._gate.enter_now() else await self._enter(request.session, cancellation)
         waited = self._clock.monotonic() - began
         if refused is not None:
             return msgspec.structs.replace(refused, waited_seconds=waited)

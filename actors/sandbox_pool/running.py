@@ -160,7 +160,8 @@ class Running:
         for effect in effects:
             match effect:
                 case Send(frame=frame):
-                    nursery.start_soon(self._send, frame, replace, nursery)
+                    if replace or not self._worker.send_now(frame):
+                        nursery.start_soon(self._send, frame, replace, nursery)
                 case ReplaceWorker():
                     replace = True
                 case EndWorker():

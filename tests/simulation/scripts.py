@@ -98,6 +98,10 @@ class SimWorker:
     def pid(self) -> int:
         return self.process.number
 
+    def send_now(self, frame: bytes) -> bool:
+        """See `actors.ports.scripts.ScriptWorker`."""
+        return False
+
     async def send(self, frame: bytes) -> None:
         await trio.lowlevel.checkpoint()
         self._life.check()

@@ -75,30 +75,52 @@ _READY: msgspec.json.Decoder[_Ready] = msgspec.json.Decoder(_Ready)
 class ForkedWorker:
     """The `ScriptWorker` port: one forked process."""
 
-    def __init__(self, zygote: _Zygote, number: int, pid: int, pidfd: int, line: trio.socket.SocketType) -> None:
+    def __init__(self, zygote: _Zygote, number: int, pid: int, pidfd: int, line: socket.socket) -> None:
+        """``line``: not blocking, and ours from here on. A script of a hundred calls uses it two hundred times, so
+        nothing is tried on it that is known to have to wait."""
         self._zygote = zygote
         self._number = number
         self._pid = pid
         self._pidfd = pidfd
         self._line = line
         self._read = bytearray()
+        self._sent = 0
+        """Of the frame that is being sent, in bytes."""
 
     @property
     def pid(self) -> int:
         """See `actors.ports.scripts.ScriptWorker`."""
         return self._pid
 
+    def send_now(self, frame: bytes) -> bool:
+        """See `actors.ports.scripts.ScriptWorker`."""
+        data = LENGTH.pack(len(frame)) + frame
+        try:
+            self._sent = self._line.send(data)
+        except BlockingIOError:
+            self._sent = 0
+        except OSError:
+            self._sent = len(data)  # nobody reads it any more
+        if self._sent < len(data):
+            return False
+        self._sent = 0
+        return True
+
     async def send(self, frame: bytes) -> None:
         """See `actors.ports.scripts.ScriptWorker`."""
-        rest = memoryview(LENGTH.pack(len(frame)) + frame)
+        rest = memoryview(LENGTH.pack(len(frame)) + frame)[self._sent :]
+        self._sent = 0
         try:
             while rest:
-                rest = rest[await self._line.send(rest) :]
+                await trio.lowlevel.wait_writable(self._line)
+                with contextlib.suppress(BlockingIOError):
+                    rest = rest[self._line.send(rest) :]
         except (OSError, trio.ClosedResourceError):
             raise await self._lost() from None
 
     async def receive(self, max_bytes: int) -> bytes:
         """See `actors.ports.scripts.ScriptWorker`."""
+        await trio.lowlevel.checkpoint_if_cancelled()  # it may have sent many at once
         await self._fill(LENGTH.size)
         (length,) = LENGTH.unpack_from(self._read)
         if length > max_bytes:
@@ -114,10 +136,12 @@ class ForkedWorker:
         """Read until there are so many bytes; never more than a piece beyond them."""
         try:
             while len(self._read) < length:
-                part = await self._line.recv(READ_BYTES)
-                if not part:
-                    raise await self._lost()
-                self._read += part
+                await trio.lowlevel.wait_readable(self._line)
+                with contextlib.suppress(BlockingIOError):
+                    part = self._line.recv(READ_BYTES)
+                    if not part:
+                        raise await self._lost()
+                    self._read += part
         except (OSError, trio.ClosedResourceError):
             raise await self._lost() from None
 
@@ -148,6 +172,7 @@ class ForkedWorker:
         pidfd, self._pidfd = self._pidfd, -1
         if pidfd >= 0:
             os.close(pidfd)
+            trio.lowlevel.notify_closing(self._line)
             self._line.close()
             self._zygote.forget(self._number)
 
@@ -268,7 +293,7 @@ class _Zygote:
         """Raises EngineUnavailableError, or WorkerLostError when the worker did not become ready."""
         number = next(self._numbers)
         ours, theirs = socket.socketpair()
-        line = trio.socket.from_stdlib_socket(ours)
+        ours.setblocking(False)
         fork = self._forks[number] = _Fork()
         self._ends[number] = trio.Event()
         try:
@@ -278,16 +303,16 @@ class _Zygote:
             with trio.CancelScope(shield=True):  # whoever asked must learn what there is to be ended
                 await fork.answered.wait()
         except BaseException:
-            line.close()
+            ours.close()
             self._forks.pop(number, None)
             self.forget(number)
             raise
         if fork.pidfd < 0:
-            line.close()
+            ours.close()
             self.forget(number)
             reason = "it has just died" if fork.error is None else os.strerror(fork.error)
             raise EngineUnavailableError(f"the script engine could not start a worker: {reason}")
-        worker = ForkedWorker(self, number, fork.pid, fork.pidfd, line)
+        worker = ForkedWorker(self, number, fork.pid, fork.pidfd, ours)
         try:
             layers = await _become_ready(worker)
         except BaseException:

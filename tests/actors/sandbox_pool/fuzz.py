@@ -179,6 +179,10 @@ class Babbler:
         self._rng = rng
         self._saying, self._said = trio.open_memory_channel[bytes](64)
 
+    def send_now(self, frame: bytes) -> bool:
+        """See `actors.ports.scripts.ScriptWorker`."""
+        return False
+
     async def send(self, frame: bytes) -> None:
         for _ in range(self._rng.choice((1, 1, 1, 2))):
             await self._saying.send(mutant(self._rng, self._rng.choice(HONEST)))

@@ -66,6 +66,10 @@ class InProcessWorker:
         engine.frames.append(self._frames)
         self.closed = False
 
+    def send_now(self, frame: bytes) -> bool:
+        """See `actors.ports.scripts.ScriptWorker`."""
+        return False
+
     async def send(self, frame: bytes) -> None:
         await trio.lowlevel.checkpoint()
         self._frames.append(frame)

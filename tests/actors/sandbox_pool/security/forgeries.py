@@ -80,6 +80,10 @@ class Liar:
         self._forged = forged
         self._saying, self._said = trio.open_memory_channel[bytes](8)
 
+    def send_now(self, frame: bytes) -> bool:
+        """See `actors.ports.scripts.ScriptWorker`."""
+        return False
+
     async def send(self, frame: bytes) -> None:
         await self._saying.send(self._forged)
 
