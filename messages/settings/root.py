@@ -32,7 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: str = ""
     """Empty: the provider's rehearsed or default model."""
     model_provider: str = ""
-    """Empty: `rehearsal`, the embedded scripted model, unless a key or a base URL says otherwise."""
+    """Empty: OpenAI or Anthropic if its key is in the environment, else the latest login, else `rehearsal`, the
+    embedded scripted model."""
     model_providers: dict[str, ProviderSettings] = {}
     """Where models are reached, by an id of your choice. An entry replaces the built-in one of its id."""
     models: dict[str, ModelSettings] = {}
@@ -90,7 +91,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Said to the model at the start of a thread, behind the system prompt."""
     oauth: dict[str, OAuthSettings] = {}
     cli_auth_credentials_store: Literal["auto", "keyring", "file", "ephemeral"] = "auto"
-    """Where logins are kept; `auto`: the desktop's keyring where there is one, else a file of the home."""
+    """Where logins are kept; `auto`: the desktop's keyring where there is one, else a file of the home. After a
+    change `callboard login migrate` moves them."""
     chatgpt_base_url: str = "https://chatgpt.com/backend-api/"
     """The backend of a ChatGPT login: limits, account, tasks. With `/backend-api` its paths are `/wham/…`, without it
     `/api/codex/…`; the login is sent there, so https unless it is this machine."""

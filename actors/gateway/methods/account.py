@@ -100,14 +100,15 @@ async def _new_threads(caller: Caller, *, anybody: bool) -> NewThreads:
     snapshot = await _settings_now(caller)
     provider, origin = snapshot.settings.model_provider, snapshot.origins.get("model_provider")
     state = await caller.house.credentials.ask(GetCredentialState(provider=provider), CredentialState)
-    because = (
-        f"{origin.where} says so"
-        if origin is not None
-        else state.source
-        if state.source is not None and state.present
-        else "no provider is set, no key is in the environment, and "
-        + ("no login is to one whose models are known" if anybody else "nobody is logged in")
-    )
+    if origin is not None:
+        because = f"{origin.where} says so"
+    elif state.present and state.source is not None:
+        because = state.source
+    elif state.needed:
+        because = "but there is no login for it here"
+    else:
+        nobody = "no login is to one whose models are known" if anybody else "nobody is logged in"
+        because = f"no provider is set, no key is in the environment, and {nobody}"
     return NewThreads(provider=provider, model=snapshot.settings.model, because=because)
 
 

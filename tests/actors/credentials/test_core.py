@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pickle
 
+import msgspec
 import pytest
 
-from actors.credentials.core import decide, state
+from actors.credentials.core import Held, decide, state
+from actors.credentials.entries import KeyEntry, TokenEntry
 from messages.credentials import CredentialState, Headers, SecretValue
 from messages.failure import Failure
 from messages.settings import ProviderSettings
@@ -45,6 +47,50 @@ def test_a_missing_or_unusable_key_is_an_error_that_names_the_variable_and_not_i
     assert found.kind == "missing_key"
     assert "X_KEY" in found.message
     assert "a\nb" not in found.message
+
+
+def test_where_a_key_comes_from_goes_in_order_and_one_that_cannot_be_sent_hides_nothing_behind_it() -> None:
+    token = msgspec.structs.replace(PROVIDER, experimental_bearer_token="from-the-settings", http_headers={})
+    kept = Held(entry=KeyEntry(key=SecretValue("kept"), saved_at=1.0))
+    plain = msgspec.structs.replace(PROVIDER, http_headers={})
+
+    def sent(provider: ProviderSettings, **environment: str) -> object:
+        found = decide("x", provider, environment, kept, now=0)
+        return found.message if isinstance(found, Failure) else revealed(found)[0][1]
+
+    assert sent(token, X_KEY="sk-1") == "Bearer sk-1"
+    assert sent(token) == "Bearer from-the-settings"
+    assert sent(plain) == "Bearer kept"
+    assert sent(plain, X_KEY="a b") == (
+        "The environment variable X_KEY for provider 'x' holds blanks or more than one line. Set it to the key alone."
+    )
+
+
+@pytest.mark.parametrize(
+    ("borrowed", "said"),
+    [
+        (False, "The login of 'x' cannot be renewed: its token {}, and came without one to renew it. Log in again"),
+        (True, "The token that 'x' was given by another program {}, and only that program can renew it: use that"),
+    ],
+)
+def test_a_token_that_nothing_here_can_renew_is_used_until_it_ends_or_is_refused(borrowed: bool, said: str) -> None:
+    entry = TokenEntry(
+        service="s",
+        client_id="",
+        access_token=SecretValue("at"),
+        expires_at=1000.0,
+        obtained_at=0.0,
+        borrowed=borrowed,
+    )
+    provider, held = ProviderSettings(base_url="https://x/v1", oauth="s"), Held(entry=entry, generation=3)
+    assert revealed(decide("x", provider, {}, held, now=999.0)) == [("authorization", "Bearer at")]
+    for found, why in (
+        (decide("x", provider, {}, held, now=1000.0), "has ended"),
+        (decide("x", provider, {}, held, now=1.0, rejected=3), "has been refused"),
+    ):
+        assert isinstance(found, Failure)
+        assert (found.kind, found.retryable) == ("unauthorized", False)
+        assert found.message.startswith(said.format(why))
 
 
 def test_an_unknown_provider_is_named() -> None:

@@ -50,6 +50,37 @@ STORE = dedent(
     """
 )
 
+MOVE = dedent(
+    """
+    import sys
+    import trio
+    from actors.credentials.entries import KeyEntry, Vault
+    from actors.credentials.keeping import Keeper
+    from actors.credentials.stores.choosing import choose
+    from actors.credentials.stores.keyring import secret_service
+    from actors.ports.production import production_ports
+    from messages.credentials import SecretValue
+
+    home, key = sys.argv[1:]
+    ports = production_ports(None)
+    file, keyring = (choose(kind, ports.files, home, secret_service).store for kind in ("file", "keyring"))
+
+    def told(store):
+        entry = store.load().entries.get("openai")
+        return "nothing" if entry is None else entry.key.reveal()
+
+    async def move(source, target):
+        await Keeper(ports, source, home).move_to(target, (source,))
+        print(told(file), told(keyring))
+
+    file.save(Vault(entries={"openai": KeyEntry(key=SecretValue(key), saved_at=1.0)}))
+    print(choose("auto", ports.files, home, secret_service).kind)
+    trio.run(move, file, keyring)
+    print(choose("auto", ports.files, home, secret_service).kind)
+    trio.run(move, keyring, file)
+    """
+)
+
 PLAIN_BACKEND = dedent(
     """
     from keyring.backend import KeyringBackend
@@ -92,6 +123,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "XDG_DATA_HOME": str(tmp_path / "data"),
         "XDG_RUNTIME_DIR": str(runtime),
         "SCRIPT": STORE,
+        "MOVE": MOVE,
         "PYTHON": sys.executable,
     }
 
@@ -109,6 +141,14 @@ def test_a_secret_service_keeps_logins_for_the_next_process_and_homes_apart(tmp_
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert kept != []
     assert [path for path in kept if KEY.encode() in path.read_bytes()] == []
+
+
+@needs_keyring
+def test_logins_move_into_a_secret_service_and_out_of_it_and_auto_goes_along(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    told = in_a_desktop(tmp_path, f'"$PYTHON" -c "$MOVE" {home} {KEY}').splitlines()
+    assert told == ["file", f"nothing {KEY}", "keyring", f"{KEY} nothing"]
 
 
 def test_without_a_secret_service_auto_takes_the_file_and_says_so_though_a_plaintext_keyring_is_installed(
