@@ -282,6 +282,7 @@ class Projector:
                     self._withheld.add(record.item.id)
             case ScriptWritten():
                 self._scripts[record.call_id] = _ScriptFold(record)
+                self._count_submission(self._turn(record.turn_id))  # a person's: there is no message of theirs
             case ScriptRecorded(call_id=call_id, event=event):
                 if call_id in self._scripts:
                     self._scripts[call_id].log.append(event)
@@ -446,11 +447,14 @@ class Projector:
         turn = self._turn(turn_id)
         turn.items[item.id] = item
         if isinstance(item, UserMessage):
-            if turn.submission_id:
-                # Not before: where the turn's first append was torn, its input is lost, and sent again it must count.
-                self._submissions.setdefault(turn.submission_id, turn.id)
+            self._count_submission(turn)
             if not self._preview:
                 self._preview = preview_of(item)
+
+    def _count_submission(self, turn: _TurnFold) -> None:
+        """Not before: where the turn's first append was torn, its input is lost, and sent again it must count."""
+        if turn.submission_id:
+            self._submissions.setdefault(turn.submission_id, turn.id)
 
     # --- handing out --------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from actors.rollout_writer.loaded import Counts, OpenItem
 from actors.rollout_writer.projection import Projector, project
 from actors.rollout_writer.validity import validate_history
+from actors.sandbox_pool.pool import DEFAULT_LIMITS
 from messages.base import CallId, ItemId, ThreadId, TurnId
 from messages.client.item import (
     AgentMessage,
@@ -27,6 +28,7 @@ from messages.log import (
     ItemShown,
     Record,
     ResponseItem,
+    ScriptWritten,
     SteerAccepted,
     TerminalPassed,
     TextCheckpoint,
@@ -141,6 +143,22 @@ def test_a_thread_is_told_whole() -> None:
         7,
     )
     assert (summary.created_at, summary.updated_at) == (META.created_at, START + 1)
+
+
+def test_a_persons_script_counts_as_a_submission_once_it_is_in_the_log() -> None:
+    script = ScriptWritten(
+        turn_id=TURN,
+        call_id=CallId("s1"),
+        item_id=ItemId("s1"),
+        source="return 1",
+        source_hash="h",
+        behind=0,
+        mode="enabled",
+        tools=(),
+        limits=DEFAULT_LIMITS,
+    )
+    assert project(write([(META, OPENED)], at=START)).submissions == {}
+    assert project(write([(META, OPENED, script)], at=START)).submissions == {"sub_1": TURN}
 
 
 def test_an_item_in_progress_keeps_its_place_when_it_completes() -> None:

@@ -18,7 +18,8 @@ The laws, and where they are checked:
                                       began and did not end is *unknown*; submissions that were accepted are known
     of every script (script_laws.py)  each call of it is requested, started and ended at most once, in this order; what
                                       it is told of has ended in the log, and it is told once; a call that is done had
-                                      its effect; its result names each call; no replay goes another way; at the end
+                                      its effect; its result names each call; no replay goes another way; what is
+                                      spawned has one outcome, told once; at the end
                                       every script has come to one; with its turn's end its process is gone
     after every stop in order         nothing is left to recover, everybody heard how their turn ended
     at the end (laws.py)              the thread as read is the thread as told; what was shown started is completed;

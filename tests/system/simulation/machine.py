@@ -234,6 +234,10 @@ class Machine:
                     await run.write(f"line {number}\n".encode())
                     await trio.sleep(0.1)
                 return 0
+            case ["flood", kilobytes]:
+                for number in range(int(kilobytes)):
+                    await run.write(b"%1023d\n" % number)
+                return 0
             case ["stubborn"]:
                 run.traps = True
                 await run.write(b"you cannot stop me\n")

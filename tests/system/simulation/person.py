@@ -111,6 +111,8 @@ class Person:
         """The thread as read at the end."""
         self.thread_lost = False
         """The power took it, before anything passed a barrier."""
+        self.wordless: set[str] = set()
+        """Submissions that bring no message of a user into their turn."""
         self.unkept: set[str] = set()
         """Submissions accepted while the log took no more."""
         self.mirror_stale = False
@@ -340,12 +342,23 @@ class Person:
             "clientUserMessageId": submission,
         }
         turn_id: str = (await self.ask("turn/start", params))["turn"]["id"]
+        self._accept(submission, turn_id)
+        return turn_id
+
+    def _accept(self, submission: str, turn_id: str) -> None:
         before = self.accepted.get(submission)
         if before not in (None, turn_id):
             self.complain(f"the submission {submission!r} was turn {before} and is turn {turn_id}")
         self.accepted[submission] = turn_id
         if not self.machine.has_room.is_set():
             self.unkept.add(submission)
+
+    async def run_script(self, source: str, submission: str) -> str:
+        """Run a script of one's own as a turn; the same submission is never more than one. The turn's id."""
+        params = {"threadId": self.meeting.thread_id, "source": source, "clientUserMessageId": submission}
+        self.wordless.add(submission)
+        turn_id: str = (await self.ask("callboard/script/run", params))["turn"]["id"]
+        self._accept(submission, turn_id)
         return turn_id
 
     async def ended(self, submission: str) -> str:

@@ -65,6 +65,38 @@ async def script_it(me: Person) -> None:
     await finish(me)
 
 
+OWN_SCRIPT = """\
+const work = (name: string) => tools.exec({ command: ["work", name, "0.2"] }).then((d) => d.exitCode, (e) => e.code);
+console.log(await work("mine"));
+return [await Promise.all([work("yours"), work("ours")]), Math.random(), Date.now()];
+"""
+
+
+async def run_own_script(me: Person) -> None:
+    await me.attend()
+    await me.run_script(OWN_SCRIPT, "first")
+    await me.ended("first")
+    await finish(me)
+
+
+async def spawn(me: Person) -> None:
+    await me.attend()
+    await me.turn("spawn it", "first")
+    listed = await me.ask("thread/backgroundTerminals/list", {"threadId": me.meeting.thread_id})
+    for terminal in listed["data"]:
+        params = {"threadId": me.meeting.thread_id, "processId": terminal["processId"]}
+        await me.ask("thread/backgroundTerminals/terminate", params)
+    await me.until(lambda: me.open_commands() == 0, "the spawned commands are shown completed")
+    me.expect(not me.machine.running_keys(), f"after the end of what was spawned {me.machine.running_keys()} run")
+    await finish(me)
+
+
+async def large_values(me: Person) -> None:
+    await me.attend()
+    await me.turn("large values", "first")
+    await finish(me)
+
+
 async def watch(me: Person) -> None:
     """Join whoever makes the thread, and be there until that one is done."""
     await me.join()
@@ -157,6 +189,8 @@ class Scenario:
     resets: int = 0
     full_disks: int = 0
     chances: Chances = field(default_factory=Chances)
+    config: str = ""
+    """Lines in front of the daemon's config file."""
     commands: tuple[str, ...] | None = None
     """What runs when nothing goes wrong, in any order."""
 
@@ -165,6 +199,8 @@ SCRIPTED = (
     *("work left 0.3", "work right 0.2", "work timed 0.1", "work fast 0.1", "chatter 600", "work whole 0.1"),
     *("work before 0.1", "work between 0.1", "work after-1 0.1", "work after-2 0.1", "work after-3 0.1"),
 )
+OWN = ("work mine 0.2", "work yours 0.2", "work ours 0.2")
+SPAWNED = ("work apart 0.3", "chatter 600", "work within 0.1", "stubborn", "work meanwhile 0.3")
 BUILT = ("work left 0.4", "work right 0.2", "work whole 0.1")
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -202,6 +238,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(name="stopped script", play=stop_script_anywhere, settings=CAREFULLY, interrupts=True),
     Scenario(name="watched script", play=script_it, settings=CAREFULLY, companion=watch, resets=4),
     Scenario(name="script, full disk", play=script_it, full_disks=3),
+    Scenario(name="own script", play=run_own_script, settings=CAREFULLY, commands=OWN),
+    Scenario(name="spawned", play=spawn, config="scripts.spawn = true\n", commands=SPAWNED),
+    Scenario(name="large values", play=large_values, commands=("flood 1100", "work behind 0.1")),
     Scenario(name="lost workers", play=script_it, chances=Chances(lost_worker=0.08)),
 )
 

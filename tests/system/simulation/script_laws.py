@@ -13,13 +13,26 @@ from dataclasses import dataclass, field
 from actors.rollout_writer.parsing import Line, decode
 from actors.session.scripting import IDEMPOTENT
 from messages.client.item import CommandExecution, DynamicToolCall
-from messages.log import ItemShown, Record, ResponseItem, ScriptRecorded, ScriptWritten, ToolStarted
+from messages.log import (
+    CallSpawned,
+    ItemShown,
+    Record,
+    ResponseItem,
+    ScriptRecorded,
+    ScriptWritten,
+    SpawnEnded,
+    ToolStarted,
+)
 from messages.script import CallEnded, CallRequested, ScriptPumped
 from tests.system.simulation.machine import Machine
 
 ALL_DONE = "calls, all done: "
 """How a result begins to speak of calls none of which needs a line of its own."""
 
+OURS = ("search", "describe", "spawn.list", "spawn.cancel")
+"""Calls that the daemon answers by itself: nothing is started for them."""
+
+_SPAWNED = re.compile(r'<spawned-call task="?(\d+)')
 _STATUS = re.compile(r'<tool-calls-result status="(\w+)"')
 
 
@@ -31,6 +44,7 @@ class Ledger:
     starts: int = 0
     """How often it was given leave."""
     requested: list[int] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
     started: dict[int, list[ToolStarted]] = field(default_factory=dict)
     ended: dict[int, CallEnded] = field(default_factory=dict)
     settled: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -50,8 +64,32 @@ def check(machine: Machine, path: str, data: bytes, *, over: bool) -> None:
             problems += _read(scripts, line.record)
     for ledger in scripts.values():
         problems += _judge(machine, ledger, over=over)
+    problems += _judge_spawned(data, over=over)
     for problem in problems:
         machine.complain(f"{path}: {problem}")
+
+
+def _judge_spawned(data: bytes, *, over: bool) -> list[str]:
+    """Calls that outlive their script: one outcome each, of which the model is told once."""
+    spawned, ended, told = Counter[int](), Counter[int](), Counter[int]()
+    for raw in data[: data.rfind(b"\n") + 1].splitlines():
+        line = decode(raw)
+        match line.record if isinstance(line, Line) else None:
+            case CallSpawned(task=task):
+                spawned[task] += 1
+            case SpawnEnded(task=task):
+                ended[task] += 1
+            case ResponseItem() as record:
+                told.update(map(int, _SPAWNED.findall(_plain(record))))
+            case _:
+                pass
+    problems = [f"task {task} is given twice" for task, count in spawned.items() if count > 1]
+    for what, counted in (("has", ended), ("is told", told)):
+        problems += [f"task {task} {what} {count} outcomes" for task, count in counted.items() if count > 1]
+        problems += [f"task {task} {what} an outcome and never began" for task in counted.keys() - spawned.keys()]
+        if over:
+            problems += [f"task {task} {what} no outcome" for task in spawned.keys() - counted.keys()]
+    return problems
 
 
 def _read(scripts: dict[str, Ledger], record: Record) -> list[str]:
@@ -92,8 +130,9 @@ def _plain(record: ResponseItem) -> str:
 def _hear(ledger: Ledger, record: ScriptRecorded) -> list[str]:
     name = f"call {record.call_id}"
     match record.event:
-        case CallRequested(number=number):
+        case CallRequested(number=number, name=called):
             ledger.requested.append(number)
+            ledger.names[number] = called
             if number != len(ledger.requested):
                 return [f"{name}:{number} is requested as the {len(ledger.requested)}. one"]
         case CallEnded(number=number) as event:
@@ -125,11 +164,12 @@ def _judge(machine: Machine, ledger: Ledger, *, over: bool) -> list[str]:
         if len(starts) > 1 and call.name not in IDEMPOTENT:
             problems.append(f"{name}: call {number} ({call.name}) was started {len(starts)} times")
         ended = ledger.ended.get(number)
-        is_command = isinstance(call.item, CommandExecution)
+        # What is spawned is the thread's when it is done for the script; what became of it is told apart.
+        is_command = isinstance(call.item, CommandExecution) and not ledger.names[number].startswith("spawn.")
         if ended is not None and ended.result.outcome == "done" and is_command and call.idempotency_key not in ran:
             problems.append(f"{name}: call {number} is done, and its command never ran")
     for number, ended in ledger.ended.items():
-        if ended.result.outcome == "done" and number not in ledger.started:
+        if ended.result.outcome == "done" and number not in ledger.started and ledger.names[number] not in OURS:
             problems.append(f"{name}: call {number} is done and never started")
     if ledger.told is None:
         return [*problems, f"{name} never came to an end"] if over else problems

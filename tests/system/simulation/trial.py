@@ -96,7 +96,7 @@ def rehearse(seed: int, scenario: Scenario) -> Outcome:
 
 def run(plan: Plan, *, record_sites: bool = False, config: str = "") -> Outcome:
     """Run a plan to its end. ``config``: lines in front of the daemon's config file."""
-    machine = Machine(plan.seed, chances=plan.scenario.chances, config=config)
+    machine = Machine(plan.seed, chances=plan.scenario.chances, config=config + plan.scenario.config)
     recorder = SiteRecorder(1) if record_sites else None
     with _listening(machine):
         trial = _Trial(plan, machine, recorder)
