@@ -50,3 +50,5 @@ class PermissionProfile(msgspec.Struct, frozen=True, kw_only=True):
     """May be changed, the folders with all in them but for the protected names at their top."""
     read: tuple[str, ...] = ()
     """Stay as they are, also inside what may be changed."""
+    none: tuple[str, ...] = ()
+    """May not be read, nor changed, with all that is in them."""

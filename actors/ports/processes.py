@@ -28,7 +28,8 @@ class TerminalSize(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Confinement(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process and all its descendants may change and reach; what their user may read, they may read.
+    """What a process and all its descendants may change and reach; what their user may read, they may read, but for
+    what is hidden.
 
     Paths are absolute; those that do not exist are passed over.
     """
@@ -41,6 +42,8 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     """Folders that may be changed altogether."""
     untouched: tuple[str, ...] = ()
     """Not to be changed even where they lie in one of these."""
+    hidden: tuple[str, ...] = ()
+    """Not to be read, nor changed, with all that is in them."""
     network: bool = False
     """Offline there is no socket but one's own: no TCP, no UDP, no Unix socket of another program's."""
     unix_sockets: bool = False

@@ -78,6 +78,8 @@ def _profile(settings: ThreadSettings) -> str:
         "" if settings.profile is None or not settings.profile.read else f", not in {', '.join(settings.profile.read)}"
     )
     files = f"files can be changed in {', '.join(places)}{kept}" if places else "no file can be changed"
+    if settings.profile is not None and settings.profile.none:
+        files += f"; {', '.join(settings.profile.none)} cannot be read"
     network = "the network is open" if settings.network_access or settings.granted.network else "there is no network"
     return f'<permission_profile type="managed">{_escaped(f"{files}; {network}")}</permission_profile>'
 

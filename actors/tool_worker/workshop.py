@@ -15,7 +15,7 @@ from actors.ports import Ports
 from actors.ports.processes import Confinement, SpawnError, SpawnRequest
 from actors.rollout_writer.handle_store import HandleStore
 from actors.tool_worker.confinement.ground import is_below
-from actors.tool_worker.confinement.policy import confinement_of, patch_roots
+from actors.tool_worker.confinement.policy import confinement_of, hidden_paths, patch_roots
 from actors.tool_worker.needs import command_need, enforced_by
 from actors.tool_worker.registry import Registry
 from actors.tool_worker.rules.book import no_rules
@@ -28,6 +28,7 @@ from actors.tool_worker.tool import Tool, ToolError
 from actors.tool_worker.tools import client_tool
 from actors.tool_worker.toolset import offers, why_not
 from actors.tool_worker.truncation import TruncationPolicy
+from actors.tool_worker.veiled import VeiledFiles
 from messages.approval import CommandNeed
 from messages.approval import Confinement as Enforced
 from messages.base import ThreadId, TurnId
@@ -85,7 +86,7 @@ class Workshop:
         rules: Callable[[str], Awaitable[RuleSet]] = no_rules,
     ) -> None:
         self.thread_id = thread_id
-        self.ports = ports
+        self._ports = ports
         self.registry = registry
         self.terminals = terminals
         self.settings = settings
@@ -103,6 +104,16 @@ class Workshop:
         self._abilities = abilities
         self.home = home
         """The daemon's own folder."""
+
+    @property
+    def ports(self) -> Ports:
+        """The world, as far as the thread may see it."""
+        hidden = hidden_paths(self.settings)
+        return (
+            msgspec.structs.replace(self._ports, files=VeiledFiles(self._ports.files, hidden))
+            if hidden
+            else self._ports
+        )
 
     def tool(self, name: str) -> Tool:
         """The tool of that name. Raises ToolError if the thread does not have it."""
@@ -170,9 +181,15 @@ class Workshop:
         """What the thread's sandbox leaves writable. What lies beyond it is asked about before it is patched."""
         return patch_roots(self.settings, self._environment)
 
+    def reading(self) -> Confinement | None:
+        """For programs of ours that only read: what hides from them what the thread may not see. None: nothing does."""
+        hidden = hidden_paths(self.settings)
+        return Confinement(mode="read-only", hidden=hidden) if hidden else None
+
     def kept_paths(self) -> tuple[str, ...]:
         """What a permission profile keeps as it is inside these."""
-        return () if self.settings.profile is None else self.settings.profile.read
+        profile = self.settings.profile
+        return () if profile is None else (*profile.read, *profile.none)
 
     def confinement(self) -> Confinement | None:
         """The thread's sandbox for a command that was not allowed to run outside of it; None: all may run free."""

@@ -30,6 +30,6 @@ class PermissionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     workspace_roots: tuple[str, ...] = ()
     """Absolute folders that count as the workspace, beside the thread's own."""
     filesystem: dict[str, PathAccess] = {}
-    """Absolute path -> `read` or `write`. `:workspace_roots` stands for the workspace, `:tmpdir` for $TMPDIR,
-    `:slash_tmp` for /tmp, `:root` for everything. `none` is refused: reading is not confined."""
+    """Absolute path -> `write`, `read` (it stays as it is) or `none` (it cannot be read either). `:workspace_roots`
+    stands for the workspace, `:tmpdir` for $TMPDIR, `:slash_tmp` for /tmp, `:root` for everything."""
     network: NetworkPermission = NetworkPermission()

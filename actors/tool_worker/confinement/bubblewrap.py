@@ -47,7 +47,13 @@ def bubblewrap_command(
         *(word for path in ground.writable if path != "/" for word in ("--bind-try", path, path)),
         *(word for path in ground.pinned if path not in ground.links for word in ("--ro-bind-try", path, path)),
         *(word for path in ground.absent for word in ("--ro-bind-try", path, path)),
+        *(word for path in ground.hidden for word in _veil(path, file=path in ground.hidden_files)),
         *("--cap-drop", "ALL"),
         *((word for name in KEPT_NAMES for word in ("--cap-add", name)) if root else ()),
         *("--seccomp", str(FILTER_FD), "--chdir", cwd, "--"),
     )
+
+
+def _veil(path: str, *, file: bool) -> tuple[str, ...]:
+    """Something empty in the place of what is not to be read."""
+    return ("--ro-bind", "/dev/null", path) if file else ("--tmpfs", path, "--remount-ro", path)

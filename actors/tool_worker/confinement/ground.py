@@ -19,6 +19,10 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     """What exists in them and stays as it is. A symbolic link among them stands for itself."""
     links: frozenset[str] = frozenset()
     """Those of the pinned that are symbolic links: not every mechanism can hold one fast."""
+    hidden: tuple[str, ...] = ()
+    """Folders and files that exist and are not to be read: something empty is put in their place."""
+    hidden_files: frozenset[str] = frozenset()
+    """Those of the hidden that are no folders."""
     absent: tuple[str, ...] = ()
     """What does not exist in them, and must not come to."""
 

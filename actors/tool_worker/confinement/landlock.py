@@ -45,7 +45,9 @@ def landlock_steps(
     network = NETWORK if offline and version >= NETWORK_FROM else 0
     scope = (SIGNALS | (ABSTRACT_SOCKETS if offline else 0)) if version >= SCOPES_FROM else 0
     code = filter_code(machine, sockets, keep_sizes=version < TRUNCATE_FROM)
-    mounts = (*(f"pin {path}" for path in (*ground.pinned, *ground.absent)), memory_step()) if own_mounts else ()
+    pins = (f"pin {path}" for path in (*ground.pinned, *ground.absent))
+    veils = (f"hide {path}" for path in ground.hidden)
+    mounts = (*pins, *veils, memory_step()) if own_mounts else ()
     return (
         *mounts,
         *limit_steps(),

@@ -50,6 +50,8 @@ def describe(confinement: Confinement) -> str:
         files = f"files can be changed only in {shown}, but not {PROTECTED_THERE} there"
     else:
         files = "no file can be changed"
+    if confinement.hidden:
+        files += f"; {', '.join(confinement.hidden)} cannot be read"
     return f"{files}; {'the network is open' if confinement.network else 'there is no network'}"
 
 

@@ -31,6 +31,7 @@ def confinement_of(settings: ThreadSettings, environment: Mapping[str, str], *, 
                 workspace=added,
                 scratch=() if profile is None else scratch_folders(settings, environment),
                 untouched=untouched,
+                hidden=hidden_paths(settings),
                 network=network,
                 unix_sockets=settings.unix_sockets,
             )
@@ -40,6 +41,7 @@ def confinement_of(settings: ThreadSettings, environment: Mapping[str, str], *, 
                 workspace=tuple(dict.fromkeys((*workspace_roots(settings), *added))),
                 scratch=scratch_folders(settings, environment),
                 untouched=untouched,
+                hidden=hidden_paths(settings),
                 network=network,
                 unix_sockets=settings.unix_sockets,
             )
@@ -54,6 +56,11 @@ def added_roots(settings: ThreadSettings) -> tuple[str, ...]:
     """What may be changed beyond the mode: by a permission profile, and because people have granted it."""
     profile = settings.profile
     return tuple(dict.fromkeys((*(() if profile is None else profile.write), *settings.granted.write)))
+
+
+def hidden_paths(settings: ThreadSettings) -> tuple[str, ...]:
+    """What a permission profile keeps from being read."""
+    return () if settings.profile is None else settings.profile.none
 
 
 def scratch_folders(settings: ThreadSettings, environment: Mapping[str, str]) -> tuple[str, ...]:

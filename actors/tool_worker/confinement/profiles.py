@@ -71,12 +71,8 @@ def faults(profiles: Profiles) -> tuple[Fault, ...]:
                 found.append(Fault(at, f"{path} stands for nothing; there are {', '.join(PLACES)}"))
             elif not path.startswith(":") and not posixpath.isabs(path):
                 found.append(Fault(at, f"{path!r} is not an absolute path"))
-            elif access == "none":
-                found.append(
-                    Fault(
-                        at, "`none` cannot be enforced: reading is not confined. Keep it where the user cannot read it"
-                    )
-                )
+            elif access == "none" and (path.startswith(":") or posixpath.normpath(path) == "/"):
+                found.append(Fault(at, "`none` is for files and folders by their absolute path"))
         if profile.network.domains:
             found.append(Fault((name, "network", "domains"), "nothing filters hosts; use network.enabled"))
     return tuple(found)
@@ -115,7 +111,8 @@ def fields_of(profiles: Profiles, name: str) -> dict[str, Any]:
         *(path for path, access in entries.items() if access == "write" and not path.startswith(":")),
     )
     read = tuple(path for path, access in entries.items() if access == "read" and not path.startswith(":"))
-    free = entries[ROOT] == "write" and workspace and not read and whole.network
+    none = tuple(path for path, access in entries.items() if access == "none")
+    free = entries[ROOT] == "write" and workspace and not read and not none and whole.network
     mode: SandboxMode = "danger-full-access" if free else "workspace-write" if workspace else "read-only"
     return {
         "sandbox_mode": mode,
@@ -128,6 +125,7 @@ def fields_of(profiles: Profiles, name: str) -> dict[str, Any]:
             extends=profile.extends or ":read-only",
             write=tuple(dict.fromkeys(write)),
             read=read,
+            none=none,
         ),
     }
 

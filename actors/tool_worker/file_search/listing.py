@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from actors.ports.processes import Processes, SpawnRequest
+from actors.ports.processes import Confinement, Processes, SpawnRequest
 from actors.tool_worker.file_search.ranking import Candidate
 
 RIPGREP = posixpath.join(posixpath.dirname(sys.executable), "rg")
@@ -40,13 +40,16 @@ NAME_BYTES_MAX = 64 * 1024
 
 
 async def candidates(
-    processes: Processes, root: str, environment: Mapping[str, str]
+    processes: Processes, root: str, environment: Mapping[str, str], confinement: Confinement | None = None
 ) -> AsyncGenerator[tuple[Candidate, ...], None]:
-    """Batches of what is below ``root``, each file and folder once. Raises SpawnError.
+    """Batches of what is below ``root``, each file and folder once. ``confinement``: of the program that looks. Raises
+    SpawnError.
 
     Close the iterator (`aclosing`) when it is not read to its end: only then the listing is over.
     """
-    request = SpawnRequest(argv=LIST_FILES, cwd=root, environment=dict(environment), stderr="separate")
+    request = SpawnRequest(
+        argv=LIST_FILES, cwd=root, environment=dict(environment), stderr="separate", confinement=confinement
+    )
     process = await processes.spawn(request)
     try:
         folders: set[str] = set()
@@ -59,10 +62,12 @@ async def candidates(
         await process.aclose()
 
 
-async def all_candidates(processes: Processes, root: str, environment: Mapping[str, str]) -> list[Candidate]:
+async def all_candidates(
+    processes: Processes, root: str, environment: Mapping[str, str], confinement: Confinement | None = None
+) -> list[Candidate]:
     """Everything below ``root``, up to `FILES_MAX`. Raises SpawnError."""
     found: list[Candidate] = []
-    async with aclosing(candidates(processes, root, environment)) as batches:
+    async with aclosing(candidates(processes, root, environment, confinement)) as batches:
         async for batch in batches:
             found += batch
             if len(found) >= FILES_MAX:

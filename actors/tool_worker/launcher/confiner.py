@@ -34,6 +34,12 @@ UNCONFINED = (
 )
 
 
+UNHIDDEN = (
+    "the thread's permission profile keeps {paths} from being read, and Landlock without a mount namespace cannot do "
+    "that; install bubblewrap, or choose another profile"
+)
+
+
 class Confined(msgspec.Struct, frozen=True, kw_only=True):
     """What makes a request a confined one: steps for its init, words before its argv, placeholders to release."""
 
@@ -99,6 +105,8 @@ class Confiner:
         ground = survey(confinement)
         if ground.links and report.mechanism == "bubblewrap" and report.landlock and report.own_mounts:
             report = msgspec.structs.replace(report, mechanism="landlock")  # bubblewrap cannot hold a link fast
+        if ground.hidden and report.mechanism == "landlock" and not report.own_mounts:
+            raise SpawnError(UNHIDDEN.format(paths=", ".join(ground.hidden)))
         if report.mechanism == "landlock" and not report.own_mounts:
             return self.equip(report, request, confinement, ground)
         made = self.placeholders.make(ground)

@@ -96,8 +96,11 @@ def survey(confinement: Confinement) -> Ground:
                 pinned += git_folders(path)
     pinned += (os.path.realpath(path) for path in confinement.untouched)
     inside = [path for path in pinned if os.path.lexists(path) and any(is_below(path, root) for root in writable)]
+    hidden = [os.path.realpath(path) for path in confinement.hidden if os.path.exists(path)]
     return Ground(
         writable=writable,
+        hidden=in_order(hidden),
+        hidden_files=frozenset(path for path in hidden if not os.path.isdir(path)),
         pinned=in_order(inside),
         links=frozenset(links),
         absent=in_order(path for path in absent if os.path.isdir(os.path.dirname(path))),

@@ -68,7 +68,7 @@ async def _search(job: Job, arguments: FileSearchArguments) -> tuple[Match, ...]
     if folder.kind != "directory":
         raise ToolError(f"unable to search `{root}`: it is not a directory")
     try:
-        listed = await all_candidates(ports.processes, root, workshop.environment(job.call))
+        listed = await all_candidates(ports.processes, root, workshop.environment(job.call), workshop.reading())
     except SpawnError as error:
         raise ToolError(f"unable to search `{root}`: {error}") from error
     limit = min(arguments.limit, LIMIT_MAX)

@@ -87,6 +87,7 @@ async def _search(job: Job, arguments: GrepFilesArguments) -> list[str]:
         cwd=workshop.settings.cwd,
         environment=workshop.environment(job.call),
         stderr="separate",
+        confinement=workshop.reading(),
     )
     try:
         process = await workshop.ports.processes.spawn(request)

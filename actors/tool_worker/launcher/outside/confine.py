@@ -4,6 +4,7 @@ A step is a word with its arguments; which steps make up a sandbox is decided in
 only done here. What is given up here is given up for good, and every child inherits it:
 
     pin PATH                    a path stays as it is, through any name of it: mounted on itself, read-only
+    hide PATH                   something empty is in its place, read-only
     memory PATH BYTES           a folder of memory of the call's own, instead of the host's (/dev/shm)
     processes NUMBER            how many processes the container may have
     limit RESOURCE NUMBER       one resource limit, by its number
@@ -31,7 +32,7 @@ FILTER_FD = 9
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_RECURSIVE = 0x100, 0x1000, 0x8000
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC, MOVE_MOUNT_F_EMPTY_PATH = 1, 0o2000000, 4
-MS_NOSUID, MS_NODEV, MS_REC, MS_SLAVE = 2, 4, 1 << 14, 1 << 19
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_SLAVE = 1, 2, 4, 1 << 12, 1 << 14, 1 << 19
 SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_MOUNT_SETATTR = 428, 429, 442
 SYS_LANDLOCK_ADD, SYS_LANDLOCK_RESTRICT = 445, 446
 """The same numbers on every architecture."""
@@ -67,6 +68,8 @@ class Confinement:
             match word:
                 case b"pin":
                     self.pin(rest)
+                case b"hide":
+                    self.hide(rest)
                 case b"memory":
                     path, _, size = rest.rpartition(b" ")
                     self.own_memory(path, int(size))
@@ -120,6 +123,19 @@ class Confinement:
             self.kernel.call(SYS_MOVE_MOUNT, tree, b"", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH)
         finally:
             os.close(tree)
+
+    def hide(self, path: bytes) -> None:
+        """A folder reads as empty, a file as well. What is gone by now is passed over."""
+        self.detach()
+        try:
+            folder = S_ISDIR(os.stat(path).st_mode)
+        except FileNotFoundError:
+            return
+        if folder:
+            flags = MS_RDONLY | MS_NOSUID | MS_NODEV
+            self.kernel.mount_at(b"tmpfs", path, b"tmpfs", flags, b"mode=000,size=4k")
+        else:
+            self.kernel.mount_at(b"/dev/null", path, None, MS_BIND, None)
 
     def own_memory(self, path: bytes, size: int) -> None:
         self.detach()

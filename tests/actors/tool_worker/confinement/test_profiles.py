@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from actors.ports.processes import Confinement, SpawnError, SpawnRequest
 from actors.settings.layers import SettingsError, file_layer, merge
 from actors.tool_worker.confinement.policy import confinement_of, patch_roots
 from actors.tool_worker.confinement.profiles import faults, fields_of
+from actors.tool_worker.confinement.table import Column
 from actors.tool_worker.needs import patch_need
 from messages.permissions import PermissionProfile
 from messages.session import ThreadSettings
 from messages.settings import SandboxMode, Settings
 from messages.settings.permission import PermissionSettings
+from tests.actors.tool_worker.confinement.test_probes import WAYS, confined_by
+from tests.actors.tool_worker.launcher.stage import read_all
 
 BASE = ThreadSettings(provider="p", model="m", cwd="/w", writable_roots=("/old",), network_access=True)
 ENVIRONMENT = {"TMPDIR": "/var/tmp/me"}
@@ -106,6 +111,51 @@ def test_what_a_profile_says_itself_comes_before_what_it_extends() -> None:
     assert not under(closed, "own").network_access
 
 
+def test_what_is_not_to_be_read_is_hidden_whatever_else_the_profile_says() -> None:
+    made = profiles(own={"extends": ":danger-full-access", "filesystem": {"/keys": "none"}})
+    settings = under(made, "own")
+    confinement = confinement_of(settings, ENVIRONMENT)
+    assert confinement is not None, "that takes a sandbox"
+    assert (confinement.hidden, confinement.network) == (("/keys",), True)
+    assert settings.profile is not None
+    assert settings.profile.none == ("/keys",)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_hidden_paths_read_as_empty_in_each_sandbox(way: Column, tmp_path: Path) -> None:
+    containment, mechanism = WAYS[way]
+    keys, token, work = tmp_path / "keys", tmp_path / "token", tmp_path / "work"
+    for folder in (keys, work, work / "private"):
+        folder.mkdir()
+    for secret in (keys / "one", token, work / "private" / "two"):
+        secret.write_text("SECRET")
+    (work / "link").symlink_to(token)
+    confinement = Confinement(
+        mode="workspace-write",
+        workspace=(str(work),),
+        hidden=(str(keys), str(token), str(work / "private"), str(tmp_path / "gone")),
+    )
+    look = f"cat {token} link; cat {keys}/one private/two; ls -A {keys} private; echo x > private/new; echo x > {token}; echo here"
+    request = SpawnRequest(
+        argv=("/bin/sh", "-c", look), cwd=str(work), environment={"PATH": "/usr/bin:/bin"}, confinement=confinement
+    )
+    async with confined_by(mechanism, containment) as (processes, _):
+        if way == "landlock alone":
+            with pytest.raises(SpawnError, match=r"keeps .* from being read, and Landlock without a mount namespace"):
+                await processes.spawn(request)
+            return
+        process = await processes.spawn(request)
+        try:
+            said = await read_all(process)
+            await process.wait()
+        finally:
+            await process.aclose()
+        assert "SECRET" not in said
+        assert said.rstrip().endswith("here")
+    assert token.read_text() == "SECRET"
+    assert sorted(path.name for path in (work / "private").iterdir()) == ["two"]
+
+
 def test_patches_keep_what_the_sandbox_keeps() -> None:
     roots, kept = ("/w", "/w/sub", "/data/file"), ("/w/docs",)
     paths = ["/w/a", "/w/docs/a", "/w/.git/a", "/w/sub/.git/a", "/w/sub/a", "/data/file", "/data/filex"]
@@ -127,7 +177,8 @@ def test_patches_keep_what_the_sandbox_keeps() -> None:
         ({"own": {"workspace_roots": ["x"]}}, ("own", "workspace_roots"), "'x' is not an absolute path"),
         ({"own": {"filesystem": {"x": "read"}}}, ("own", "filesystem", "x"), "'x' is not an absolute path"),
         ({"own": {"filesystem": {":home": "read"}}}, ("own", "filesystem", ":home"), ":home stands for nothing"),
-        ({"own": {"filesystem": {"/k": "none"}}}, ("own", "filesystem", "/k"), "cannot be enforced"),
+        ({"own": {"filesystem": {":root": "none"}}}, ("own", "filesystem", ":root"), "by their absolute path"),
+        ({"own": {"filesystem": {"/./": "none"}}}, ("own", "filesystem", "/./"), "by their absolute path"),
         ({"own": {"network": {"domains": {"x": "allow"}}}}, ("own", "network", "domains"), "nothing filters hosts"),
     ],
 )
@@ -156,7 +207,7 @@ extends = ":workspace"
     [
         ("", "", 8, "permissions.own.filesystem.secrets: 'secrets' is not an absolute path"),
         ('"secrets" = "read"', '"/s" = "hide"', 6, "permissions.own.filesystem"),
-        ('"secrets" = "read"', '"/s" = "none"', 8, "reading is not confined"),
+        ('"secrets" = "read"', '":tmpdir" = "none"', 8, "by their absolute path"),
         ('"own"\n', '"mine"\n', 1, "default_permissions: there is no permission profile 'mine'"),
         ('"own"\n', '":workspace"\nsandbox_mode = "read-only"\n', 1, "say two things of one sandbox"),
         ('extends = ":workspace"', 'extends = "nobody"', 4, "permissions.own.extends: there is no permission profile"),
