@@ -114,8 +114,11 @@ async def join(
 
 
 def not_used(folder: Path, flags: Sequence[str]) -> str:
-    """What is said of flags that are for a daemon to start with, when one runs already."""
-    return f"a daemon runs already in {folder} with settings of its own; not used: {shlex.join(flags)}"
+    """What is said of flags that are for a daemon to start with, when one runs already; values may be secrets."""
+    named = [
+        flag.partition("=")[0] if before == "-c" else flag for before, flag in zip(("", *flags), flags, strict=False)
+    ]
+    return f"a daemon runs already in {folder} with settings of its own; not used: {shlex.join(named)}"
 
 
 @asynccontextmanager

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import trio
 
+from actors.console.borrowed import attached
 from actors.console.main import main
 from tests.system.daemon import SOON_OVER, DaemonProcess, daemon_process
 
@@ -216,3 +218,23 @@ def test_a_login_of_another_program_is_borrowed_until_it_ends_and_never_what_ren
     vault = (callboard.home / "credentials.json").read_text()
     assert ("rt-secret" in vault, "it-secret" in vault) == (False, False)
     assert theirs.read_text() == before
+
+
+def test_the_next_thread_of_a_running_daemon_uses_a_login_and_after_the_logout_no_longer(
+    callboard: Callboard,
+) -> None:
+    async def begun_with() -> tuple[list[str], str]:
+        async with attached(callboard.home) as client:
+            thread = await client.request("thread/start", {"cwd": str(callboard.home)})
+            models = (await client.request("model/list", {}))["data"]
+            return [thread["modelProvider"], thread["model"]], next(
+                each["model"] for each in models if each["isDefault"]
+            )
+
+    assert trio.run(begun_with) == (["rehearsal", "rehearsal"], "rehearsal")
+    callboard("login", "--with-api-key", "--provider", "anthropic", stdin=KEY)
+    assert trio.run(begun_with) == (["anthropic", "claude-opus-5-5"], "claude-opus-5-5")
+    callboard("login", "--with-api-key", stdin=KEY)
+    assert trio.run(begun_with) == (["openai", "gpt-6.1-sol"], "gpt-6.1-sol")
+    callboard("logout")
+    assert trio.run(begun_with)[0] == ["rehearsal", "rehearsal"]

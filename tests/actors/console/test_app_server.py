@@ -202,7 +202,7 @@ def test_a_running_daemon_is_used_with_its_token_and_goes_on(tmp_path: Path) -> 
         client = _start(daemon.home, "app-server", "-c", "model=other")
         out, errors = client.communicate(INITIALIZE, timeout=20)
         assert (client.returncode, json.loads(out)["id"]) == (0, 1)
-        assert b"not used: -c model=other" in errors
+        assert b"not used: -c model\n" in errors
         os.kill(daemon.pid, 0)
 
 
