@@ -8,6 +8,7 @@ bundled entries: OpenAI's and Anthropic's published model pages and the catalogu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 import msgspec
@@ -150,6 +151,10 @@ SOLD_BY = {"chatgpt": "openai", "claude": "anthropic"}
 """A subscription's provider -> the one whose models it has."""
 
 
+MODELS_REMEMBERED = 256
+"""Names for which the table is not searched again; more than one daemon's threads use at a time."""
+
+
 def find(provider: str, slug: str, said: Mapping[str, ModelSettings] = NOTHING_SAID) -> Model:
     """The model of that name, or what may be assumed of one that nobody has described.
 
@@ -168,7 +173,9 @@ def find(provider: str, slug: str, said: Mapping[str, ModelSettings] = NOTHING_S
     return described
 
 
+@lru_cache(maxsize=MODELS_REMEMBERED)
 def _bundled(provider: str, slug: str) -> Model:
+    """What the table comes to for a name. A request asks for it several times, always for the same few."""
     for model in BUNDLED:
         if model.provider == provider and model.slug == slug:
             return model

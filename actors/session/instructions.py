@@ -10,6 +10,7 @@ has changed, and never edits the old one.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from actors.tool_worker.confinement.policy import SLASH_TMP, added_roots
 from messages.approval import policy_name
@@ -33,6 +34,9 @@ How to work
 How to answer
 - Say briefly what you are about to do before a longer piece of work, and at the end what changed, where, and how you \
 know that it works. Name files with their paths. If something is unfinished or unsure, say so."""
+
+TOOLS_REMEMBERED = 256
+"""Descriptions whose first sentence is not looked for again: the prompt is made once per request."""
 
 _NO_CONFINEMENT = '<permission_profile type="disabled"></permission_profile>'
 _NO_TOOLS = "You have no tools in this session: answer from the conversation alone."
@@ -84,6 +88,7 @@ def _profile(settings: ThreadSettings) -> str:
     return f'<permission_profile type="managed">{_escaped(f"{files}; {network}")}</permission_profile>'
 
 
+@lru_cache(maxsize=TOOLS_REMEMBERED)
 def _first_sentence(description: str) -> str:
     text = " ".join(description.split())
     end = text.find(". ")

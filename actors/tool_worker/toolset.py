@@ -7,7 +7,8 @@ the same bytes, which providers' prefix caches depend on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -17,11 +18,39 @@ from messages.model import ToolNeed, ToolSpec
 from messages.session import ThreadSettings
 from messages.tool_set import Abilities, DynamicTool
 
+V = TypeVar("V")
 
-def thread_tools(specs: Iterable[ToolSpec], settings: ThreadSettings, abilities: Abilities) -> tuple[ToolSpec, ...]:
+CHOICES_REMEMBERED = 64
+"""A sampling asks for its tools three times under the same settings; that many threads sample at once at most."""
+
+
+def thread_tools(specs: tuple[ToolSpec, ...], settings: ThreadSettings, abilities: Abilities) -> tuple[ToolSpec, ...]:
     """Those of ``specs`` that a thread under these settings has, in their order."""
-    ours = tuple(_as_chosen(spec, settings) for spec in specs if offers(spec, settings, abilities))
-    return (*ours, *(spec_of(each) for each in settings.dynamic_tools if _is_listed(each, abilities)))
+    return _chosen(_Same(specs), _Same(settings), abilities)
+
+
+class _Same(Generic[V]):
+    """A value that equals itself only. Settings hold JSON, which has no hash, and are replaced, never changed."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: V) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+
+@lru_cache(maxsize=CHOICES_REMEMBERED)
+def _chosen(
+    specs: _Same[tuple[ToolSpec, ...]], settings: _Same[ThreadSettings], abilities: Abilities
+) -> tuple[ToolSpec, ...]:
+    chosen = settings.value
+    ours = tuple(_as_chosen(spec, chosen) for spec in specs.value if offers(spec, chosen, abilities))
+    return (*ours, *(spec_of(each) for each in chosen.dynamic_tools if _is_listed(each, abilities)))
 
 
 def spec_of(offered: DynamicTool) -> ToolSpec:
