@@ -39,7 +39,8 @@ async def run_call(job: Job) -> None:
         )
     )
     unconfined = any(isinstance(message, RunTool) and message.unconfined for message, _ in await job.inbox.receive())
-    if prepared.side_effects:
+    spawned = job.call.place is not None and job.call.place.spawned
+    if prepared.side_effects and not spawned:  # what it changes is the thread's doing, not the turn's
         await workshop.about_to_change(job.call.turn_id)
     began = workshop.ports.clock.monotonic()
     try:
