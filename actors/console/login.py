@@ -285,4 +285,5 @@ async def _logout(client: Client, provider: str | None) -> int:
     for warning in done.get("warnings", ()):
         print(f"callboard: {warning}", file=sys.stderr)
     print(f"Successfully logged out of {', '.join(done['providers'])}" if done["providers"] else "Not logged in")
+    _tell_of_others(await client.request("callboard/accounts"))  # what lies in another store is still there
     return OK

@@ -14,7 +14,9 @@ from actors.credentials import actor, register
 from actors.credentials.actor import CREDENTIALS, Means
 from actors.credentials.entries import Entry, KeyEntry, TokenEntry, Vault, encode
 from actors.credentials.keeping import Keeper, Moved
+from actors.credentials.oauth import Asked
 from actors.credentials.posting import Poster
+from actors.credentials.services import Service
 from actors.credentials.stores import Store, StoreError
 from actors.credentials.stores.choosing import choose
 from actors.credentials.stores.file import FILE_NAME, FileStore
@@ -163,6 +165,45 @@ async def test_a_store_that_does_not_give_back_what_it_was_given_gets_nothing_ta
     with pytest.raises(StoreError, match="does not give back what was put there; nothing was removed"):
         await move(tmp_path, source, KeyringStore(Forgetful()))
     assert contents(source) == encode(vault(openai=key("sk-1")))
+
+
+async def test_a_renewal_before_or_behind_a_move_loses_no_token_and_asks_once(tmp_path: Path) -> None:
+    """Both want the lock; whoever waited works in the store that holds the logins then."""
+
+    class Server:
+        def __init__(self) -> None:
+            self.asked: list[bytes] = []
+            self.was_asked, self.may_answer = trio.Event(), trio.Event()
+
+        async def post(self, asked: Asked) -> tuple[int, bytes]:
+            self.asked.append(asked.body)
+            self.was_asked.set()
+            await self.may_answer.wait()
+            return 200, b'{"access_token":"at-new","refresh_token":"rt-new","expires_in":3600}'
+
+    old, server = tokens("old", 1.0), Server()
+    source, target = FileStore(ports_here().files, str(tmp_path)), KeyringStore(Desktop())
+    source.save(vault(claude=old))
+    keeper = Keeper(ports_here(), source, str(tmp_path))
+    service = Service(name="s", title="S", client_id="c", token_url="http://127.0.0.1:1/token")
+    renewed: list[str] = []
+
+    async def renew() -> None:
+        renewed.append((await keeper.refresh("claude", old, service, server)).entry.access_token.reveal())
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(renew)
+            await server.was_asked.wait()  # so that one has the lock
+            nursery.start_soon(keeper.move_to, target, (source,))
+            nursery.start_soon(renew)
+            server.may_answer.set()
+    assert renewed == ["at-new", "at-new"]
+    assert len(server.asked) == 1
+    held = target.load().entries["claude"]
+    assert isinstance(held, TokenEntry)
+    assert (held.access_token.reveal(), held.refreshing_since) == ("at-new", None)
+    assert not (tmp_path / FILE_NAME).exists()
 
 
 @asynccontextmanager
