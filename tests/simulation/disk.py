@@ -103,14 +103,13 @@ class Disk:
         return True
 
     def _survivor(self, node: Node) -> bytes:
+        """What was synced and is still there as it was is safe: no file system loses blocks that nobody has written."""
         current = bytes(node.data)
-        if current.startswith(node.durable):
-            tail = current[len(node.durable) :]
-            return node.durable + tail[: self._random.randint(0, len(tail))]
-        choice = self._random.randrange(3)
-        if choice == 0:
-            return node.durable
-        return current if choice == 1 else current[: self._random.randint(0, len(current))]
+        whole = current.startswith(node.durable)
+        safe = len(node.durable) if whole else len(posixpath.commonprefix([current, node.durable]))
+        if safe < len(node.durable) and self._random.random() < 0.4:
+            return node.durable  # it was truncated, or written anew in place, and none of that reached the disk
+        return current[: self._random.randint(safe, len(current))]
 
     # --- the tree ---------------------------------------------------------------------------------------------------
 

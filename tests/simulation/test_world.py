@@ -176,6 +176,27 @@ async def _crash_after(world: World, main: object, ports: Ports, seconds: float)
         world.crash()
 
 
+def test_power_loss_leaves_what_was_synced_and_not_touched_since() -> None:
+    """A torn tail is cut off and written over: the lines before it are safe, whatever becomes of that."""
+    found = set()
+    for seed in range(40):
+        world = World(seed)
+
+        async def daemon(ports: Ports) -> None:
+            ports.files.make_dirs("/home")
+            file = ports.files.open_append(LOG)
+            file.write(b"safe\ntorn")
+            file.datasync()
+            file.truncate(5)
+            file.write(b"new\n")
+
+        world.run(daemon)
+        world.power_loss()
+        found.add(world.disk.get(LOG))
+    assert all(data.startswith(b"safe\n") for data in found)
+    assert {b"safe\ntorn", b"safe\nnew\n", b"safe\n"} <= found
+
+
 def test_power_loss_takes_what_was_not_synced_and_may_leave_a_torn_tail() -> None:
     survivors = set()
     for seed in range(60):
