@@ -257,6 +257,8 @@ class ScriptJob(msgspec.Struct, frozen=True, kw_only=True):
     context: JsonObject = {}
     log: tuple[ScriptEvent, ...] = ()
     """Of an earlier run, to be replayed."""
+    sees: bool = True
+    """Whether the model that is told can look at images."""
 
 
 class ScriptTold(Message, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ TESTS = (
     ROOT / "tests/actors/session/test_spawns.py",
     ROOT / "tests/actors/session/test_writing.py",
     ROOT / "tests/system/test_scripts.py",
+    ROOT / "tests/system/test_script_handles.py",
 )
 
 

@@ -80,8 +80,14 @@ class Images:
         if event.result.value.startswith('{"text":'):  # as `values.value` makes it
             self._found[event.number] = _with_images.decode(event.result.value).images
 
-    async def shown(self, store: HandleStore | None) -> tuple[tuple[InputImage, ...], tuple[str, ...]]:
-        """Those that are put behind the report, and what is to be said of them there."""
+    async def shown(
+        self, store: HandleStore | None, *, sees: bool = True
+    ) -> tuple[tuple[InputImage, ...], tuple[str, ...]]:
+        """Those that are put behind the report, and what is to be said of them there. ``sees``: the model does."""
+        if not sees:
+            count = sum(map(len, self._found.values()))
+            note = f"Images that are not shown: {count}; this model is known not to see any."
+            return (), (note,) if count else ()
         images: list[InputImage] = []
         calls: list[int] = []
         characters = left_out = 0

@@ -111,7 +111,7 @@ async def run_script(
         finally:
             hearing.cancel()
     outcome = await kept_value(outcome, job.limits, handles)
-    pictures, notes = await images.shown(handles)
+    pictures, notes = await images.shown(handles, sees=job.sees)
     outcome = msgspec.structs.replace(outcome, notes=(*outcome.notes, *notes))
     text = render(outcome, dry=job.mode == "dry-run")
     report(

@@ -91,6 +91,7 @@ def _make(step: Step, scripting: Scripting, source: str, *, behind: int, by: Lit
         tools=scripting.tools,
         limits=_replace(offer.limits, calls=min(offer.limits.calls, room)),
         context=_context(step, offer.limits),
+        sees=_sees(step),
     )
     step.log(
         ScriptWritten(
@@ -138,6 +139,7 @@ def taken_up(step: Step, opened: OpenScript) -> Call:
         limits=written.limits,
         context=written.context,
         log=opened.log,
+        sees=_sees(step),
     )
     made = Call(call=call, script=Script(job=job, ledger=ledger_of(opened.log)))
     if opened.output is not None:
@@ -145,6 +147,11 @@ def taken_up(step: Step, opened: OpenScript) -> Call:
     if opened.started is None:
         return made
     return _replace(made, phase="running", started_at=step.at.now, shown=opened.started.item)
+
+
+def _sees(step: Step) -> bool:
+    settings = step.turn.settings
+    return "images" not in step.state.offer.abilities(settings.provider, settings.model).lacks
 
 
 def _context(step: Step, limits: ScriptLimits) -> dict[str, Any]:

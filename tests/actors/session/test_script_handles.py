@@ -218,6 +218,8 @@ async def test_images_are_bounded_in_number_and_bytes_and_what_is_left_out_is_sa
         result = await stage.turn(f'await tools.run({{id: "a", images: {msgspec.json.encode(small[:3]).decode()}}})')
         assert images(result) == small[:2]
         assert "Images left out: 1" in result.told[0]
+        blind = await giving.Images(tuple(result.events)).shown(None, sees=False)
+        assert blind == ((), ("Images that are not shown: 3; this model is known not to see any.",))
 
 
 REPLAYED = f"""\
