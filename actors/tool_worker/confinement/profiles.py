@@ -101,9 +101,7 @@ def fields_of(profiles: Profiles, name: str) -> dict[str, Any]:
         return {"sandbox_mode": BUILT_IN[name]}
     profile = profiles[name]
     whole = _whole(profiles, name)
-    entries = {
-        path if path.startswith(":") else posixpath.normpath(path): access for path, access in whole.entries.items()
-    }
+    entries = {_place(path): access for path, access in whole.entries.items()}
     workspace = entries.get(WORKSPACE, entries[ROOT]) == "write"
     write = (
         *(("/",) if entries[ROOT] == "write" else ()),
@@ -128,6 +126,14 @@ def fields_of(profiles: Profiles, name: str) -> dict[str, Any]:
             none=none,
         ),
     }
+
+
+def _place(path: str) -> str:
+    """A path as it is compared: the root is the place of that name."""
+    if path.startswith(":"):
+        return path
+    normal = posixpath.normpath(path)
+    return ROOT if normal in ("/", "//") else normal
 
 
 def _whole(profiles: Profiles, name: str) -> _Whole:

@@ -41,6 +41,7 @@ def under(made: dict[str, PermissionSettings], name: str) -> ThreadSettings:
         ({"filesystem": {"/data": "write"}}, "read-only", ("/data",), (), False),
         ({"filesystem": {":slash_tmp": "write"}, "network": {"enabled": True}}, "read-only", ("/tmp",), (), True),
         ({"filesystem": {":workspace_roots": "write"}}, "workspace-write", ("/w",), (), False),
+        ({"filesystem": {"/": "read", "/data": "write"}}, "read-only", ("/data",), (), False),
         ({"extends": ":workspace"}, "workspace-write", ("/w", "/tmp", "/var/tmp/me"), (), False),
         (
             {
