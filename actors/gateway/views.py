@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.gateway.rights import rights_body
+from messages.base import TurnId
 from messages.client.item import AgentMessage, UserMessage
 from messages.client.sandbox import ActiveProfile, Enforcement, SandboxPolicy
 from messages.client.thread import EnvironmentBody, GitInfo, ThreadBody, ThreadStatusBody
@@ -53,6 +54,11 @@ def error_body(failure: Failure) -> TurnError:
     word = FAILURE_WORDS[failure.kind]
     info: str | dict[str, Any] = {word: {"httpStatusCode": failure.http_status}} if word in WITH_STATUS else word
     return TurnError(message=failure.message, codex_error_info=info, additional_details=failure.detail)
+
+
+def begun(turn_id: TurnId) -> TurnBody:
+    """A turn that has just begun, for whoever began it."""
+    return TurnBody(id=turn_id, root_turn_id=turn_id, items=(), items_view="notLoaded", status="inProgress")
 
 
 def turn_body(turn: Turn, *, items_view: ItemsView = "full") -> TurnBody:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from actors.gateway.caller import Caller
 from actors.gateway.rpc import RpcError, method
+from actors.gateway.views import begun
 from messages.client.envelope import INVALID_PARAMS
 from messages.client.script import ScriptRunParams, ScriptRunResponse
-from messages.client.turn import TurnBody
 from messages.script import ScriptChoice
 from messages.session import RunScript, TurnAccepted
 
@@ -23,14 +23,7 @@ async def run(caller: Caller, params: ScriptRunParams) -> ScriptRunResponse:
         choice=ScriptChoice(mode=params.mode or "enabled", allowed_tools=params.allowed_tools),
     )
     accepted = await caller.ask(params.thread_id, command, TurnAccepted)
-    turn = TurnBody(
-        id=accepted.turn_id,
-        root_turn_id=accepted.turn_id,
-        items=(),
-        items_view="notLoaded",
-        status="inProgress",
-    )
-    return ScriptRunResponse(turn=turn)
+    return ScriptRunResponse(turn=begun(accepted.turn_id))
 
 
 METHODS = (method("callboard/script/run", ScriptRunParams, run),)

@@ -9,13 +9,13 @@ from actors.gateway.caller import Caller
 from actors.gateway.images import embedded
 from actors.gateway.rpc import RpcError, method
 from actors.gateway.settings_patch import patch_of
+from actors.gateway.views import begun
 from messages.base import TurnId
 from messages.client.envelope import INVALID_PARAMS
 from messages.client.item import TextInput, UserInput
 from messages.client.listing import Nothing
 from messages.client.thread import ThreadIdParams
 from messages.client.turn import (
-    TurnBody,
     TurnInterruptParams,
     TurnStartParams,
     TurnStartResponse,
@@ -62,14 +62,7 @@ async def start(caller: Caller, params: TurnStartParams) -> TurnStartResponse:
         ),
         TurnAccepted,
     )
-    turn = TurnBody(
-        id=accepted.turn_id,
-        root_turn_id=accepted.turn_id,
-        items=(),
-        items_view="notLoaded",
-        status="inProgress",
-    )
-    return TurnStartResponse(turn=turn)
+    return TurnStartResponse(turn=begun(accepted.turn_id))
 
 
 async def steer(caller: Caller, params: TurnSteerParams) -> TurnSteerResponse:
