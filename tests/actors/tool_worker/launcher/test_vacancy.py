@@ -7,13 +7,14 @@ import signal
 from pathlib import Path
 
 import pytest
+import trio
 
 from actors.ports.processes import Confinement, ExitStatus, SpawnError
 from actors.tool_worker.launcher import Mechanism
 from actors.tool_worker.launcher import vacant as vacancies
 from actors.tool_worker.launcher.confiner import Confiner
 
-from .stage import Stage, ended, every_mechanism, launched
+from .stage import DEADLINE_SECONDS, Stage, ended, every_mechanism, launched, proc
 
 LASTING: tuple[Mechanism, ...] = ("pidns", "userns")
 
@@ -163,3 +164,21 @@ async def test_a_confined_call_and_a_free_one_never_share_a_container(
         assert len(free) == 1
         assert len(set(confined)) == (1 if mechanism == "bubblewrap" else 4)
         assert {path.name for path in tmp_path.iterdir()} >= {"0", "1", "2", "3"}
+
+
+@every_mechanism
+async def test_vacant_containers_end_with_their_launcher(mechanism: Mechanism) -> None:
+    async with launched(mechanism) as stage:
+        pid = await container_of(stage, "true")
+    with trio.fail_after(DEADLINE_SECONDS):
+        await ended_or_gone(pid)
+
+
+async def test_vacant_containers_end_when_their_daemon_is_killed() -> None:
+    """The line and the launcher's socket are all that holds them."""
+    async with launched() as stage:
+        pid = await container_of(stage, "true")
+        children = [int(each) for each in proc(f"{stage.handle.pid}/task/{stage.handle.pid}/children").split()]
+        assert pid in children
+        stage.processes._vacancies.clear()  # what the kernel does to a dead daemon's descriptors
+        await ended_or_gone(pid)
