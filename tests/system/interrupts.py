@@ -3,10 +3,10 @@
     python -m tests.system.interrupts --interrupts 500 [--seed 7]
 
 One interrupt: a turn with one to sixteen commands at once (`KINDS`: obedient ones, ones that ignore SIGTERM, ones that
-fork twice into sessions of their own, ones that flood their output, ones on a terminal), in a thread that is sandboxed
-or not. After a time drawn from the seed the client interrupts it. The *moment* the client is shown ``turn/completed``:
+fork twice into sessions of their own, ones that flood their output, ones on a terminal), called by the model or by one
+script of its, in a thread that is sandboxed or not. After a time drawn from the seed the client interrupts it. The *moment* the client is shown ``turn/completed``:
 
-    no process of the turn is alive, whatever it forked;
+    no process of the turn is alive, whatever it forked, and none that ran its script;
     the daemon and its launcher hold no descriptor more than before the turn, and have no zombie;
     the log holds a history that providers accept;
     and then a turn in the same thread works.
@@ -30,12 +30,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import trio
 
 from actors.tool_worker.launcher.outside.wire import INIT_NAME
 from tests.system import daemon as observed
 from tests.system import kill_laws as laws
 from tests.system.daemon import DaemonProcess
+from tests.system.deadline import until
 from tests.system.kill import LawBrokenError, broken
 from tests.system.kill_laws import Shown
 from tests.system.kill_play import Workspace, again, note
@@ -75,6 +77,7 @@ ENDINGS = ("interrupted", "completed")
 def teach(model: ScriptedModel) -> None:
     """Give the model its plays."""
     model.on("many", many)
+    model.on("script", scripted)
     model.on("again", lambda exchange: again(exchange, exchange.user.split(" ")[1]))
 
 
@@ -91,6 +94,18 @@ def many(exchange: Exchange) -> None:
     exchange.complete()
 
 
+def scripted(exchange: Exchange) -> None:
+    """``script NAME KIND+…``: the same, by a script; eight at a time run, the others wait."""
+    _, _, kinds = exchange.user.split(" ", 2)
+    if exchange.round == 0:
+        commands = msgspec.json.encode([KINDS[label.partition("@")[0]] for label in kinds.split("+")]).decode()
+        wait = "await new Promise<void>((resolve) => setTimeout(resolve, 20))"
+        exchange.script(f"{wait};\nawait Promise.all({commands}.map((command) => tools.exec({{ command }})));")
+    else:
+        exchange.say("That is all.")
+    exchange.complete()
+
+
 class Count:
     """What was done, for the table at the end."""
 
@@ -99,6 +114,7 @@ class Count:
         self.endings: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.modes: Counter[str] = Counter()
+        self.callers: Counter[str] = Counter()
         self.checks: Counter[str] = Counter()
         self.seconds: list[float] = []
         self.settled: list[float] = []
@@ -111,7 +127,8 @@ class Count:
 
     def table(self) -> str:
         lines = [f"{self.interrupts} interrupts"]
-        for title, counted in (("turns ended", self.endings), ("commands", self.kinds), ("threads in", self.modes)):
+        counts = ("turns ended", self.endings), ("called by", self.callers), ("commands", self.kinds)
+        for title, counted in (*counts, ("threads in", self.modes)):
             lines += ["", title, *(f"  {count:5}  {name}" for name, count in counted.most_common())]
         lines += ["", "laws checked, none broken", *(f"  {count:5}  {name}" for name, count in self.checks.items())]
         lines += [
@@ -167,6 +184,8 @@ class Trial:
             shown = Shown(result["thread"], workspace, "many", f"w{index}")
             self._threads.append((shown, mode))
             await self._works(peer, shown, mode)
+        await peer.run_turn(self._threads[0][0].thread_id, "script s soon over", ROUND_SECONDS)
+        await until(lambda: len(self._daemon.script_workers()) == 1)
 
     async def _interrupt_one(self, peer: Peer) -> None:
         rng, count = self._rng, self._count
@@ -175,19 +194,25 @@ class Trial:
         kinds = [rng.choice(tuple(KINDS)) for _ in range(rng.randint(1, TOOLS_MAX))]
         labels = [f"{kind}@t" if rng.random() < 0.15 else kind for kind in kinds]
         before = await self._settled()
-        turn_id = await peer.start_turn(shown.thread_id, f"many i{self._turns} {'+'.join(labels)}")
+        play = rng.choice(("many", "script"))
+        turn_id = await peer.start_turn(shown.thread_id, f"{play} i{self._turns} {'+'.join(labels)}")
         await trio.sleep(rng.uniform(0, MOMENT_SECONDS))
+        workers = self._daemon.script_workers()
         began = time.monotonic()
         await peer.ask("turn/interrupt", {"threadId": shown.thread_id, "turnId": turn_id})
         ended = await peer.turn_completed(turn_id, ROUND_SECONDS)
         left = observed.of_thread(shown.thread_id)
+        running = workers & self._daemon.script_workers()
         count.seconds.append(time.monotonic() - began)
         count.check("no process is left when turn/completed is shown", left)
+        still = [f"workers {running}, of which one at most is kept ready"] if len(running) > 1 else []
+        count.check("no worker is left when turn/completed is shown", still)
         status = ended["status"]
         count.check("the turn ended as it should", [] if status in ENDINGS else [f"it is {status}: {ended}"])
         count.interrupts += 1
         count.endings[status] += 1
         count.modes[mode] += 1
+        count.callers["the model" if play == "many" else "a script"] += 1
         count.kinds.update(kinds)
         await self._settles_to(before)
         count.check("history is valid as it was left", laws.history_is_valid(laws.load(shown)))
