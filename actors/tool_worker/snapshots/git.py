@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from actors.ports import Files, Ports
 from actors.ports.processes import SpawnError
 from actors.session.children import UndoError
+from actors.session.git_info import Repository
 from actors.tool_worker.programs import ProgramTimeoutError, Ran, run_program
 
 GIT_SECONDS = 60.0
@@ -49,17 +50,17 @@ class SnapshotError(UndoError):
 
 
 class ShadowRepository:
-    """Ours, for one worktree. ``root`` is the worktree's topmost folder, ``common_dir`` where its objects lie.
+    """Ours, for one worktree of the user's.
 
     It keeps an index of its own from one snapshot to the next, so that only what has changed since is read. It does not
     start from the user's: that one believes a converted file (end of line, filter) to be what it was converted to.
     """
 
-    def __init__(self, ports: Ports, *, home: str, root: str, common_dir: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, ports: Ports, theirs: Repository, *, home: str, environment: Mapping[str, str]) -> None:
         self._ports = ports
-        self.root = root
-        self._common_dir = common_dir
-        name = hashlib.sha256(root.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+        self.root = theirs.root
+        self._theirs = theirs
+        name = hashlib.sha256(self.root.encode("utf-8", "surrogateescape")).hexdigest()[:24]
         self.path = posixpath.join(home, "snapshots", f"{name}.git")
         self._environment = {name: environment[name] for name in PASSED_ON if name in environment}
 
@@ -78,11 +79,11 @@ class ShadowRepository:
             files.write_atomic(posixpath.join(self.path, "info/attributes"), NO_CONVERSION)
             files.write_atomic(posixpath.join(self.path, "worktree"), self.root.encode("utf-8", "surrogateescape"))
             files.write_atomic(posixpath.join(self.path, "HEAD"), b"ref: refs/heads/none\n")
-        theirs = posixpath.join(self._common_dir, "objects")
+        theirs = posixpath.join(self._theirs.common_dir, "objects")
         files.write_atomic(
             posixpath.join(self.path, "objects/info/alternates"), theirs.encode("utf-8", "surrogateescape") + b"\n"
         )
-        exclude = posixpath.join(self._common_dir, "info/exclude")
+        exclude = posixpath.join(self._theirs.common_dir, "info/exclude")
         if files.stat(exclude) is not None:
             files.write_atomic(posixpath.join(self.path, "info/exclude"), files.read(exclude))
 
@@ -98,12 +99,27 @@ class ShadowRepository:
         """Run several as one shell script, which costs one process to contain; what it wrote. Raises SnapshotError."""
         return (await self._run(("/bin/sh", "-ec", text), index, stdin, (0,))).output
 
-    async def _run(self, argv: tuple[str, ...], index: str, stdin: bytes, accept: tuple[int, ...]) -> Ran:
+    async def tracked(self) -> frozenset[bytes]:
+        """The files that the user tracks, from the root. Reads their index. Raises SnapshotError."""
+        argv = ("git", "-c", "core.fsmonitor=false", "ls-files", "-z")
+        theirs = {"GIT_DIR": self._theirs.git_dir, "GIT_INDEX_FILE": posixpath.join(self._theirs.git_dir, "index")}
+        listed = await self._run(argv, INDEX, b"", (0,), theirs)
+        return frozenset(listed.output.split(b"\0"))
+
+    async def _run(
+        self,
+        argv: tuple[str, ...],
+        index: str,
+        stdin: bytes,
+        accept: tuple[int, ...],
+        elsewhere: Mapping[str, str] | None = None,
+    ) -> Ran:
         environment = {
             **self._environment,
             "GIT_DIR": self.path,
             "GIT_WORK_TREE": self.root,
             "GIT_INDEX_FILE": self.index(index),
+            **(elsewhere or {}),
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_OPTIONAL_LOCKS": "0",

@@ -57,13 +57,7 @@ class Snapshots:
         return None if found is None else await self._ours(found)
 
     async def _ours(self, found: Repository) -> ShadowRepository:
-        shadow = ShadowRepository(
-            self.ports,
-            home=self._home,
-            root=found.root,
-            common_dir=found.common_dir,
-            environment=self._environment,
-        )
+        shadow = ShadowRepository(self.ports, found, home=self._home, environment=self._environment)
         await shadow.prepare()
         return shadow
 
@@ -88,6 +82,12 @@ class Snapshots:
         listed = await shadow.git("ls-files", "-z", "--others", "--exclude-standard")
         untracked = [path for path in listed.output.split(b"\0") if path]
         kept, left_out = await self.ports.threads.run(_within_limits, self.ports.files, shadow.root, untracked)
+        if left_out:
+            # What the user tracks is new to our index when that is: the limits are not meant for it.
+            known = await shadow.tracked()
+            others = [path for path in untracked if path not in known]
+            kept, left_out = await self.ports.threads.run(_within_limits, self.ports.files, shadow.root, others)
+            kept += [path for path in untracked if path in known]
         text = f"{message}\n\n" + (f"{LEFT_OUT}{left_out}\n" if left_out else "")
         script = (
             f"git add -u; git update-index --add -z --stdin; {{ printf %s {shlex.quote(text)}; {TELL_FOLDERS}; }} "

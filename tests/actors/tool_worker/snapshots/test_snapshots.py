@@ -220,3 +220,24 @@ async def test_where_a_snapshot_does_not_name_its_folders_none_is_removed(
     await turn(snapshots, root, change)
     assert (await undo(snapshots, str(root), THREAD, None)).removed == ("new/file",)
     assert (root / "new").is_dir()
+
+
+async def test_the_limits_are_not_meant_for_what_the_user_tracks(
+    root: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "UNTRACKED_FILES_MAX", 2)
+    with (root / "huge").open("wb") as huge:
+        huge.truncate(UNTRACKED_FILE_BYTES_MAX + 1)
+    git(root, "add", "huge")
+    for name in ("u1", "u2", "u3"):
+        (root / name).write_text("untracked")
+    before = contents(root)
+
+    def change() -> None:
+        (root / "huge").write_text("agent")
+        (root / "a.txt").write_text("agent")
+
+    await turn(snapshots, root, change)
+    done = await undo(snapshots, str(root), THREAD, None)
+    assert (done.restored, done.left_out) == (("a.txt", "huge"), "3 untracked files (more than 2)")
+    assert contents(root) == before
