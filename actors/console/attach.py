@@ -28,7 +28,7 @@ from actors.console.borrowed import attached, attached_again
 from actors.console.choices import Choice
 from actors.console.client import Client, Incoming, NotReachableError, WireError
 from actors.console.keys import Key, Keyboard, LineEditor, Named
-from actors.console.questions import Pending, drawn, is_approval, subject
+from actors.console.questions import Pending, ask_above, below, drawn, is_approval, subject
 from actors.console.screen import Screen
 from actors.console.stage import Stage, finished, headline, staged
 from actors.console.thread_settings import ThreadFlags
@@ -218,6 +218,7 @@ class Attached:
             await self._client.refuse(message.id, NOT_HERE)
         elif self._typing:
             self._pending.ask(message, trio.current_time())
+            ask_above(self.stage, message)
             self.stage.refresh()
         else:
             self.stage.say(drawn(message, self.stage.item(message.params["itemId"]), keys=False))
@@ -252,7 +253,8 @@ class Attached:
 
     async def _press(self, key: Key) -> bool:
         """True: the person leaves."""
-        answered = None if self._editor.text else self._pending.answered_by(key, trio.current_time())
+        busy = bool(self._editor.text) or self._wait is not None  # nobody could be told
+        answered = None if busy else self._pending.answered_by(key, trio.current_time())
         if answered is not None:
             await self._decide(*answered)
             return False
@@ -266,6 +268,9 @@ class Attached:
         assert self._nursery is not None
         if line.strip() == "/cancel":
             self._nursery.start_soon(self._cancel_call)
+            return False
+        if self._asking and self._wait is not None:
+            self.stage.say(Text("! not connected; the question is asked again when the daemon is back", style="yellow"))
             return False
         if self._asking and not line.startswith("!"):
             await self._tell(self._asking[0], line)
@@ -313,9 +318,12 @@ class Attached:
             if line.startswith("!"):
                 await self._client.request("thread/shellCommand", {**thread, "command": line[1:].strip()})
                 return
-            # While a turn runs this steers it.
             given = {"input": [{"type": "text", "text": line}], "clientUserMessageId": client_id}
-            await self._client.request("turn/start", {**thread, **given})
+            steered = self._turn
+            accepted = await self._client.request("turn/start", {**thread, **given})
+            if steered is not None and accepted["turn"]["id"] == steered:
+                # It is shown where it enters, which may be a long call away.
+                self.stage.say(Text(f"· the running turn will get: {line}", style="dim"))
         except WireError as error:
             self.stage.say(Text(f"! {error.reason}", style="bold red"))
         except NotReachableError:
@@ -354,8 +362,9 @@ class Attached:
         rows: list[RenderableType] = []
         question = self._pending.first
         if question is not None:
-            seen = self._pending.takes_keys(trio.current_time()) and not self._editor.text
-            rows.append(drawn(question, self.stage.item(question.params["itemId"]), keys=seen))
+            busy = bool(self._editor.text) or self._wait is not None
+            seen = self._pending.takes_keys(trio.current_time()) and not busy
+            rows.append(below(self.stage, question, keys=seen))
             if len(self._pending) > 1:
                 rows.append(Text(f"  ({len(self._pending) - 1} more questions wait)", style="dim"))
         elif self._asking:

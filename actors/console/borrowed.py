@@ -77,11 +77,12 @@ async def daemon(folder: Path, flags: Sequence[str] = ()) -> AsyncIterator[Borro
 
 
 async def join(
-    nursery: trio.Nursery, folder: Path, flags: Sequence[str] = (), *, queue: int = 1
+    nursery: trio.Nursery, folder: Path, flags: Sequence[str] = (), *, queue: int = 1, quietly: bool = False
 ) -> tuple[trio_websocket.WebSocketConnection, trio.Process | None]:
     """A WebSocket to the daemon of this home, and its process if it was started for this with ``flags``.
 
-    Raises NotReachableError with what the daemon printed if it does not come up.
+    ``quietly``: the caller draws on the terminal already. Raises NotReachableError with what the daemon printed if it
+    does not come up.
     """
     deadline = trio.current_time() + START_SECONDS
     silent: int | None = None
@@ -91,7 +92,7 @@ async def join(
         if found is not None and found.pid != silent:
             place = Borrowed(found.address, homes.token(folder))
         else:
-            with waiting("starting a daemon"):
+            with contextlib.nullcontext() if quietly else waiting("starting a daemon"):
                 child = await _launch(folder, [*flags, "--until-idle", "0"])
                 started = await _started(child, folder)
             silent = None
@@ -141,7 +142,7 @@ async def attached(
 
 @asynccontextmanager
 async def attached_again(folder: Path, name: str = "callboard-console") -> AsyncIterator[Client]:
-    """The same after the daemon has gone, however long it takes.
+    """The same after the daemon has gone, however long it takes; the caller tells people about the wait.
 
     For some seconds somebody else is given the time to start it again: a service manager, or the person who stopped it.
     """
@@ -151,7 +152,7 @@ async def attached_again(folder: Path, name: str = "callboard-console") -> Async
         while True:
             if homes.running(folder) is not None or trio.current_time() > deadline:
                 with contextlib.suppress(NotReachableError):
-                    socket, _ = await join(nursery, folder)
+                    socket, _ = await join(nursery, folder, quietly=True)
                     break
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
             await trio.sleep(pause)

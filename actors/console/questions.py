@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import trio
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from actors.console.choices import Choice, by_key, choices
@@ -19,6 +19,9 @@ APPROVALS: Final = frozenset(
     {"item/commandExecution/requestApproval", "item/fileChange/requestApproval", "item/permissions/requestApproval"}
 )
 
+
+OTHER_ROWS: Final = 5
+"""Of the screen, beside a question: a call under way, how many more wait, the line that is typed, how things are."""
 
 SEEN_SECONDS: Final = 0.4
 """A question takes no key before it has been on the screen for so long: whoever is in the middle of a word that begins
@@ -64,6 +67,20 @@ def drawn(message: Incoming, item: Item | None, *, keys: bool) -> RenderableType
     if keys:
         rows += [Text(row, style="cyan") for row in _keys(message)]
     return Group(*rows)
+
+
+def is_tall(console: Console, message: Incoming, item: Item | None) -> bool:
+    """Whether the question would push its own keys, or the line that is typed, off the screen."""
+    rows = console.render_lines(drawn(message, item, keys=True), pad=False)
+    return len(rows) > console.height - OTHER_ROWS
+
+
+def in_brief(message: Incoming, item: Item | None, *, keys: bool) -> RenderableType:
+    """A tall question, for below: what it says at length has been printed above."""
+    head = Text.assemble(("? ", "bold yellow"), (" ".join(subject(message, item).split()), "bold"))
+    head.no_wrap, head.overflow = True, "ellipsis"
+    offered = "   ".join(f"[{choice.key}] {choice.word}" for choice in choices(message)) if keys else ""
+    return Group(head, Text("  the whole question stands above", style="dim"), Text(f"  {offered}", style="cyan"))
 
 
 def _keys(message: Incoming) -> Iterator[str]:
@@ -113,6 +130,19 @@ class Pending:
         return len(self._open)
 
 
+def ask_above(stage: Stage, message: Incoming) -> None:
+    """Print a question that is too tall for where questions are drawn."""
+    item = stage.item(message.params["itemId"])
+    if is_tall(stage.console, message, item):
+        stage.say(drawn(message, item, keys=True))
+
+
+def below(stage: Stage, message: Incoming, *, keys: bool) -> RenderableType:
+    """A question as it is drawn while it is open."""
+    item = stage.item(message.params["itemId"])
+    return (in_brief if is_tall(stage.console, message, item) else drawn)(message, item, keys=keys)
+
+
 class Asker:
     """Asks the person at the terminal, one question after the other. `listen` hears the keys."""
 
@@ -132,6 +162,8 @@ class Asker:
             return {"decision": "decline"}
         decided = self._decided[message.id] = trio.Event()
         self._pending.ask(message, trio.current_time())
+        if self._stage is not None:
+            ask_above(self._stage, message)
         try:
             await decided.wait()
             return {"decision": self._decisions.pop(message.id).decision}
@@ -163,8 +195,8 @@ class Asker:
         if question is None:
             asking = next(iter(self._asking), None)
             return None if asking is None else asking.drawn(how="the number of an answer, or n for none")
-        item = None if self._stage is None else self._stage.item(question.params["itemId"])
-        return drawn(question, item, keys=self._pending.takes_keys(trio.current_time()))
+        keys = self._pending.takes_keys(trio.current_time())
+        return drawn(question, None, keys=keys) if self._stage is None else below(self._stage, question, keys=keys)
 
     def _press(self, key: Key, stage: Stage) -> None:
         if self._pending.first is None and self._asking and isinstance(key, str):

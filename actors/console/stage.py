@@ -41,6 +41,12 @@ LAST_LINE_CHARS = 4096
 
 REFRESH_PER_SECOND = 20
 
+STILL_FRAMES = 10
+"""Alike, one after the other: then nothing moves, not even a spinner between two of its pictures."""
+
+STILL_SECONDS = 0.2
+"""Between two looks then. What is typed or told is drawn at once all the same."""
+
 Item = dict[str, Any]
 
 CALLS = frozenset({"commandExecution", "fileChange", "dynamicToolCall", "mcpToolCall"})
@@ -56,7 +62,7 @@ class Stage:
 
     def __init__(self, console: Console, footer: Callable[[], RenderableType | None] | None = None) -> None:
         """``footer`` is drawn below what is under way: an input line, a question."""
-        self._console = console
+        self.console = console
         self._footer = footer
         self._open: dict[str, Item] = {}
         self._text: dict[str, str] = {}
@@ -145,20 +151,27 @@ class Stage:
         return next((item for item in reversed(self._open.values()) if item["type"] in CALLS), None)
 
     async def animate(self) -> None:
-        """Draw what moves, until cancelled."""
+        """Draw what moves, until cancelled. Where nothing does, look seldom and print nothing: the screen may be a line
+        away, and the machine somebody's battery."""
+        drawn: list[list[Segment]] = []
+        same = 0
         while self._live is not None:
-            await trio.sleep(1 / REFRESH_PER_SECOND)
+            await trio.sleep(1 / REFRESH_PER_SECOND if same < STILL_FRAMES else STILL_SECONDS)
             self._see_width()
-            self._live.refresh()
+            rows = [] if self._open else self.console.render_lines(self._under_way(), pad=False)
+            same = same + 1 if rows and rows == drawn else 0
+            drawn = rows
+            if not same:
+                self._live.refresh()
 
     def _see_width(self) -> None:
         """A terminal that became narrower breaks the rows of the last frame in two: take back what it added, for the
         drawing library knows only how many rows it drew."""
-        width = self._console.width
+        width = self.console.width
         if width < self._width:
             added = sum(max(math.ceil(cells / width), 1) - 1 for cells in self._rows)
             step = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
-            self._console.control(Control(*step * added))
+            self.console.control(Control(*step * added))
         self._width = width
 
     def _frame(self) -> RenderableType:
@@ -171,7 +184,7 @@ class Stage:
 
     def say(self, drawn: RenderableType) -> None:
         """Print above the live region."""
-        self._console.print(drawn)
+        self.console.print(drawn)
         self.refresh()
 
     def _under_way(self) -> RenderableType:
@@ -200,7 +213,7 @@ class Stage:
         if spinner is None:
             spinner = self._spinners[item_id] = Spinner("dots", style="cyan")
         label.no_wrap = True
-        label.truncate(max(self._console.width - 4, 10), overflow="ellipsis")
+        label.truncate(max(self.console.width - 4, 10), overflow="ellipsis")
         spinner.update(text=label)
         return spinner
 

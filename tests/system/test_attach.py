@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import trio
+from trio import to_thread
 
 from tests.system.daemon import CALLBOARD, MARK, DaemonProcess, clean_environment
 from tests.system.deadline import deadline, until
 from tests.system.model import Exchange, ScriptedModel
+from tests.system.outcome import history_problems
 from tests.system.peer import connect
+from tests.system.terminal import Terminal
+from tests.system.test_amendments import run_what_is_said
 
 PLAY_SECONDS = 20.0
 
@@ -96,3 +100,60 @@ async def test_attach_finds_the_daemon_again_and_shows_what_came_meanwhile_once(
                 assert process.wait(10) == 130
             for text in ("> hello there", "> tale please", "> hello again", "Once upon a time."):
                 assert shown.times(text) == 1, f"{text!r} is shown {shown.times(text)} times: {shown.lines}"
+
+
+async def test_at_a_terminal_a_question_is_asked_again_and_what_was_typed_is_sent_when_the_daemon_is_back(
+    lone: DaemonProcess, model: ScriptedModel, workspace: Path
+) -> None:
+    model.on("make", run_what_is_said)
+    daemon = lone
+    daemon.start()
+    with deadline(60, daemon):
+        async with connect(daemon) as peer:
+            thread = await peer.start_thread(workspace, "untrusted")
+        with Terminal(daemon.home, "attach", thread["id"]) as terminal:
+            await to_thread.run_sync(terminal.until_new, "idle · Enter sends")
+            terminal.press(b"make touch made.txt\r")
+            await to_thread.run_sync(terminal.until_new, "[y] yes")
+            daemon.kill()
+            await to_thread.run_sync(terminal.until_new, "the connection is lost")
+            terminal.press(b"also this\r")
+            await to_thread.run_sync(terminal.until_new, "kept until the daemon is back: also this")
+            terminal.resize(24, 70)
+            daemon.start()
+            await to_thread.run_sync(terminal.until_new, "connected again")
+            await to_thread.run_sync(terminal.until_new, "[y] yes")
+            assert not (workspace / "made.txt").exists()
+            terminal.press(b"y")
+            await to_thread.run_sync(terminal.until_new, "· $ touch made.txt: accepted")
+            await to_thread.run_sync(terminal.until_new, "> also this")
+            await to_thread.run_sync(terminal.until_new, "idle · Enter sends")
+            terminal.press(b"\x04")
+            assert await to_thread.run_sync(terminal.ended) == 0
+            assert "starting a daemon" not in terminal.shown, "one thing draws on a terminal at a time"
+            assert "Traceback" not in terminal.shown
+    assert (workspace / "made.txt").exists()
+    assert history_problems(thread) == []
+
+
+async def test_at_a_terminal_a_question_goes_away_when_somebody_else_answers_it(
+    daemon: DaemonProcess, model: ScriptedModel, workspace: Path
+) -> None:
+    model.on("make", run_what_is_said)
+    with deadline(40, daemon):
+        async with connect(daemon) as peer:
+            thread = await peer.start_thread(workspace, "untrusted")
+            with Terminal(daemon.home, "attach", thread["id"]) as terminal:
+                terminal.resize(14, 60)
+                await to_thread.run_sync(terminal.until_new, "idle · Enter sends")
+                await peer.start_turn(thread["id"], f"make touch {'x' * 100} && echo {'y' * 300}")
+                # Too tall for a small window: it is printed whole, and the keys stay in sight.
+                await to_thread.run_sync(terminal.until_new, "the whole question stands above")
+                await to_thread.run_sync(terminal.until_new, "[n] no   [q] quit")
+                await peer.answer(await peer.note("item/commandExecution/requestApproval"), {"decision": "decline"})
+                await to_thread.run_sync(terminal.until_new, "answered elsewhere, or withdrawn")
+                await to_thread.run_sync(terminal.until_new, "It was run.")
+                terminal.press(b"y\x04")  # no question is open: a letter of a line, and not the end of input
+                terminal.press(b"\x15\x04")
+                assert await to_thread.run_sync(terminal.ended) == 0
+    assert list(workspace.iterdir()) == []
