@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,17 +170,56 @@ def test_doctor_says_what_works_and_fails_for_what_does_not(place: Place, tmp_pa
     assert all(line == line.rstrip() for line in done.stdout.splitlines())
 
 
-def test_bash_completes_verbs_and_their_flags() -> None:
+def commands(
+    parser: argparse.ArgumentParser, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
+    """Every command there is, with its parser."""
+    yield path, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from commands(below, (*path, name))
+
+
+def offered(*lines: tuple[str, ...]) -> list[set[str]]:
+    """What bash offers for the last word of each line."""
     made = script(_parser(), "bash")
-    probe = """
-    COMP_WORDS=(callboard thr); COMP_CWORD=1; _callboard; echo "${COMPREPLY[@]}"
-    COMP_WORDS=(callboard threads --j); COMP_CWORD=2; _callboard; echo "${COMPREPLY[@]}"
-    """
-    done = subprocess.run(["bash", "-c", made + probe], capture_output=True, text=True, check=True)
-    assert done.stdout == "threads\n--json\n"
+    probe = "\n".join(
+        f"COMP_WORDS=({shlex.join(('callboard', *words))}); COMP_CWORD={len(words)}; COMPREPLY=(); _callboard; "
+        'echo "${COMPREPLY[@]}"'
+        for words in lines
+    )
+    done = subprocess.run(["bash", "-c", f"{made}\n{probe}"], cwd="/", capture_output=True, text=True, check=True)
     assert done.stderr == ""
+    return [set(line.split()) for line in done.stdout.split("\n")[:-1]]
+
+
+def test_bash_completes_every_verb_there_is_and_all_its_flags() -> None:
+    known = dict(commands(_parser()))
+    assert {("attach",), ("approve",), ("config", "get"), ("token", "new"), ("hooks", "trust")} <= known.keys()
+    words = offered(*((*path, "") for path in known))
+    flags = offered(*((*path, "-") for path in known))
+    for (path, parser), after, dashed in zip(known.items(), words, flags, strict=True):
+        below = {inner[len(path)] for inner in known if inner[: len(path)] == path and len(inner) == len(path) + 1}
+        assert below <= after, f"callboard {' '.join(path)}"
+        visible = (action for action in parser._actions if action.help != argparse.SUPPRESS)
+        assert {flag for action in visible for flag in action.option_strings} == dashed, f"callboard {' '.join(path)}"
+
+
+def test_bash_completes_the_answers_of_a_verb_and_else_files() -> None:
+    answers, flag, shell, file = offered(
+        ("approve", "12345678", "al"), ("--json", "threads", "--j"), ("completion", ""), ("apply-patch", "/bi")
+    )
+    assert (answers, flag, shell) == ({"always"}, {"--json"}, {"bash", "zsh", "fish"})
+    assert "/bin" in file
+
+
+def test_the_other_shells_know_as_much() -> None:
     assert "bashcompinit" in script(_parser(), "zsh")
-    assert "complete -c callboard -n __fish_use_subcommand -a attach" in script(_parser(), "fish")
+    fish = script(_parser(), "fish")
+    assert "complete -c callboard -n __fish_use_subcommand -a attach" in fish
+    assert "complete -c callboard -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from " in fish
+    assert fish.count("-a get ") == 1
 
 
 def test_ages_are_told_roughly() -> None:
