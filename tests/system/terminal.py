@@ -41,7 +41,7 @@ class Terminal:
         self.resize(ROWS, COLUMNS)
         self.process = subprocess.Popen(
             [str(CALLBOARD), *words],
-            env={**clean_environment(), "CALLBOARD_HOME": str(home), "TERM": "xterm-256color", MARK: "cli"},
+            env={**_surroundings(), "CALLBOARD_HOME": str(home), "TERM": "xterm-256color", MARK: "cli"},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -105,6 +105,11 @@ class Terminal:
         with contextlib.suppress(OSError):  # what a terminal says when nobody is behind it any more
             return self._decoder.decode(os.read(self.keys, 65536)) if readable else ""
         return ""
+
+
+def _surroundings() -> dict[str, str]:
+    """Ours, but for the size of a terminal that some test runners hand on: it has one of its own."""
+    return {name: value for name, value in clean_environment().items() if name not in ("COLUMNS", "LINES")}
 
 
 def _own_terminal() -> None:
