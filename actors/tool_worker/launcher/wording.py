@@ -5,6 +5,7 @@ What the kernel could never accept (a NUL, an impossible name) is refused here, 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
@@ -30,16 +31,12 @@ def write_specification(request: SpawnRequest, *, steps: tuple[str, ...] = (), c
         _encode(word, f"argument {index} of {program}" if index else "the program's name")
         for index, word in enumerate(request.argv)
     )
-    environment = []
-    for name, value in request.environment.items():
-        if not name or "=" in name:
-            raise SpawnError(f"{name!r} cannot be the name of an environment variable of {program}")
-        environment.append(_encode(f"{name}={value}", f"the environment variable {shown(name)} of {program}"))
+    environment = _environment(request.environment, program)
     cwd = _encode(request.cwd, "the working directory's name")
     specification = wire.encode_specification(
         (*map(os.fsencode, command), *argv),
         cwd,
-        tuple(environment),
+        environment,
         terminal=request.terminal is not None,
         steps=tuple(_encode(step, "a path of the sandbox") for step in steps),
         program=argv[0] if command else b"",
@@ -47,6 +44,23 @@ def write_specification(request: SpawnRequest, *, steps: tuple[str, ...] = (), c
     if len(specification) > MAX_SPECIFICATION_BYTES:
         raise SpawnError(explain("program", errno.E2BIG, request))
     return specification
+
+
+def _environment(variables: dict[str, str], program: str) -> tuple[bytes, ...]:
+    """As NAME=VALUE. All at once when nothing is wrong with any; else one by one, to say with which."""
+    entries = [f"{name}={value}" for name, value in variables.items()]
+    if not any(not name or "=" in name for name in variables):
+        with contextlib.suppress(UnicodeEncodeError):
+            encoded = os.fsencode("\0".join(entries)).split(b"\0") if entries else []
+            if len(encoded) == len(entries):
+                return tuple(encoded)
+    for name in variables:
+        if not name or "=" in name:
+            raise SpawnError(f"{name!r} cannot be the name of an environment variable of {program}")
+    return tuple(
+        _encode(entry, f"the environment variable {shown(name)} of {program}")
+        for name, entry in zip(variables, entries, strict=True)
+    )
 
 
 def _encode(text: str, what: str) -> bytes:

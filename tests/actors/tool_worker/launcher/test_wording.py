@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -74,3 +76,25 @@ def test_every_mechanism_has_its_meaning_and_its_gaps() -> None:
 def test_a_launcher_that_cannot_work_says_why(packet: bytes, text: str) -> None:
     with pytest.raises(LauncherLostError, match=text):
         understand_hello(packet)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"A": "1", "B": "a\0b"}, "the environment variable 'B' of 'true' contains a NUL character"),
+        ({"A": "\0B=2"}, "the environment variable 'A' of 'true' contains a NUL character"),
+        ({"A": "1", "B=": "2"}, "'B=' cannot be the name of an environment variable of 'true'"),
+        ({"": "1"}, "'' cannot be the name of an environment variable of 'true'"),
+        ({"A": "1", "B": "\ud800"}, "the environment variable 'B' of 'true' is not encodable text"),
+    ],
+)
+def test_of_an_environment_that_cannot_be_passed_on_the_variable_is_named(
+    environment: dict[str, str], words: str
+) -> None:
+    with pytest.raises(SpawnError, match=f"^{re.escape(words)}"):
+        write_specification(SpawnRequest(argv=("true",), cwd="/", environment=environment))
+
+
+def test_an_environment_that_is_no_text_is_passed_on_as_it_is() -> None:
+    request = SpawnRequest(argv=("true",), cwd="/", environment={"A": "1", "B": "\udc80="})
+    assert Specification(write_specification(request)).environment == {b"A": b"1", b"B": b"\x80="}
