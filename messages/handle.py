@@ -44,6 +44,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What of a call's output was kept, by the place it had there."""
 
     text: Handle | None = None
-    images: dict[int, Handle] = {}
+    images: tuple[Handle | None, ...] = ()
+    """One for each image, None for one that is passed on; empty: all are."""
     problem: str | None = None
     """It was too large to be passed on, and could not be kept: why."""

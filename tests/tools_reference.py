@@ -22,6 +22,7 @@ NEEDS: dict[ToolNeed, str] = {
     "web_search": "a provider that searches the web, and `web_search` not `disabled`",
     "default_mode": "any mode but plan mode",
     "permissions": "a sandbox (`read-only`, `workspace-write`) and an approval policy that may ask (docs/approvals.md)",
+    "handles": "scripts that are not `disabled`, and a thread that is on disk (docs/scripts.md)",
     "questions": 'plan mode, or `questions = "always"`',
 }
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -69,7 +70,8 @@ def value(parts: Parts, kept: Kept) -> str:
         if parts.session is not None:
             made["sessionId"] = parts.session
     elif parts.images:
-        made = {"text": text, "images": [kept.images.get(at, url) for at, url in enumerate(parts.images)]}
+        images = zip_longest(kept.images, parts.images)
+        made = {"text": text, "images": [url if handle is None else handle for handle, url in images]}
     return msgspec.json.encode(made).decode()
 
 

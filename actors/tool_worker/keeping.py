@@ -49,9 +49,8 @@ async def _keep(parts: Parts, store: HandleStore | None) -> Kept:
     if store is None:
         raise HandleError(NOWHERE)
     text = await store.keep(parts.text.encode("utf-8", "replace"), "text") if large(parts.text) else None
-    images: dict[int, Handle] = {}
-    for at, url in enumerate(parts.images):
+    images: list[Handle | None] = []
+    for url in parts.images:
         found = image_bytes(url) if large(url) else None
-        if found is not None:
-            images[at] = await store.keep(found[0], "bytes", found[1])
-    return Kept(text=text, images=images)
+        images.append(None if found is None else await store.keep(found[0], "bytes", found[1]))
+    return Kept(text=text, images=tuple(images))

@@ -70,7 +70,7 @@ class HandleReadParams(Wire, frozen=True, kw_only=True):
 
     thread_id: str
     handle: str
-    from_: int = msgspec.field(default=0, name="from")
+    from_: int | None = msgspec.field(default=None, name="from")
     to: int | None = None
 
 
