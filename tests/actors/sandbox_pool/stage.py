@@ -73,8 +73,9 @@ class InProcessWorker:
     async def send(self, frame: bytes) -> None:
         await trio.lowlevel.checkpoint()
         self._frames.append(frame)
-        if self._engine.deaths > 0:
-            self._engine.deaths -= 1
+        self._engine.given += 1
+        if self._engine.deaths > 0 or self._engine.given == self._engine.dies_at:
+            self._engine.deaths = max(self._engine.deaths - 1, 0)
             self._saying.close()
             return
         if self._script is None:
@@ -105,6 +106,9 @@ class InProcessEngine:
 
     def __init__(self) -> None:
         self.deaths = 0
+        self.given = 0
+        self.dies_at: int | None = None
+        """The worker that is given this frame, counted over all, dies of it."""
         self.killed = 0
         self.workers = 0
         self.open: set[InProcessWorker] = set()

@@ -1,4 +1,4 @@
-"""Random programs in a real session, with people, an interrupt and deaths of the daemon, and what must hold of them.
+"""Random programs in a real session, with people, interrupts, lost workers and deaths, and what must hold of them.
 
     python -m tests.actors.session.script_programs --examples 2000 [--seed 7]
 
@@ -60,6 +60,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[str, ...] = ("accept",)
     """Of people, one question after another, over and over; ``leave``: nobody answers."""
     interrupt_ms: int | None = None
+    lost_at: int | None = None
+    """The frame of each life over which its worker is lost."""
 
 
 # --- the grammar ------------------------------------------------------------------------------------------------------
@@ -136,6 +138,7 @@ PLANS = st.builds(
     sources=st.lists(PROGRAMS, min_size=1, max_size=2),
     decisions=st.lists(st.sampled_from(["accept", "accept", "decline", "leave"]), min_size=1, max_size=3).map(tuple),
     interrupt_ms=st.one_of(st.none(), st.none(), st.integers(0, 800)),
+    lost_at=st.one_of(st.none(), st.none(), st.integers(1, 8)),
 )
 DEATHS = st.lists(st.floats(0, 1), min_size=1, max_size=2)
 """How far into the log of its life each of them comes."""
@@ -176,6 +179,7 @@ def _last_texts(stage: Stage) -> list[str]:
 async def live(plan: Plan, log: Log | None = None) -> Life:
     """A life, from the turn's start or from what the last one left to the turn's end."""
     async with open_stage(limits=LIMITS, approval_seconds=APPROVAL_SECONDS, log=log) as stage:
+        stage.engine.dies_at = plan.lost_at
         if log is None:
             thread = await stage.thread()
             stage.says("".join(map(block, plan.sources)), "Well.", "Well.")
@@ -327,7 +331,8 @@ def check_replay(before: Log, life: Life) -> None:
         workers = [frames for frames in life.frames if frames and frames[0].endswith(former.source)]
         assert not (former.over and workers), "what has ended is not run again"
         pumps = [_pump(event) for event in former.of(ScriptPumped)]
-        assert all(_given(frames)[: len(pumps)] == pumps for frames in workers), "told in the order it was told"
+        for told in map(_given, workers):
+            assert told[: len(pumps)] == pumps[: len(told)], "told in the order in which it was told"
         assert workers or former.over or not former.began, "it is replayed"
     assert not any('status="diverged"' in text for text in life.told), life.told
 
