@@ -41,6 +41,9 @@ OTHERS_SECONDS = 10.0
 IN_USE = 75
 """What ``serve`` exits with when another daemon has the home: perhaps one that is just ending."""
 
+UNTIL_IDLE = ("--until-idle", "0")
+"""Every daemon of ours ends with its last client, in whatever way that has left."""
+
 MAX_LOG_BYTES = 4 * 1024 * 1024
 """Of the log of such daemons: beyond it the next one begins anew."""
 
@@ -57,9 +60,10 @@ class Borrowed:
 async def daemon(folder: Path, flags: Sequence[str] = ()) -> AsyncIterator[Borrowed]:
     """Start ``callboard serve`` on a free port with its home in ``folder``; stop it in order at the end.
 
-    Raises NotReachableError with what the daemon printed if it does not come up.
+    It also ends by itself when its client has gone and nothing of it works any more: we may be killed. Raises
+    NotReachableError with what the daemon printed if it does not come up.
     """
-    child = await _launch(folder, flags)
+    child = await _launch(folder, [*flags, *UNTIL_IDLE])
     try:
         place = await _started(child, folder)
         if place is None:
@@ -93,7 +97,7 @@ async def join(
             place = Borrowed(found.address, homes.token(folder))
         else:
             with contextlib.nullcontext() if quietly else waiting("starting a daemon"):
-                child = await _launch(folder, [*flags, "--until-idle", "0"])
+                child = await _launch(folder, [*flags, *UNTIL_IDLE])
                 started = await _started(child, folder)
             silent = None
             if started is None:

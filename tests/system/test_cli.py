@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.console import home as homes
 from tests.system.daemon import CALLBOARD, MARK, SOON_OVER, DaemonProcess, clean_environment, daemon_process
 from tests.system.model import Exchange, ScriptedModel
 from tests.system.terminal import Terminal
@@ -195,6 +197,32 @@ def test_exec_without_a_daemon_borrows_one_and_leaves_none(tmp_path: Path, model
     done = callboard(tmp_path / "home", "exec", *model.flags(), "-C", str(tmp_path), "hello")
     assert (done.returncode, done.stdout) == (0, "Understood.\n")
     assert "No daemon runs" in callboard(tmp_path / "home").stdout
+
+
+def test_the_daemon_that_exec_borrowed_finishes_its_turn_and_ends_although_exec_was_killed(
+    tmp_path: Path, model: ScriptedModel
+) -> None:
+    def nap(exchange: Exchange) -> None:
+        if exchange.round == 0:
+            exchange.run("sleep 1; echo rested > rested.txt", f"nap-{exchange.serial}")
+        else:
+            exchange.say("Good morning.")
+        exchange.complete()
+
+    model.on("nap", nap)
+    home = tmp_path / "home"
+    with Terminal(home, "exec", "--approve-all", *model.flags(), "-C", str(tmp_path), "nap") as terminal:
+        terminal.until("sleep 1")
+        found = homes.running(home)
+        terminal.process.kill()
+        assert terminal.process.wait() == -signal.SIGKILL
+    assert found is not None
+    ended = os.pidfd_open(found.pid)
+    try:
+        assert select.select([ended], [], [], SECONDS)[0], "it still runs"
+    finally:
+        os.close(ended)
+    assert (tmp_path / "rested.txt").read_text() == "rested\n"
 
 
 # --- interrupting ---------------------------------------------------------------------------------------------------
