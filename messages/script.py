@@ -151,12 +151,16 @@ class ScriptPrinted(msgspec.Struct, frozen=True, kw_only=True, tag="script_print
 
     level: ConsoleLevel
     text: str
+    line: int = 0
+    """Of the script, where it was printed; 0 when that is not known."""
 
 
 class ScriptProgressed(msgspec.Struct, frozen=True, kw_only=True, tag="script_progressed"):
     """What it says about itself, at a bounded rate."""
 
     text: str
+    line: int = 0
+    """Of the script, where it said so; 0 when that is not known."""
 
 
 ScriptEvent = ScriptStarted | CallRequested | CallStarted | CallEnded | ScriptPumped | ScriptPrinted | ScriptProgressed

@@ -21,7 +21,7 @@ RUNNING, WAITING = ("▸", "cyan"), ("·", "dim")
 def being_written(source: str) -> Text:
     """One line, for while a model writes it: how far it is, and what it writes now."""
     lines = source.split("\n")
-    return Text.assemble(("writing a script ", "bold cyan"), f"{len(lines)}: ", (lines[-1].strip(), "dim"))
+    return Text.assemble(("writing a script ", "bold cyan"), f"line {len(lines)}  ", (lines[-1].strip(), "dim"))
 
 
 class ScriptBoard:
@@ -50,6 +50,7 @@ class ScriptBoard:
                 self._marks[number] = MARKS.get(event["outcome"], ("?", "yellow"))
             case "printed" | "progress":
                 self._said.append(event["text"])
+                self._latest = event.get("line") or self._latest
 
     def summary(self) -> Text:
         """One line, for while it runs."""

@@ -474,9 +474,9 @@ def script_notice(thread_id: ThreadId, happened: ScriptHappened) -> ScriptNotice
                 seconds=event.seconds,
             )
         case ScriptPrinted() as event:
-            return about(kind="printed", level=event.level, text=event.text)
+            return about(kind="printed", level=event.level, text=event.text, line=event.line or None)
         case ScriptProgressed() as event:
-            return about(kind="progress", text=event.text)
+            return about(kind="progress", text=event.text, line=event.line or None)
         case ScriptStarted() | ScriptPumped():
             raise ValueError("what only a replay needs is not shown")
 

@@ -59,12 +59,14 @@ class PrintedLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     level: ConsoleLevel
     text: str
+    stack: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="progress"):
     """What it says about itself."""
 
     text: str
+    stack: str = ""
 
 
 Asked = AskedCall | AskedTimer | ClearedTimer | PrintedLine | Progress
@@ -139,6 +141,12 @@ def decode(frame: bytes) -> Pumped:
                 return Pumped(state=state, stopped=_STOPPED.decode(raw.outcome), asked=raw.asked)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise FrameError("its process sent what is no frame") from error
+
+
+def line_of(stack: str) -> int:
+    """Where in the script something was said; 0 when that is not known."""
+    frames = stack_frames(stack)
+    return frames[0].line if frames else 0
 
 
 _STACK_LINE = re.compile(r" {4}at (.{1,80}) \((\d{1,6}):(\d{1,6})\)")

@@ -7,7 +7,7 @@ not shown twice.
 from __future__ import annotations
 
 from actors.sandbox_pool.driving import Effect, Tell
-from actors.sandbox_pool.frames import FrameError, PrintedLine, Progress
+from actors.sandbox_pool.frames import FrameError, PrintedLine, Progress, line_of
 from actors.sandbox_pool.limits import PROGRESS_INTERVAL_SECONDS
 from actors.sandbox_pool.past import Past
 from messages.script import ScriptLimits, ScriptPrinted, ScriptProgressed
@@ -22,7 +22,7 @@ class Saying:
         """The lines of the console."""
         self._progress_shown = past.progressed
         self._next_progress = 0.0
-        self._held: str | None = None
+        self._held: ScriptProgressed | None = None
         self.begin_again()
 
     def begin_again(self) -> None:
@@ -43,7 +43,7 @@ class Saying:
         if self._printed > self._limits.console_lines or self._printed_characters > self._limits.console_bytes:
             raise FrameError("its process printed more than it may")
         if self._printed > len(self.shown):
-            self.shown.append(ScriptPrinted(level=line.level, text=line.text))
+            self.shown.append(ScriptPrinted(level=line.level, text=line.text, line=line_of(line.stack)))
             effects.append(Tell(event=self.shown[-1]))
 
     def progressed(self, progress: Progress, now: float, effects: list[Effect]) -> None:
@@ -52,7 +52,7 @@ class Saying:
         if self._progressed > self._limits.progress_events or len(progress.text) > self._limits.console_bytes:
             raise FrameError("its process reported more than it may")
         if self._progressed > self._progress_shown:
-            self._tell(progress.text, now, effects)
+            self._tell(ScriptProgressed(text=progress.text, line=line_of(progress.stack)), now, effects)
 
     def time_passed(self, now: float, effects: list[Effect]) -> None:
         """Tell what was held back, when its time has come."""
@@ -62,14 +62,14 @@ class Saying:
     def end(self, effects: list[Effect]) -> None:
         """Tell what was held back, whatever the pace."""
         if self._held is not None:
-            effects.append(Tell(event=ScriptProgressed(text=self._held)))
+            effects.append(Tell(event=self._held))
             self._held = None
 
-    def _tell(self, text: str, now: float, effects: list[Effect]) -> None:
+    def _tell(self, said: ScriptProgressed, now: float, effects: list[Effect]) -> None:
         if now < self._next_progress:
-            self._held = text  # the latest is told when its time has come
+            self._held = said  # the latest is told when its time has come
             return
         self._progress_shown += 1
         self._next_progress = now + PROGRESS_INTERVAL_SECONDS
         self._held = None
-        effects.append(Tell(event=ScriptProgressed(text=text)))
+        effects.append(Tell(event=said))

@@ -106,7 +106,8 @@ class ScriptNotice(Wire, frozen=True, kw_only=True):
     """callboard/script/event: something happened in a running script, in its order.
 
     ``kind``: called, started and ended are about the call ``number`` (with its ``line`` and ``column`` in the source,
-    and ``callItemId`` from its start on); printed is a line of its console; progress is what it says about itself.
+    and ``callItemId`` from its start on); printed is a line of its console; progress is what it says about itself; both
+    with the ``line`` of the source where it was said.
     """
 
     thread_id: str

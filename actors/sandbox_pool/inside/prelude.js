@@ -363,6 +363,11 @@
     }
     return Text(value);
   };
+  const here = () => { // the script's own frames: those of the prelude are left out of every stack
+    const at = create(null);
+    captureStackTrace(at);
+    return clip(at.stack, 1000);
+  };
   const say = (level, values) => {
     if (lines >= limits.lines) return;
     const parts = [];
@@ -377,7 +382,7 @@
     lines++;
     const line = clip(join(parts, " "), lineRoom);
     lineRoom -= line.length;
-    put(`{"type":"line","level":"${level}","text":${quoted(line)}}`);
+    put(`{"type":"line","level":"${level}","text":${quoted(line)},"stack":${quoted(here())}}`);
   };
   const console = create(null);
   for (const level of ["log", "info", "warn", "error", "debug"]) {
@@ -387,7 +392,8 @@
   const emitProgress = { emitProgress(message) {
     if (progress >= limits.progress) return;
     progress++;
-    put(`{"type":"progress","text":${quoted(clip(shown(message), limits.lineCharacters))}}`);
+    const text = quoted(clip(shown(message), limits.lineCharacters));
+    put(`{"type":"progress","text":${text},"stack":${quoted(here())}}`);
   } }.emitProgress;
 
   hide(G, "setTimeout", { setTimeout(callback, milliseconds = 0, ...args) {

@@ -70,7 +70,7 @@ async def test_every_step_is_told_in_its_order(autojump_clock: MockClock) -> Non
     requested = CallRequested(number=1, name="echo", arguments="{}", line=2, column=23)
     clock_ms = 1_700_000_000_000
     assert [event for event in rest if not isinstance(event, CallEnded)] == [
-        ScriptPrinted(level="log", text="hi"),
+        ScriptPrinted(level="log", text="hi", line=1),
         requested,
         CallStarted(number=1),
         ScriptPumped(clock_ms=clock_ms, settled=(Settled(kind="call", number=1),), spent_seconds=0.0),

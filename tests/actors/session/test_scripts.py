@@ -307,8 +307,8 @@ async def test_console_lines_and_progress_are_shown_live_by_line(row: str, autoj
         )
         result = await stage.turn(source)
         assert [event for event in result.events if isinstance(event, ScriptPrinted | ScriptProgressed)] == [
-            ScriptPrinted(level="warn", text="one 2"),
-            ScriptProgressed(text="half"),
+            ScriptPrinted(level="warn", text="one 2", line=1),
+            ScriptProgressed(text="half", line=2),
         ]
         (requested,) = [event for event in result.events if isinstance(event, CallRequested)]
         assert requested.line == 3, row
