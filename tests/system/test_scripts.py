@@ -6,14 +6,10 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 
-from actors.ports import Ports
-from actors.ports.production import SocketNetwork, SystemClock, SystemEntropy, SystemFiles, WorkerThreads
-from actors.rehearsal.actor import Stage
 from tests.system.daemon import (
     CALLBOARD,
     MARK,
@@ -27,6 +23,7 @@ from tests.system.deadline import deadline, until
 from tests.system.model import SCRIPT_RESULT, Exchange, Play, ScriptedModel
 from tests.system.outcome import history_problems, unfinished
 from tests.system.peer import Frame, Peer, connect
+from tests.system.rehearsed import rehearsed_model
 
 SECONDS = 60.0
 """For a daemon's start, two turns and a script: a second on a quiet machine. More means that it hangs."""
@@ -252,7 +249,7 @@ async def test_a_thread_with_scripts_in_its_history_changes_wires_and_is_compact
     home, workspace = tmp_path / "home", tmp_path / "workspace"
     home.mkdir()
     workspace.mkdir()
-    stage = rehearsal()
+    stage = rehearsed_model()
     async with trio.open_nursery() as nursery:
         url = await nursery.start(stage.serve)
         providers = (
@@ -363,18 +360,3 @@ def after_question(peer: Peer, count: int) -> int:
 def texts(exchange: Exchange) -> list[str]:
     """All texts that the model was sent."""
     return ["".join(part.get("text", "") for part in item["content"]) for item in exchange.input if "content" in item]
-
-
-def rehearsal() -> Stage:
-    """The rehearsed model, which speaks every wire."""
-    processes: Any = None  # a model server starts none
-    return Stage(
-        Ports(
-            clock=SystemClock(),
-            entropy=SystemEntropy(),
-            threads=WorkerThreads(),
-            files=SystemFiles(),
-            network=SocketNetwork(),
-            processes=processes,
-        )
-    )

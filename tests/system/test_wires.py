@@ -7,12 +7,10 @@ from typing import Any
 
 import trio
 
-from actors.ports import Ports
-from actors.ports.production import SocketNetwork, SystemClock, SystemEntropy, SystemFiles, WorkerThreads
-from actors.rehearsal.actor import Stage
 from tests.system.daemon import daemon_process
 from tests.system.deadline import deadline
 from tests.system.peer import connect
+from tests.system.rehearsed import rehearsed_model
 
 WIRES = {"responses": "responses", "chat": "chat", "messages": "messages", "line": "responses"}
 """Provider -> its wire; `line` speaks it over WebSocket."""
@@ -27,16 +25,7 @@ supports_websockets = {line}
 
 
 async def test_a_thread_goes_over_all_wires_with_its_tools_and_its_history(tmp_path: Path) -> None:
-    processes: Any = None  # a model server starts none
-    ports = Ports(
-        clock=SystemClock(),
-        entropy=SystemEntropy(),
-        threads=WorkerThreads(),
-        files=SystemFiles(),
-        network=SocketNetwork(),
-        processes=processes,
-    )
-    stage = Stage(ports)
+    stage = rehearsed_model()
     home, workspace = tmp_path / "home", tmp_path / "workspace"
     home.mkdir()
     workspace.mkdir()

@@ -82,12 +82,7 @@ async def run_own_script(me: Person) -> None:
 async def spawn(me: Person) -> None:
     await me.attend()
     await me.turn("spawn it", "first")
-    listed = await me.ask("thread/backgroundTerminals/list", {"threadId": me.meeting.thread_id})
-    for terminal in listed["data"]:
-        params = {"threadId": me.meeting.thread_id, "processId": terminal["processId"]}
-        await me.ask("thread/backgroundTerminals/terminate", params)
-    await me.until(lambda: me.open_commands() == 0, "the spawned commands are shown completed")
-    me.expect(not me.machine.running_keys(), f"after the end of what was spawned {me.machine.running_keys()} run")
+    await end_commands(me)
     await finish(me)
 
 
@@ -147,13 +142,18 @@ async def serve(me: Person) -> None:
     await me.attend()
     await me.turn("serve it", "first")
     await me.turn("hello meanwhile", "second")
+    await end_commands(me)
+    await finish(me)
+
+
+async def end_commands(me: Person) -> None:
+    """End what goes on in the thread without a turn."""
     listed = await me.ask("thread/backgroundTerminals/list", {"threadId": me.meeting.thread_id})
     for terminal in listed["data"]:
         params = {"threadId": me.meeting.thread_id, "processId": terminal["processId"]}
         await me.ask("thread/backgroundTerminals/terminate", params)
     await me.until(lambda: me.open_commands() == 0, "the background commands are shown completed")
     me.expect(not me.machine.running_keys(), f"after the end of the terminals {me.machine.running_keys()} run")
-    await finish(me)
 
 
 async def second_thoughts(me: Person) -> None:
