@@ -389,7 +389,7 @@ def test_a_port_in_use_is_named_with_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("model = \n", "line 1"),
+        ("model = \n", "config.toml:1:9: this is no TOML"),
         ('approval_policy = "sometimes"\n', "on-request"),
     ],
 )

@@ -112,7 +112,7 @@ class ContainedProcess:
         self._errors = None if ends.errors is None else trio.lowlevel.FdStream(ends.errors)
         self._stdin = None if ends.stdin is None else trio.lowlevel.FdStream(ends.stdin)
         self._on_end = on_end
-        self._watching = trio.Lock()  # one at a time waits for the end; whoever comes next finds the result
+        self._watching = trio.Lock()  # one at a time reads the line; whoever comes next finds the result
         self._end: ExitStatus | str | None = None  # a text: the status is unknown, and why
         self._stopping = False
         self._killed = False
@@ -138,8 +138,12 @@ class ContainedProcess:
         """Return when the program is executing. Raises SpawnError."""
         packet = b"late"
         assert self._container is not None
-        with trio.move_on_after(EXEC_SECONDS):
-            packet = await self._next_packet(self._container.line)
+        self._watching.acquire_nowait()  # nobody waits yet; whoever does when the launcher dies comes after us
+        try:
+            with trio.move_on_after(EXEC_SECONDS):
+                packet = await self._next_packet(self._container.line)
+        finally:
+            self._watching.release()
         match packet.split():
             case [b"started", _]:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -14,9 +15,10 @@ import pytest
 import trio
 import trio.testing
 
-from actors.ports.processes import ExitStatus, LauncherLostError, SpawnError
-from actors.ports.production.processes import LauncherProcesses
+from actors.ports.processes import ExitStatus, LauncherLostError, SpawnError, SpawnRequest
+from actors.ports.production.processes import ContainedProcess, LauncherProcesses, open_ends
 from actors.tool_worker.launcher import Mechanism, start_launcher
+from actors.tool_worker.launcher.link import Born, Container, Link
 
 from .stage import (
     DAEMONS,
@@ -150,17 +152,24 @@ async def test_a_killed_launcher_takes_its_calls_along_and_can_be_replaced(mecha
             nursery.cancel_scope.cancel()
 
 
-async def test_a_start_under_way_when_the_launcher_dies_is_unknown_and_one_without_a_launcher_waits() -> None:
+@pytest.mark.parametrize("vacant", [False, True], ids=["a new container", "a vacant one"])
+async def test_a_start_under_way_when_the_launcher_dies_is_unknown_and_one_without_a_launcher_waits(
+    vacant: bool,
+) -> None:
     handle = start_launcher()
     processes = LauncherProcesses(handle)
     outcomes: list[object] = []
+    pids: list[int] = []
     with trio.fail_after(DEADLINE_SECONDS):
         async with trio.open_nursery() as nursery:
             stage = Stage(processes, handle, nursery, uuid.uuid4().hex)
 
-            async def start() -> None:
+            async def start(script: str = "exit 8") -> None:
                 try:
-                    outcomes.append(await stage.run("exit 8"))
+                    process = await stage.shell(script)
+                    pids.append(process.pid)
+                    outcomes.append(await process.wait())
+                    await process.aclose()
                 except SpawnError as error:
                     outcomes.append(type(error))
 
@@ -168,17 +177,44 @@ async def test_a_start_under_way_when_the_launcher_dies_is_unknown_and_one_witho
                 with pytest.raises(LauncherLostError):
                     await processes.run(task_status=task_status)
 
-            nursery.start_soon(start)
+            nursery.start_soon(start, "exit 8" if vacant else "sleep 1001 > /dev/null 2>&1 & exit 8")
             await trio.testing.wait_all_tasks_blocked()
             assert outcomes == []
             await nursery.start(serve)
             while not outcomes:
                 await trio.testing.wait_all_tasks_blocked(0.001)
-            os.kill(handle.pid, signal.SIGSTOP)
+            assert processes.vacant == vacant
+            os.kill(pids[0] if vacant else handle.pid, signal.SIGSTOP)  # who is to start it does not come to it
             nursery.start_soon(start)
             await trio.testing.wait_all_tasks_blocked()
             os.kill(handle.pid, signal.SIGKILL)
-        assert outcomes == [(ExitStatus(code=8), ""), LauncherLostError]
+        assert outcomes == [ExitStatus(code=8), LauncherLostError]
+
+
+async def test_who_waits_for_a_call_that_has_not_started_yet_waits_for_its_start_first() -> None:
+    request = SpawnRequest(argv=("true",), cwd="/", environment={})
+    ended: list[Container | None] = []
+    async with launched() as stage:
+        ends = open_ends(request, b"")
+        for fd in set(ends.theirs):
+            os.close(fd)
+        line, init = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line.setblocking(False)
+        born = Born(pid=os.getpid(), pidfd=os.pidfd_open(os.getpid()), mechanism="pidns")
+        process = ContainedProcess(request, ends, lambda _, vacant: ended.append(vacant))
+        process.adopt(Link(stage.handle), container := Container(number=1, born=born, line=line, steps=()))
+        with init:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(process.started)
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.start_soon(process.wait)  # as when the launcher dies now
+                await trio.testing.wait_all_tasks_blocked()
+                init.send(b"started 7")
+                await trio.testing.wait_all_tasks_blocked()
+                init.send(b"exited 3 0 vacant")
+            assert (await process.wait(), ended) == (ExitStatus(code=3), [container])
+        await process.aclose()
+        container.close()
 
 
 async def test_a_daemon_that_is_pid_1_reaps_what_a_lost_launcher_leaves_it() -> None:

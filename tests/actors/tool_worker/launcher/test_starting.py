@@ -50,8 +50,10 @@ async def test_a_closed_input_is_at_its_end_and_refuses_writing() -> None:
 async def test_the_tool_has_exactly_three_descriptors(mechanism: Mechanism) -> None:
     async with launched(mechanism) as stage:
         process = await stage.spawn("sleep", "1001")
-        (tool,) = stage.left()
-        # It is executing, and its loader may still have a library open: what counts is what stays.
+        while not (left := stage.left()):  # it is executing, and its environment may not be laid out yet
+            await trio.lowlevel.checkpoint()
+        (tool,) = left
+        # Its loader may still have a library open: what counts is what stays.
         while sorted(os.listdir(f"/proc/{tool}/fd")) != ["0", "1", "2"]:
             await trio.lowlevel.checkpoint()
         await process.aclose()
