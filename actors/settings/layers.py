@@ -162,6 +162,11 @@ def endpoint_layer(base_url: str, wire: str, model: str | None) -> Layer:
     return Layer(name="command line", where="--base-url", values=values)
 
 
+SANDBOX_KEYS = {"sandbox_mode": "default_permissions", "default_permissions": "sandbox_mode"}
+"""Two ways to say one thing: a layer that says it in one takes the place of what a lower one says in the other. (In one
+file both are a mistake. The Codex TUI names a profile in each of its requests, whatever the file says.)"""
+
+
 def merge(
     home: str,
     layers: Sequence[Layer],
@@ -186,6 +191,9 @@ def merge(
         unknown = [_problem(layer, finding, "" if strict else " (ignored)") for finding in checked.unknown]
         (wrong if strict and layer.name != "client" else told).extend(unknown)
         wrong.extend(_problem(layer, finding) for finding in checked.wrong)
+        for key in {SANDBOX_KEYS[said] for said in checked.known.keys() & SANDBOX_KEYS.keys()} - checked.known.keys():
+            merged.pop(key, None)
+            origins.pop(key, None)
         merge_into(merged, checked.known)
         if layer.name in ("system", "user", "profile"):
             merge_into(others, checked.others)

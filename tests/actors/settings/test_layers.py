@@ -7,6 +7,7 @@ import pytest
 from actors.settings.layers import (
     Layer,
     SettingsError,
+    client_layer,
     endpoint_layer,
     environment_layers,
     file_layer,
@@ -91,3 +92,13 @@ def test_a_bad_value_is_named_with_its_place_and_what_is_accepted(layer, words) 
     with pytest.raises(SettingsError) as caught:
         snapshot(layer())
     assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_a_sandbox_that_a_higher_layer_names_in_the_other_way_takes_the_place_of_the_lower_ones() -> None:
+    mode = file_layer("/c.toml", b'sandbox_mode = "workspace-write"\n')
+    profile = client_layer({"default_permissions": ":read-only"})
+    asked = snapshot(mode, profile)
+    assert (asked.settings.sandbox_mode, asked.settings.default_permissions) == (None, ":read-only")
+    assert set(asked.origins) == {"default_permissions"}
+    back = snapshot(mode, profile, override_layer("sandbox_mode=danger-full-access")).settings
+    assert (back.sandbox_mode, back.default_permissions) == ("danger-full-access", None)
