@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.console.main import ServeOptions
+    from actors.console.serve_options import ServeOptions
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import msgspec
 import trio
 
 from actors.console.home import DAEMON_FILE, Running, home, private
-from actors.console.main import ServeOptions
+from actors.console.serve_options import ServeOptions
 from actors.gateway.address import ListenRefusedError
 from actors.settings.layers import Layer, SettingsError, endpoint_layer, override_layer
 from messages.settings import Settings

@@ -31,7 +31,7 @@ import trio_websocket
 from actors.console import home as homes
 from actors.console.borrowed import join, not_used
 from actors.console.client import NotReachableError, leaves
-from actors.console.main import Serve, ServeOptions
+from actors.console.serve_options import Serve, ServeOptions
 from actors.settings.layers import SettingsError, merge, override_layer
 
 READ_BYTES = 256 * 1024

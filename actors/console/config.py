@@ -51,12 +51,13 @@ CODEX_HOME = "CODEX_HOME"
 
 def run(options: argparse.Namespace) -> int:
     """The exit code."""
-    try:
-        if options.verb == "features":
-            from actors.console import features
+    return telling(_VERBS[options.action], options)
 
-            return features.run(options)
-        return _VERBS[options.action](options)
+
+def telling(act: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """The exit code of a verb that works on the settings' files; what stops it is told."""
+    try:
+        return act(options)
     except BrokenPipeError:
         raise
     except (SettingsError, KeyPathError) as error:

@@ -21,7 +21,11 @@ WIDTH, INDENT = 78, "    "
 
 
 def run(options: argparse.Namespace) -> int:
-    """The exit code. Raises SettingsError, OSError."""
+    """The exit code."""
+    return config.telling(_act, options)
+
+
+def _act(options: argparse.Namespace) -> int:
     if options.action in (None, "list"):
         return _list(options)
     unknown = [name for name in options.feature if name not in Features.__struct_fields__]

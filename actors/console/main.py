@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
-
-import msgspec
 
 from actors.console import serving_flags, standalone
 from actors.console.parsing import (
@@ -25,6 +23,7 @@ from actors.console.parsing import (
     add_token,
     add_verbs,
 )
+from actors.console.serve_options import Serve, ServeOptions
 from messages.settings import WireApi
 from messages.version import VERSION
 
@@ -48,27 +47,6 @@ environment:
 """
 
 
-class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``callboard serve`` was told."""
-
-    listen: str | None = None
-    base_url: str | None = None
-    wire: str = "responses"
-    model: str | None = None
-    profile: str | None = None
-    """``NAME.config.toml`` of the home."""
-    strict: bool = False
-    """Settings that nobody knows are errors."""
-    no_auth: bool = False
-    insecure: bool = False
-    overrides: tuple[str, ...] = ()
-    token_file: str | None = None
-    until_idle: float | None = None
-    """End by itself when nobody has needed the daemon for so many seconds."""
-    stand_in: bool = False
-    """Started as the app-server of another product: its words go where that one's go."""
-
-
 USAGE = 2
 """What argparse exits with, too."""
 
@@ -84,8 +62,6 @@ nothing here are left out.
 
 exit codes: 0 the input ended, or SIGTERM; 1 no daemon could be had, or it went away; 2 wrong usage
 """
-
-Serve = Callable[[ServeOptions], int]
 
 
 def main(arguments: Sequence[str], serve: Serve) -> int:
@@ -114,11 +90,11 @@ def main(arguments: Sequence[str], serve: Serve) -> int:
                 )
             )
         if options.verb in ("config", "features"):
-            from actors.console import config
+            from actors.console import config, features
 
             options.profile, options.strict = serving_flags.profile(options), serving_flags.strict(options)
             options.config = serving_flags.overrides(options)
-            return config.run(options)
+            return features.run(options) if options.verb == "features" else config.run(options)
         if options.verb in ("rules", "apply-patch"):
             return standalone.run(options)
         if options.verb == "token":

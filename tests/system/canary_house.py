@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager, contextmanager, redirect_stderr, red
 from pathlib import Path
 from typing import NoReturn
 
-from actors.console.main import ServeOptions, main
+from actors.console.main import main
+from actors.console.serve_options import ServeOptions
 from tests.system.canaries import Canaries, Hunt, descendants, private
 from tests.system.daemon import DaemonProcess
 from tests.system.peer import Peer, connect

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.console.main import ServeOptions, main
+from actors.console.main import main
+from actors.console.serve_options import ServeOptions
 from messages.settings import Features
 
 
